@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log - one line an event on standard error, key=value, with the journal's priority prefix
+ *
+ * error: someone must act; warning: we recovered; info: one line per request or state change;
+ * debug: for us. Lower layers return; the file that ends a request logs it. Never a PIN, a
+ * signature, a digest or a subject's data. Values with spaces go in double quotes through
+ * LOG_QUOTED's form: key="%s".
+ */
+#pragma once
+
+#include "base/util.h"
+
+enum log_level {
+    LOG_LEVEL_ERROR = 3,
+    LOG_LEVEL_WARNING = 4,
+    LOG_LEVEL_INFO = 6,
+    LOG_LEVEL_DEBUG = 7,
+};
+
+/* Once, at the start of main(); `process` appears in each line, for example "keysvc-token[main/1]".
+ */
+void log_init(const char *process, enum log_level max_level);
+
+void log_error(const char *format, ...) KS_PRINTF(1, 2);
+void log_warning(const char *format, ...) KS_PRINTF(1, 2);
+void log_info(const char *format, ...) KS_PRINTF(1, 2);
+void log_debug(const char *format, ...) KS_PRINTF(1, 2);
+
+/*
+ * At most `burst` lines a second for what one peer can cause; false: this line is one too many. The
+ * limiter starts as {0}. Counts what it swallowed in `swallowed` until the caller resets it.
+ */
+struct log_limit {
+    uint64_t second;
+    uint32_t n_lines;
+    uint32_t swallowed;
+};
+bool log_allowed(struct log_limit *limit, uint32_t burst);

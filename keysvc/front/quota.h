@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * quota - what one caller, a (uid, unit), may hold and how fast it may ask
+ *
+ * Accounts appear with a caller's first connection and go with its last; a rate's bucket outlives
+ * them by a minute so that reconnecting does not refill it. Times are clock_mono_ms().
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/fault.h"
+#include "front/peer.h"
+#include "ipc/config.h"
+
+struct quota;         /* all accounts */
+struct quota_account; /* one caller's, counted by its connections */
+
+ks_err quota_new(struct quota **out) KS_MUST_CHECK;
+struct quota *quota_free(struct quota *quota);
+
+/*
+ * Counts one more connection of this caller. BUSY: too many, of this caller or of all (the
+ * `reserved` last places are given to administrators only); `why` says which limit.
+ */
+ks_err quota_connect(struct quota *quota, const struct config_limits *limits,
+                     const struct peer *peer, bool administrator, struct quota_account **out,
+                     struct fault *why) KS_MUST_CHECK;
+void quota_disconnect(struct quota *quota, struct quota_account *account);
+uint32_t quota_n_connections(const struct quota *quota);
+
+/* One more open request that holds `bytes`; BUSY or TOO_LARGE says which limit. Every take has its
+ * put. */
+ks_err quota_take(struct quota_account *account, const struct config_limits *limits, size_t bytes,
+                  struct fault *why) KS_MUST_CHECK;
+void quota_put(struct quota_account *account, size_t bytes);
+
+/* Charges one operation to the rule that allowed it: a bucket of rate_per_s a second, full at the
+ * start. BUSY: too fast. */
+ks_err quota_rate(struct quota *quota, struct quota_account *account,
+                  const struct config_rule *rule, uint64_t now_ms, struct fault *why) KS_MUST_CHECK;

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config - the configuration as our processes pass it on: parsed, checked, names already ids
+ *
+ * The supervisor fills it (supervisor/config.c), front and token processes get it packed. A token
+ * process receives the whole of it and uses its own token's part; nothing in it is secret.
+ */
+#pragma once
+
+#include "base/certname.h"
+#include "base/crypto.h"
+#include "base/err.h"
+#include "base/fault.h"
+#include "base/glob.h"
+#include "base/keyname.h"
+#include "base/strv.h"
+#include "ipc/pack.h"
+
+#define CONFIG_TITLE_MAX 63  /* bytes: the names of tokens and rules */
+#define CONFIG_PATH_MAX 1023 /* bytes */
+#define CONFIG_MAX_TOKENS 64
+#define CONFIG_MAX_WORKERS 16 /* processes a token */
+#define CONFIG_MAX_CLASSES 1024
+#define CONFIG_MAX_RULES 1024
+#define CONFIG_MAX_ITEMS 1024   /* members of one list option */
+#define CONFIG_NO_ID UINT32_MAX /* "as whoever started us" for users and groups */
+
+/* Bits of a rule's operations; the order is the order in which they are documented. */
+enum config_operation {
+    OPERATION_GET = 1 << 0, /* list, show, public key */
+    OPERATION_SIGN = 1 << 1,
+    OPERATION_CSR = 1 << 2,
+    OPERATION_SELF_SIGN = 1 << 3,
+    OPERATION_CERTIFICATE = 1 << 4,
+    OPERATION_GENERATE = 1 << 5,
+    OPERATION_ROTATE = 1 << 6,
+    OPERATION_IMPORT = 1 << 7,
+    OPERATION_DESTROY = 1 << 8,
+    OPERATION_ADMINISTER =
+        1 << 9, /* reload, retry-login, rescan, explain for others, keys in no class */
+};
+#define OPERATION_ALL                                                                              \
+    0x1ff /* the word `all`: everything that is done with a key; administer is always named */
+
+/* "self-sign" or NULL for what is not exactly one bit. */
+const char *config_operation_name(uint32_t operation);
+/* 0: no such operation; "all" gives OPERATION_ALL. */
+uint32_t config_operation_from_name(const char *name);
+
+struct config_limits {
+    uint32_t max_connections;            /* of all clients */
+    uint32_t max_connections_per_caller; /* a caller is a (uid, unit) */
+    uint32_t max_requests_per_caller;    /* open at the same time */
+    uint32_t max_bytes_per_caller;       /* of open requests and unread answers */
+    uint32_t max_queue;                  /* jobs waiting for one token */
+    uint32_t reserved;             /* places of connections and queue kept for administrators */
+    uint32_t handshake_timeout_ms; /* until Hello has arrived */
+    uint32_t frame_timeout_ms; /* from a frame's first byte to its last, and for an unread answer */
+    uint32_t idle_timeout_ms;  /* 0: none */
+};
+
+struct config_profile {
+    char name[CONFIG_TITLE_MAX + 1];
+    char module[CONFIG_PATH_MAX + 1]; /* absolute path of the PKCS#11 module */
+    uint32_t workers;
+    uint32_t hang_timeout_ms;       /* one PKCS#11 call */
+    uint32_t generate_timeout_ms;   /* C_GenerateKeyPair */
+    bool kill_in_login;             /* false: never kill it in C_Login (SoftHSM loses the token) */
+    bool verify_all;                /* verify every signature, not only RSA and each key's first */
+    bool set_id;                    /* C_SetAttributeValue(CKA_ID) after generation works */
+    struct strv public_attributes;  /* usage attributes to send in templates: "VERIFY",
+                                       "ENCRYPT=FALSE", ... */
+    struct strv private_attributes; /* "SIGN", "DECRYPT=FALSE", ... */
+    struct strv environment;        /* "NAME=value" */
+    struct strv groups; /* names; resolved to gids by the supervisor when it starts the process */
+};
+
+struct config_token {
+    char name[CONFIG_TITLE_MAX + 1];
+    char label[33]; /* how to find it: one of label, serial, uri */
+    char serial[17];
+    char uri[CONFIG_PATH_MAX + 1];
+    char pin_file[CONFIG_PATH_MAX + 1]; /* absolute; empty: pin_credential */
+    char pin_credential[CONFIG_TITLE_MAX + 1];
+    uint32_t uid, gid; /* of its processes; CONFIG_NO_ID when not started as root */
+    struct config_profile
+        profile; /* environment of the token's own section is merged in, and wins */
+};
+
+struct config_class {
+    char glob[GLOB_MAX_LEN + 1];
+    char token[CONFIG_TITLE_MAX + 1];
+    enum ks_key_type type;
+    enum ks_purpose purpose;
+    bool tls13_only;   /* option tls = 1.3 */
+    struct strv usage; /* purpose sign: EKUs of CSRs: "serverAuth", "emailProtection", or an OID */
+    struct strv names; /* certname patterns; none: no CSR */
+};
+
+struct config_rule {
+    char name[CONFIG_TITLE_MAX + 1];
+    uint32_t *uids; /* alternatives; n == 0: option not given, matches everybody */
+    size_t n_uids;
+    uint32_t *gids;
+    size_t n_gids;
+    struct strv units;
+    struct strv
+        keys; /* globs; may hold {user}, {uid}, {unit} as a whole component or part of one */
+    uint32_t operations;
+    uint32_t rate_per_s; /* 0: not limited */
+};
+
+struct config {
+    uint64_t generation;
+    uint8_t
+        hash[KS_SHA256_LEN]; /* SHA-256 of keysvcd.conf and of each profile it names, in order */
+    char path[CONFIG_PATH_MAX + 1];
+    char socket[108];    /* sun_path */
+    uint32_t socket_gid; /* CONFIG_NO_ID: mode 0666, else 0660 with this group */
+    char audit_dir[CONFIG_PATH_MAX + 1];
+    char state_dir[CONFIG_PATH_MAX + 1];
+    uint32_t front_uid, front_gid; /* CONFIG_NO_ID: stay who we are */
+    bool audit_sync_always;        /* audit-sync = always; else each second */
+    uint32_t audit_checkpoint_s;   /* seconds between checkpoints while records are written */
+    struct config_limits limits;
+    struct config_token *tokens;
+    size_t n_tokens;
+    struct config_class *classes;
+    size_t n_classes;
+    struct config_rule *rules;
+    size_t n_rules;
+};
+
+/* Frees what it holds and NULL alike; returns NULL. */
+struct config *config_free(struct config *config);
+void config_freep(struct config **config);
+
+void config_pack(struct buf *out, const struct config *config);
+/* BAD_REQUEST: not a configuration. */
+ks_err config_unpack(const void *data, size_t len, struct config **out) KS_MUST_CHECK;
+
+/* NULL if there is none of that name. */
+const struct config_token *config_token_find(const struct config *config, const char *name);
+
+/* The class a key belongs to: the longest literal prefix among the globs that match; NULL: none. */
+const struct config_class *config_class_of(const struct config *config, const char *key_name);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pulse - one shared page in which a token process shows the call it is in, so that the supervisor
+ * sees a hang
+ *
+ * The token process writes, the supervisor only reads and takes nothing in it for granted: the
+ * worst a lie achieves is that the liar is killed, or is not.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/err.h"
+#include "base/util.h"
+
+enum pulse_phase {
+    PULSE_IDLE = 0,     /* not inside the module */
+    PULSE_CALL = 1,     /* hang-timeout */
+    PULSE_GENERATE = 2, /* generate-timeout */
+    PULSE_LOGIN = 3,    /* not killed where the profile says so */
+};
+
+struct pulse {
+    _Atomic uint32_t phase;
+    _Atomic uint64_t since_ms; /* clock_mono_ms() at the start of the call */
+    _Atomic uint64_t n_calls;
+};
+
+/* Supervisor: a sealed memfd, and its own view of it. */
+ks_err pulse_new(int *fd, struct pulse **out) KS_MUST_CHECK;
+/* Token process: takes `fd`. BAD_REQUEST: not such a page. */
+ks_err pulse_map(int fd, struct pulse **out) KS_MUST_CHECK;
+struct pulse *pulse_unmap(struct pulse *pulse);
+
+void pulse_enter(struct pulse *pulse, enum pulse_phase phase);
+void pulse_leave(struct pulse *pulse);

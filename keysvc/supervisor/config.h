@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config - keysvcd.conf and the profiles it names, read into struct config (ipc/config.h)
+ *
+ * Everything that can be wrong with the files is found here, with file and line. Names become ids
+ * here.
+ */
+#pragma once
+
+#include "ipc/config.h"
+
+/*
+ * Profiles are looked for as PROFILE-DIR/NAME.conf; a profile with a slash is a path. `as_root`:
+ * our children will change their users, so the accounts must exist. BAD_REQUEST: `why` is
+ * "FILE:LINE: what" of the first mistake; all mistakes are also logged as errors, one a line.
+ */
+ks_err config_load(const char *path, const char *profile_dir, bool as_root, struct config **out,
+                   struct fault *why) KS_MUST_CHECK;
+
+/* Things that work and should not be done, as warnings on the log: readable PIN files, unit without
+ * user on old kernels, ... */
+void config_warn(const struct config *config);

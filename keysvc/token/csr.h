@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * csr - a PKCS#10 request built here from checked fields, signed by one call to the token
+ *
+ * Subject in the order C, ST, L, O, OU, CN, emailAddress; UTF8String except C (PrintableString) and
+ * emailAddress (IA5String). Extensions requested: subjectAltName, keyUsage and extendedKeyUsage by
+ * the class's purpose (tls-server: serverAuth, tls-client: clientAuth, tls: both, sign: what
+ * `usage` names), basicConstraints CA:FALSE. The common name is checked like an alternative name
+ * and, if it is a DNS name or address, not added to the alternatives by itself.
+ */
+#pragma once
+
+#include "ipc/config.h"
+#include "ipc/job.h"
+#include "token/signature.h"
+#include "token/spki.h"
+
+/* Signs `data` (the whole message) and gives the wire's form of the signature. */
+typedef ks_err (*csr_sign_fn)(void *context, const uint8_t *data, size_t len,
+                              uint8_t out[static KS_SIGNATURE_MAX_LEN], size_t *out_len,
+                              struct fault *why);
+
+/* Field lengths (RFC 5280 upper bounds), characters, and every name against the class. BAD_REQUEST,
+ * NAME_NOT_ALLOWED. */
+ks_err csr_check(const struct job_csr *job, const struct config_class *class,
+                 struct fault *why) KS_MUST_CHECK;
+
+/* *der is OPENSSL_malloc'ed: OPENSSL_free. The algorithm is not DEFAULT. */
+ks_err csr_build(const struct job_csr *job, const struct config_class *class,
+                 const struct spki *spki, enum ks_algorithm algorithm, csr_sign_fn sign,
+                 void *context, uint8_t **der, size_t *der_len, struct fault *why) KS_MUST_CHECK;

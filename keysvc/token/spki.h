@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spki - public keys as tokens show them, made into DER SubjectPublicKeyInfo, and signatures
+ * checked with them
+ */
+#pragma once
+
+#include <openssl/evp.h>
+
+#include "base/crypto.h"
+#include "base/err.h"
+#include "base/fault.h"
+
+struct spki {
+    enum ks_key_type type; /* ANY: none of ours (another curve, another length) */
+    size_t len;
+    uint8_t der[KS_PUBLIC_KEY_MAX_LEN];
+};
+
+/* CKA_EC_PARAMS (DER: named curve, or PrintableString as for Ed25519) and CKA_EC_POINT (DER OCTET
+ * STRING, or bare). The point is checked to be on the curve. BAD_REQUEST: not a public key. */
+ks_err spki_from_ec(const uint8_t *params, size_t params_len, const uint8_t *point,
+                    size_t point_len, struct spki *out, struct fault *why) KS_MUST_CHECK;
+/* CKA_MODULUS and CKA_PUBLIC_EXPONENT, big-endian. */
+ks_err spki_from_rsa(const uint8_t *modulus, size_t modulus_len, const uint8_t *exponent,
+                     size_t exponent_len, struct spki *out, struct fault *why) KS_MUST_CHECK;
+
+void spki_sha256(const struct spki *spki, uint8_t out[static KS_SHA256_LEN]);
+/* SHA-1 of the BIT STRING's contents: the certificate's key identifier, for CKA_ID. */
+ks_err spki_key_id(const struct spki *spki, uint8_t out[static 20]) KS_MUST_CHECK;
+
+/* DER for CKA_EC_PARAMS when a key is generated; *len 0 for RSA. `bits` for RSA. False: not a type
+ * of ours. */
+bool spki_parameters(enum ks_key_type type, const uint8_t **params, size_t *params_len,
+                     unsigned long *bits);
+
+/* The public key in OpenSSL's form; EVP_PKEY_free. */
+ks_err spki_pkey(const struct spki *spki, EVP_PKEY **out, struct fault *why) KS_MUST_CHECK;
