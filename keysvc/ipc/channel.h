@@ -20,8 +20,9 @@
 #define CHANNEL_MAX_FDS 8 /* descriptors in one message */
 #define CHANNEL_MAX_BODY                                                                           \
     ((1024 + 128) * 1024) /* bytes: a whole client frame and what the front adds */
-#define CHANNEL_MAX_CONFIG (8 * 1024 * 1024) /* bytes: a configuration with its rules and classes  \
-                                              */
+#define CHANNEL_MAX_CONFIG                                                                         \
+    (8 * 1024 * 1024) /* bytes: a configuration with its rules and classes                         \
+                       */
 #define CHANNEL_MAX_BACKLOG (64 * 1024 * 1024) /* bytes queued to a reader that does not read */
 
 struct channel;

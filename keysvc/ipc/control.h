@@ -40,13 +40,13 @@ enum control_message {
     CONTROL_LOGIN_RESULT =
         7, /* control_result: OK; LOGIN_BLOCKED (the PIN was refused, or the token's PIN count is
               low); else tried and failed for a reason that says nothing about the PIN */
-    CONTROL_READY = 8,         /* control_state */
-    CONTROL_STATE = 9,         /* control_state */
-    CONTROL_FRONT = 10,        /* empty; 1 descriptor: replaces the socket to the front */
-    CONTROL_WORKER = 11,       /* control_worker; 1 descriptor */
-    CONTROL_CONFIG = 12,       /* config_pack: a new generation */
-    CONTROL_CONFIG_DONE = 13,  /* u64 generation */
-    CONTROL_AUDIT = 14,        /* control_audit; 1 descriptor */
+    CONTROL_READY = 8,        /* control_state */
+    CONTROL_STATE = 9,        /* control_state */
+    CONTROL_FRONT = 10,       /* empty; 1 descriptor: replaces the socket to the front */
+    CONTROL_WORKER = 11,      /* control_worker; 1 descriptor */
+    CONTROL_CONFIG = 12,      /* config_pack: a new generation */
+    CONTROL_CONFIG_DONE = 13, /* u64 generation */
+    CONTROL_AUDIT = 14, /* empty; 1 descriptor: the file that continues the child's own chain */
     CONTROL_CHECKPOINT = 15,   /* control_checkpoint */
     CONTROL_ADMIN = 16,        /* control_admin */
     CONTROL_ADMIN_RESULT = 17, /* control_result with the cookie */
@@ -76,8 +76,6 @@ struct control_setup {
 void control_setup_deinit(struct control_setup *setup);
 void control_setup_pack(struct buf *out, const struct control_setup *setup);
 ks_err control_setup_unpack(const void *data, size_t len, struct control_setup *out) KS_MUST_CHECK;
-
-/* A new audit file continues the chain of the one before. */
 
 enum token_state {
     TOKEN_STATE_STARTING = 0,

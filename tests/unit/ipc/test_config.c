@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <criterion/criterion.h>
+
+#include "ipc/config.h"
+
+static struct config *
+some_config(void)
+{
+    struct config *config = calloc(1, sizeof(*config));
+    struct config_rule *rule;
+
+    config->generation = 4;
+    text_copy(config->socket, sizeof(config->socket), "/run/keysvc/keysvc.sock");
+    config->limits.max_queue = 99;
+    config->tokens = calloc(1, sizeof(*config->tokens));
+    config->n_tokens = 1;
+    text_copy(config->tokens[0].name, sizeof(config->tokens[0].name), "main");
+    cr_assert_eq(
+        strv_add(&config->tokens[0].profile.environment, "SOFTHSM2_CONF=/etc/softhsm2.conf"),
+        KS_OK);
+    config->classes = calloc(3, sizeof(*config->classes));
+    config->n_classes = 3;
+    text_copy(config->classes[0].glob, sizeof(config->classes[0].glob), "**");
+    text_copy(config->classes[1].glob, sizeof(config->classes[1].glob), "web/**");
+    text_copy(config->classes[2].glob, sizeof(config->classes[2].glob), "web/shop*");
+    config->classes[2].purpose = KS_PURPOSE_SIGN;
+    cr_assert_eq(strv_add(&config->classes[2].names, ".shop.example"), KS_OK);
+    config->rules = calloc(1, sizeof(*config->rules));
+    config->n_rules = 1;
+    rule = &config->rules[0];
+    rule->uids = calloc(2, sizeof(uint32_t));
+    rule->n_uids = 2;
+    rule->uids[1] = 33;
+    rule->operations = OPERATION_GET | OPERATION_SIGN;
+    cr_assert_eq(strv_add(&rule->keys, "web/**"), KS_OK);
+    return config;
+}
+
+Test(config, reads_back_as_it_was_written)
+{
+    ks_auto(config_freep) struct config *config = some_config();
+    ks_auto(config_freep) struct config *out = NULL;
+    ks_auto(buf_deinit) struct buf packed = BUF_INIT;
+
+    config_pack(&packed, config);
+    cr_assert_eq(config_unpack(packed.data, packed.len, &out), KS_OK);
+    cr_assert_eq(out->generation, 4);
+    cr_assert_eq(out->limits.max_queue, 99);
+    cr_assert_str_eq(out->tokens[0].profile.environment.items[0],
+                     "SOFTHSM2_CONF=/etc/softhsm2.conf");
+    cr_assert_str_eq(out->classes[2].names.items[0], ".shop.example");
+    cr_assert_eq(out->rules[0].uids[1], 33);
+    cr_assert_eq(out->rules[0].operations, OPERATION_GET | OPERATION_SIGN);
+    cr_assert_eq(config_token_find(out, "main"), &out->tokens[0]);
+    cr_assert_null(config_token_find(out, "other"));
+}
+
+Test(config, every_cut_is_refused_and_frees_what_was_read)
+{
+    ks_auto(config_freep) struct config *config = some_config();
+    ks_auto(buf_deinit) struct buf packed = BUF_INIT;
+
+    config_pack(&packed, config);
+    for (size_t len = 0; len < packed.len; len++) {
+        struct config *out = NULL;
+
+        cr_assert_eq(config_unpack(packed.data, len, &out), KS_ERR_BAD_REQUEST, "cut at %zu", len);
+        cr_assert_null(out);
+    }
+}
+
+Test(config, a_count_out_of_bounds_allocates_nothing)
+{
+    ks_auto(config_freep) struct config *config = some_config();
+    ks_auto(buf_deinit) struct buf packed = BUF_INIT;
+    struct config *out = NULL;
+
+    config->n_classes = config->n_rules = 0;
+    config->tokens->profile.environment.n_items = 0;
+    config_pack(&packed, config);
+    config->n_classes = 3;
+    config->n_rules = 1;
+    config->tokens->profile.environment.n_items = 1;
+    memset(packed.data + packed.len - 4, 0xff, 4);
+    cr_assert_eq(config_unpack(packed.data, packed.len, &out), KS_ERR_BAD_REQUEST);
+}
+
+Test(config, the_longest_literal_prefix_names_the_class)
+{
+    ks_auto(config_freep) struct config *config = some_config();
+
+    cr_assert_str_eq(config_class_of(config, "web/shop1")->glob, "web/shop*");
+    cr_assert_str_eq(config_class_of(config, "web/mail")->glob, "web/**");
+    cr_assert_str_eq(config_class_of(config, "mail")->glob, "**");
+    config->classes[0].glob[0] = 'x';
+    cr_assert_null(config_class_of(config, "mail"));
+}
+
+Test(config, each_operation_has_a_name_and_all_leaves_administer_out)
+{
+    for (uint32_t bit = OPERATION_GET; bit <= OPERATION_ADMINISTER; bit <<= 1)
+        cr_assert_eq(config_operation_from_name(config_operation_name(bit)), bit);
+    cr_assert_null(config_operation_name(OPERATION_GET | OPERATION_SIGN));
+    cr_assert_eq(config_operation_from_name("issue"), 0);
+    cr_assert_eq(config_operation_from_name("all") & OPERATION_ADMINISTER, 0);
+}
