@@ -2,14 +2,19 @@
 /*
  * certname - the names a class lets into a CSR: the option `names` of a `keys` section
  *
- *   shop.example      this DNS name           10.0.0.7, 2001:db8::1     this address
- *   .shop.example     any DNS name below it   10.0.0.0/8, 2001:db8::/32 any address of the network
- *   *.shop.example    this wildcard name      email:a@b, email:@b, email:.b   an address, a host's,
- * a domain's uri:https://x/    any URI that begins so (the prefix ends with a slash or is the whole
- * URI)
+ *   shop.example            this DNS name
+ *   .shop.example           any DNS name below it, but no wildcard name
+ *   *.shop.example          this wildcard name
+ *   10.0.0.7, 2001:db8::1   this address
+ *   10.0.0.0/8              any address of the network
+ *   email:a@b               this e-mail address; email:@b any at this host, email:.b at hosts below
+ *   uri:https://x/          any URI that begins so, if it ends with a slash; else this URI
  *
- * DNS names compare without case. A common name is checked as an address if it is one, as an e-mail
- * address if it has an at sign, otherwise as a DNS name.
+ * DNS names are labels of 1 to 63 letters, digits and inner hyphens (no underscore), 253 bytes in
+ * all, no dot at the end, the last label not all digits; a wildcard is a whole first label. They
+ * compare without case, addresses as numbers (IPv4 and IPv6 apart), URIs byte by byte. A common
+ * name is checked as an address if it is one, as an e-mail address if it has an at sign, otherwise
+ * as a DNS name.
  */
 #pragma once
 

@@ -4,16 +4,24 @@
  *
  * A record is one line, a JSON object with its members in this order:
  *   {"seq":12,"time":"2026-11-22T00:18:16.123456Z","prev":"64 hex","event":"sign",...,"hash":"64
- * hex"} hash is SHA-256 over the line's bytes before `,"hash":`; prev is the hash of the record
- * before (64 zeros for seq 1). A line torn by a crash is closed with a newline and followed by a
- * record with event "torn" that holds its length and SHA-256 and whose prev is the last good
- * record's hash; anything else that breaks the chain is an alteration.
+ * hex"}
+ * hash is SHA-256 over the line's bytes before `,"hash":`; prev is the hash of the record before
+ * (64 zeros for seq 1). Texts are escaped byte by byte: what is not printable ASCII is \u00XX.
+ *
+ * Events of the chain itself, written by this module:
+ *   torn        closes a line that a crash or a full disk cut off: `length` and `sha256` of the
+ *               bytes after the last whole record; its own prev is that record's hash
+ *   unwritable  a flush failed and nothing of it, or only whole lines, reached the file
+ *   continued   the first record of a file that continues another after a rotation
+ * torn and unwritable say in `withdrawn` how many gathered records were refused by that flush. What
+ * stands in the file as a whole record counts, even if its flush failed after it. Anything else
+ * that breaks the chain is an alteration (verify.h).
  *
  * Records are first gathered in memory, then chain_flush() writes them all with one write(), before
- * any answer that depends on them leaves. After a failed or short write nothing more is recorded
- * until chain_flush() succeeds: it takes back what was not written, so the callers must refuse what
- * they gathered. The descriptor is append-only; this module uses write, pread, fstat and fdatasync
- * on it and nothing else.
+ * any answer that depends on them leaves. After a failed or short write the callers must refuse
+ * what they gathered; the next flush closes what was left and goes on, without a restart. The
+ * descriptor is append-only; this module uses write, pread, fstat and fdatasync on it and nothing
+ * else. The process ignores SIGXFSZ if its file size is limited.
  */
 #pragma once
 
@@ -21,19 +29,20 @@
 #include "base/err.h"
 #include "base/fault.h"
 
-#define CHAIN_RECORD_MAX                                                                           \
-    4096 /* bytes of a line; longer members are cut with a mark when written                       \
-          */
+#define CHAIN_RECORD_MAX 4096 /* bytes of a line; what does not fit is cut, marked `"cut":1` */
+#define CHAIN_TEXT_MAX 1024   /* bytes of one text, escaped; a cut one ends in "[cut]" */
+#define CHAIN_TORN_MAX (1024 * 1024) /* bytes of a torn end that can still be closed */
+#define CHAIN_NAME_MAX 100           /* bytes; letters, digits and . _ - */
 #define CHAIN_HASH_TEXT_LEN 64
 
 struct chain;
 
 /*
- * Takes `fd` (O_RDWR | O_APPEND). Reads the end of the file: the next sequence number and hash come
- * from the last whole record; a torn last line is closed and recorded (written with the first
- * flush). For an empty file, `first_seq` and `first_prev` continue another file after a rotation; 1
- * and NULL begin a new chain. BAD_REQUEST: the last whole line is no record; AUDIT_UNWRITABLE: the
- * file cannot be read.
+ * Takes `fd` (O_RDWR | O_APPEND), also when it fails. Reads the end of the file only: the next
+ * sequence number and hash come from the last whole record; a torn last line is closed and recorded
+ * (written with the first flush). For an empty file, `first_seq` and `first_prev` continue another
+ * file after a rotation; 1 and NULL begin a new chain. BAD_REQUEST: the last whole line is no
+ * record, or the bytes behind it no torn one; AUDIT_UNWRITABLE: the file cannot be read.
  */
 ks_err chain_open(int fd, const char *name, uint64_t first_seq, const uint8_t *first_prev,
                   struct chain **out, struct fault *why) KS_MUST_CHECK;
@@ -42,7 +51,10 @@ ks_err chain_open(int fd, const char *name, uint64_t first_seq, const uint8_t *f
 struct chain *chain_free(struct chain *chain);
 void chain_freep(struct chain **chain);
 
-/* One record: begin, members in any number, end. Keys are literals of [a-z_]; texts are escaped. */
+/*
+ * One record: begin, members in any number, end. Events and keys are literals of [a-z_], at most 32
+ * bytes; texts are escaped. `hash` and `cut` are not for callers.
+ */
 void chain_begin(struct chain *chain, const char *event);
 void chain_text(struct chain *chain, const char *key, const char *text);
 void chain_number(struct chain *chain, const char *key, uint64_t number);
@@ -56,6 +68,10 @@ size_t chain_pending(const struct chain *chain);
  * last flush counts. */
 ks_err chain_flush(struct chain *chain, bool sync, struct fault *why) KS_MUST_CHECK;
 
+/* The last flush failed: refuse before the work is done, and chain_flush() now and then to try
+ * again; it writes a record of its own, so that its success means something. */
+bool chain_failed(const struct chain *chain);
+
 /* Something was written since the last fdatasync. */
 bool chain_dirty(const struct chain *chain);
 
@@ -63,10 +79,11 @@ bool chain_dirty(const struct chain *chain);
 void chain_head(const struct chain *chain, uint64_t *seq, uint8_t hash[static KS_SHA256_LEN]);
 
 /*
- * The text that a checkpoint signs (the token's key keysvc/audit, ECDSA with SHA-256):
+ * The text that a checkpoint signs (the token's key keysvc/audit, ECDSA with SHA-256), of the last
+ * flushed record:
  *   keysvc-audit-checkpoint:1 chain=NAME seq=N hash=HEX time=TIME
  * In the chain it stands as event "checkpoint" with members "text" and "signature" (hex), "key"
- * (SHA-256 of the public key).
+ * (SHA-256 of the public key's DER SubjectPublicKeyInfo).
  */
 #define CHAIN_CHECKPOINT_PREFIX "keysvc-audit-checkpoint:1 "
 #define CHAIN_CHECKPOINT_MAX 384 /* bytes */

@@ -62,6 +62,9 @@ enum ks_algorithm {
 #define KS_SIGNATURE_MAX_LEN 512  /* bytes: RSA-4096 */
 #define KS_PUBLIC_KEY_MAX_LEN 640 /* bytes of DER SubjectPublicKeyInfo: RSA-4096 has 550 */
 
+/* These are in libkeysvc.so too. */
+#pragma GCC visibility push(default)
+
 /* The names as in keysvcd.conf and on the command line: "ec-p256", "tls-server", "sha256",
  * "ecdsa-sha256"; never NULL. */
 const char *ks_key_type_name(enum ks_key_type type);
@@ -83,3 +86,5 @@ enum ks_hash ks_algorithm_hash(enum ks_algorithm algorithm);
 
 /* DEFAULT becomes the type's own; what does not fit the type gives COUNT. */
 enum ks_algorithm ks_algorithm_for(enum ks_key_type type, enum ks_algorithm algorithm);
+
+#pragma GCC visibility pop

@@ -22,3 +22,6 @@ bool glob_match(const char *glob, const char *name);
 
 /* Bytes before the first star: of several globs that match, the longest literal prefix wins. */
 size_t glob_literal_len(const char *glob);
+
+/* Is there a text that both match? Exact but for texts that are no key names. */
+bool glob_overlap(const char *a, const char *b);
