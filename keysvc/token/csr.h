@@ -3,10 +3,14 @@
  * csr - a PKCS#10 request built here from checked fields, signed by one call to the token
  *
  * Subject in the order C, ST, L, O, OU, CN, emailAddress; UTF8String except C (PrintableString) and
- * emailAddress (IA5String). Extensions requested: subjectAltName, keyUsage and extendedKeyUsage by
- * the class's purpose (tls-server: serverAuth, tls-client: clientAuth, tls: both, sign: what
- * `usage` names), basicConstraints CA:FALSE. The common name is checked like an alternative name
- * and, if it is a DNS name or address, not added to the alternatives by itself.
+ * emailAddress (IA5String). Extensions requested: subjectAltName (critical if the subject is
+ * empty), keyUsage digitalSignature and extendedKeyUsage by the class's purpose (tls-server:
+ * serverAuth, tls-client: clientAuth, tls: both, sign: what `usage` names), basicConstraints
+ * CA:FALSE. The common name is checked like an alternative name and not added to the alternatives
+ * by itself.
+ *
+ * The body is encoded first (i2d_re_X509_REQ_tbs), its bytes are signed, the signature is put
+ * beside it: nothing here needs an EVP_PKEY that signs, so no provider of our own.
  */
 #pragma once
 
@@ -20,12 +24,18 @@ typedef ks_err (*csr_sign_fn)(void *context, const uint8_t *data, size_t len,
                               uint8_t out[static KS_SIGNATURE_MAX_LEN], size_t *out_len,
                               struct fault *why);
 
-/* Field lengths (RFC 5280 upper bounds), characters, and every name against the class. BAD_REQUEST,
- * NAME_NOT_ALLOWED. */
+/*
+ * Field lengths (RFC 5280's upper bounds, in characters), UTF-8 without control characters, at
+ * least one name, and every name against the class. BAD_REQUEST; NAME_NOT_ALLOWED: the class does
+ * not allow it, or allows none; PURPOSE: keys of this purpose get no certificates.
+ */
 ks_err csr_check(const struct job_csr *job, const struct config_class *class,
                  struct fault *why) KS_MUST_CHECK;
 
-/* *der is OPENSSL_malloc'ed: OPENSSL_free. The algorithm is not DEFAULT. */
+/*
+ * Checks as csr_check() does, builds, signs. *der is OPENSSL_malloc'ed: OPENSSL_free. The algorithm
+ * fits the key and is not DEFAULT. What `sign` returns is passed on. TOO_LARGE: above JOB_MAX_CSR.
+ */
 ks_err csr_build(const struct job_csr *job, const struct config_class *class,
                  const struct spki *spki, enum ks_algorithm algorithm, csr_sign_fn sign,
                  void *context, uint8_t **der, size_t *der_len, struct fault *why) KS_MUST_CHECK;

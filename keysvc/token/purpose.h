@@ -3,8 +3,7 @@
  * purpose - may a key of this purpose sign these bytes?
  *
  * The second of the two decisions (the first, who may ask, was the front's). Pure, strict, over the
- * whole message; fuzzed. What each purpose signs: the table in docs/threat-model.md and
- * docs/keysvcd.conf.5.
+ * whole message; fuzzed. What each purpose signs, what that stops and what not: docs/purposes.md.
  */
 #pragma once
 

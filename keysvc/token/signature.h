@@ -15,17 +15,18 @@
 
 #define SIGNATURE_INPUT_MAX 128 /* bytes: a DigestInfo of SHA-512 has 83 */
 
+/* Filled by signature_prepare(); not to be copied, `data` may point into it. */
 struct signature_input {
     const uint8_t *data; /* what C_Sign gets: into `bytes`, or the message itself (Ed25519) */
     size_t len;
     uint8_t bytes[SIGNATURE_INPUT_MAX];
-    uint8_t
-        digest[KS_HASH_MAX_LEN]; /* for verification and audit; Ed25519: SHA-256 of the message */
+    uint8_t digest[KS_HASH_MAX_LEN]; /* for the audit; Ed25519: SHA-256 of the message */
     size_t digest_len;
 };
 
-/* The algorithm fits the key (ks_algorithm_for) and is not DEFAULT; prehashed is NONE or the
- * algorithm's hash with that length. */
+/* The algorithm fits the key (ks_algorithm_for) and is not DEFAULT. BAD_REQUEST: prehashed is
+ * neither NONE nor the algorithm's hash with that length. Ed25519 borrows `data` until the
+ * signature is verified. */
 ks_err signature_prepare(enum ks_algorithm algorithm, enum ks_hash prehashed, const uint8_t *data,
                          size_t len, struct signature_input *out, struct fault *why) KS_MUST_CHECK;
 
@@ -35,7 +36,7 @@ ks_err signature_finish(enum ks_algorithm algorithm, enum ks_key_type type, cons
                         size_t raw_len, uint8_t out[static KS_SIGNATURE_MAX_LEN], size_t *out_len,
                         struct fault *why) KS_MUST_CHECK;
 
-/* `message` is needed for Ed25519 only. TOKEN_UNAVAILABLE: the token's signature is wrong. */
+/* The wire's form of a signature against what was prepared. TOKEN_UNAVAILABLE: it is wrong. */
 ks_err signature_verify(enum ks_algorithm algorithm, EVP_PKEY *key,
                         const struct signature_input *input, const uint8_t *signature,
                         size_t signature_len, struct fault *why) KS_MUST_CHECK;

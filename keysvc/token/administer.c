@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * administer - initialising tokens and changing PINs through libp11
+ *
+ * libp11 keeps PINs in clear memory for as long as it lives, which here is this short process.
+ */
+#include "token/administer.h"
+
+#include <stdio.h>
+
+#include <p11-kit/uri.h>
+
+#include "base/secret.h"
+#include "token/module.h"
+#include "token/parent.h"
+#include "token/pin.h"
+
+#define LABEL_LEN 32 /* bytes of a token's label */
+
+struct administration {
+    const struct config_token *token;
+    char label[LABEL_LEN + 1];
+    struct module *module;
+    int fds[2];
+    bool force;
+};
+
+static ks_err init_token(struct administration *a, struct fault *why);
+static ks_err change_pin(struct administration *a, struct fault *why);
+static ks_err run(int argc, char **argv, struct fault *why);
+
+static const struct {
+    const char *name;
+    ks_err (*run)(struct administration *a, struct fault *why);
+} actions[] = {
+    {"change-pin", change_pin},
+    {"init", init_token},
+};
+
+int
+administer_run(int argc, char **argv)
+{
+    struct fault why = FAULT_INIT;
+    ks_err err = run(argc, argv, &why);
+
+    if (err)
+        fprintf(stderr, "keysvc-token: %s%s%s\n", why.text[0] ? why.text : err_info(err)->message,
+                why.hint[0] ? "; " : "", why.hint);
+    return (int)err;
+}
+
+static ks_err
+find_action(int argc, char **argv, size_t *action, bool *force)
+{
+    *force = argc == 2 && strcmp(argv[1], "--force") == 0;
+    if (argc < 1 || argc > 2 || (argc == 2 && !*force))
+        return KS_ERR_USAGE;
+    for (*action = 0; *action < ARRAY_LEN(actions); (*action)++) {
+        if (strcmp(actions[*action].name, argv[0]) == 0)
+            return *force && actions[*action].run != init_token ? KS_ERR_USAGE : KS_OK;
+    }
+    return KS_ERR_USAGE;
+}
+
+/* A token that is to be made needs a name: its label, or the one in its URI. */
+static ks_err
+choose_label(struct administration *a, struct fault *why)
+{
+    P11KitUri *uri = p11_kit_uri_new();
+    const CK_TOKEN_INFO *info;
+    size_t len = LABEL_LEN;
+
+    (void)text_copy(a->label, sizeof(a->label), a->token->label);
+    if (!a->label[0] && uri &&
+        p11_kit_uri_parse(a->token->uri, P11_KIT_URI_FOR_TOKEN, uri) == P11_KIT_URI_OK) {
+        info = p11_kit_uri_get_token_info(uri);
+        while (len > 0 && (info->label[len - 1] == ' ' || info->label[len - 1] == '\0' ||
+                           info->label[len - 1] == 0xff))
+            len--;
+        memcpy(a->label, info->label, len);
+        a->label[len] = '\0';
+    }
+    p11_kit_uri_free(uri);
+    if (a->label[0])
+        return KS_OK;
+    fault_set(why, "the section of the token %s does not say its label", a->token->name);
+    return KS_ERR_USAGE;
+}
+
+static ks_err
+run(int argc, char **argv, struct fault *why)
+{
+    ks_auto(parent_freep) struct parent *parent = NULL;
+    struct control_setup setup = {.config = NULL};
+    struct administration a = {.fds = {-1, -1}};
+    size_t action = 0;
+    ks_err err;
+
+    err = find_action(argc, argv, &action, &a.force);
+    if (err) {
+        fault_set(why, "usage: --administer init [--force] | --administer change-pin");
+        return err;
+    }
+    err = parent_new(CONTROL_FD, &parent, why);
+    if (!err)
+        err = parent_setup(parent, &setup, a.fds, why);
+    if (!err) {
+        a.token = &setup.config->tokens[setup.token_index];
+        err = choose_label(&a, why);
+    }
+    if (!err)
+        err = module_load(a.token->profile.module, NULL, &a.module, why);
+    if (!err)
+        err = actions[action].run(&a, why);
+    closep(&a.fds[0]);
+    closep(&a.fds[1]);
+    control_setup_deinit(&setup);
+    free(a.module);
+    return err;
+}
+
+static ks_err
+failed(const char *what, struct fault *why)
+{
+    fault_set(why, "%s: %s", what, module_error_text());
+    return KS_ERR_TOKEN_UNAVAILABLE;
+}
+
+/* The slot with our label, or a free one; NULL: none. */
+static ks_err
+find_slot(struct administration *a, bool want_free, PKCS11_SLOT **out, struct fault *why)
+{
+    PKCS11_SLOT *slots = NULL;
+    unsigned int n_slots = 0;
+    ks_err err = module_slots(a->module, &slots, &n_slots, why);
+
+    *out = NULL;
+    for (unsigned int i = 0; !err && !*out && i < n_slots; i++) {
+        const PKCS11_TOKEN *token = slots[i].token;
+
+        if (!token)
+            continue;
+        if (want_free ? !token->initialized
+                      : token->initialized && strcmp(token->label, a->label) == 0)
+            *out = &slots[i];
+    }
+    return err;
+}
+
+static ks_err
+choose_slot(struct administration *a, PKCS11_SLOT **slot, struct fault *why)
+{
+    ks_err err = find_slot(a, false, slot, why);
+
+    if (err)
+        return err;
+    if (*slot && !a->force) {
+        fault_set(why, "there is a token with the label %s already", a->label);
+        fault_hint(why, "--force destroys it and all its keys");
+        return KS_ERR_EXISTS;
+    }
+    if (*slot)
+        return KS_OK;
+    err = find_slot(a, true, slot, why);
+    if (!err && !*slot) {
+        fault_set(why, "the module has no slot with an uninitialised token");
+        return KS_ERR_TOKEN_UNAVAILABLE;
+    }
+    return err;
+}
+
+static ks_err
+set_user_pin(struct administration *a, const char *so_pin, const char *pin, struct fault *why)
+{
+    PKCS11_SLOT *slot = NULL;
+    ks_err err = find_slot(a, false, &slot, why);
+
+    if (err)
+        return err;
+    if (!slot) {
+        fault_set(why, "the token %s is not there after its initialisation", a->label);
+        return KS_ERR_OUTCOME_UNKNOWN;
+    }
+    if (PKCS11_open_session(slot, 1) != 0)
+        return failed("no session", why);
+    if (PKCS11_login(slot, 1, so_pin) != 0)
+        return failed("the security officer's login", why);
+    if (PKCS11_init_pin(slot->token, pin) != 0)
+        return failed("the user PIN is not accepted", why);
+    if (PKCS11_logout(slot) != 0)
+        return failed("the security officer's logout", why);
+    return KS_OK;
+}
+
+static ks_err
+init_token(struct administration *a, struct fault *why)
+{
+    ks_auto(secret_freep) struct secret *so_pin = NULL;
+    ks_auto(secret_freep) struct secret *pin = NULL;
+    PKCS11_SLOT *slot = NULL;
+    char padded[LABEL_LEN + 1];
+    ks_err err;
+
+    err = choose_slot(a, &slot, why);
+    if (!err)
+        err = pin_get(a->fds[0], "Security officer's PIN", true, &so_pin, why);
+    if (!err)
+        err = pin_get(a->fds[1], "User PIN", true, &pin, why);
+    if (err)
+        return err;
+    /* libp11 hands its text to C_InitToken, which reads 32 bytes and wants blanks. */
+    snprintf(padded, sizeof(padded), "%-*s", LABEL_LEN, a->label);
+    if (PKCS11_init_token(slot->token, so_pin->text, padded) != 0)
+        return failed("the token is not initialised", why);
+    err = set_user_pin(a, so_pin->text, pin->text, why);
+    if (!err)
+        printf("token %s is ready: label %s\n", a->token->name, a->label);
+    return err;
+}
+
+static ks_err
+change_pin(struct administration *a, struct fault *why)
+{
+    ks_auto(secret_freep) struct secret *old = NULL;
+    ks_auto(secret_freep) struct secret *new = NULL;
+    PKCS11_SLOT *slot = NULL;
+    ks_err err;
+
+    err = find_slot(a, false, &slot, why);
+    if (!err && !slot) {
+        fault_set(why, "the token %s is not there", a->label);
+        err = KS_ERR_TOKEN_UNAVAILABLE;
+    }
+    if (!err)
+        err = pin_get(a->fds[0], "Old user PIN", false, &old, why);
+    if (!err)
+        err = pin_get(a->fds[1], "New user PIN", true, &new, why);
+    if (err)
+        return err;
+    if (PKCS11_open_session(slot, 1) != 0)
+        return failed("no session", why);
+    if (PKCS11_login(slot, 0, old->text) != 0) {
+        (void)!failed("the old PIN is refused", why);
+        return KS_ERR_LOGIN_BLOCKED;
+    }
+    if (PKCS11_change_pin(slot, old->text, new->text) != 0)
+        return failed("the new PIN is not accepted", why);
+    printf("token %s has a new PIN; put it into the PIN file, then `keysvc token retry-login %s`\n",
+           a->token->name, a->token->name);
+    return KS_OK;
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * audit - the events of a token process
+ */
+#include "token/audit.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define SYNC_INTERVAL_MS 1000 /* audit-sync = 1s */
+#define SCAN_CHUNK (64 * 1024)
+
+struct audit {
+    struct chain *chain;
+    char name[CONFIG_TITLE_MAX + 12];
+    uint64_t sync_due_ms;        /* 0: nothing to sync */
+    uint64_t last_checkpoint_ms; /* 0: none yet, the start is signed at once */
+    bool wants_checkpoint;
+    uint64_t head_seq; /* of the file that audit_close() closed */
+    uint8_t head_hash[KS_SHA256_LEN];
+};
+
+static const char *const operation_names[JOB_OPERATION_COUNT] = {
+    [JOB_SIGN] = "sign",     [JOB_CSR] = "csr",       [JOB_GENERATE] = "generate",
+    [JOB_ROTATE] = "rotate", [JOB_RESCAN] = "rescan", [JOB_CHECKPOINT] = "checkpoint",
+};
+
+static void add_caller(struct chain *chain, const struct job_caller *caller);
+static void see_line(const char *line, audit_see_fn see, void *context);
+
+ks_err
+audit_open(int fd, const char *name, struct audit **out, struct fault *why)
+{
+    ks_auto(audit_freep) struct audit *audit = calloc(1, sizeof(*audit));
+    ks_err err;
+
+    if (!audit || !text_copy(audit->name, sizeof(audit->name), name)) {
+        fault_set(why, "no memory");
+        close(fd);
+        return KS_ERR_INTERNAL;
+    }
+    err = chain_open(fd, audit->name, 1, NULL, &audit->chain, why);
+    if (err)
+        return err;
+    *out = ks_steal(&audit);
+    return KS_OK;
+}
+
+struct audit *
+audit_free(struct audit *audit)
+{
+    if (!audit)
+        return NULL;
+    chain_free(audit->chain);
+    free(audit);
+    return NULL;
+}
+
+void
+audit_freep(struct audit **audit)
+{
+    *audit = audit_free(*audit);
+}
+
+ks_err
+audit_close(struct audit *audit, struct fault *why)
+{
+    ks_err err = audit_flush(audit, true, why);
+
+    chain_head(audit->chain, &audit->head_seq, audit->head_hash);
+    audit->chain = chain_free(audit->chain);
+    return err;
+}
+
+ks_err
+audit_reopen(struct audit *audit, int fd, struct fault *why)
+{
+    return chain_open(fd, audit->name, audit->head_seq + 1,
+                      audit->head_seq > 0 ? audit->head_hash : NULL, &audit->chain, why);
+}
+
+void
+audit_start(struct audit *audit, const struct config *config, uint32_t worker_index)
+{
+    chain_begin(audit->chain, "start");
+    chain_hex(audit->chain, "config", config->hash, sizeof(config->hash));
+    chain_number(audit->chain, "generation", config->generation);
+    chain_number(audit->chain, "worker", worker_index);
+    chain_number(audit->chain, "pid", (uint64_t)getpid());
+    chain_end(audit->chain);
+}
+
+void
+audit_config(struct audit *audit, const struct config *config)
+{
+    chain_begin(audit->chain, "config");
+    chain_hex(audit->chain, "config", config->hash, sizeof(config->hash));
+    chain_number(audit->chain, "generation", config->generation);
+    chain_end(audit->chain);
+}
+
+void
+audit_purpose(struct audit *audit, const char *label, enum ks_purpose purpose)
+{
+    chain_begin(audit->chain, "purpose");
+    chain_text(audit->chain, "key", label);
+    chain_text(audit->chain, "purpose", ks_purpose_name(purpose));
+    chain_end(audit->chain);
+}
+
+void
+audit_login(struct audit *audit, ks_err outcome, const struct fault *why)
+{
+    chain_begin(audit->chain, "login");
+    chain_text(audit->chain, "outcome", err_info(outcome)->name);
+    if (outcome)
+        chain_text(audit->chain, "reason", why->text);
+    chain_end(audit->chain);
+}
+
+void
+audit_stop(struct audit *audit)
+{
+    chain_begin(audit->chain, "stop");
+    chain_number(audit->chain, "pid", (uint64_t)getpid());
+    chain_end(audit->chain);
+}
+
+void
+audit_deed(struct audit *audit, const struct job *job, const struct audit_deed *deed)
+{
+    struct chain *chain = audit->chain;
+
+    chain_begin(chain, deed->event);
+    chain_number(chain, "request", job->id);
+    chain_text(chain, "operation", operation_names[job->operation]);
+    if (deed->label)
+        chain_text(chain, "key", deed->label);
+    if (deed->type != KS_KEY_TYPE_ANY)
+        chain_text(chain, "type", ks_key_type_name(deed->type));
+    if (deed->algorithm != KS_ALGORITHM_DEFAULT)
+        chain_text(chain, "algorithm", ks_algorithm_name(deed->algorithm));
+    if (deed->digest)
+        chain_hex(chain, "digest", deed->digest, deed->digest_len);
+    if (deed->public_key_sha256)
+        chain_hex(chain, "fingerprint", deed->public_key_sha256, KS_SHA256_LEN);
+    if (strcmp(deed->event, "intent") != 0)
+        chain_text(chain, "outcome", err_info(deed->outcome)->name);
+    if (deed->outcome && deed->why)
+        chain_text(chain, "reason", deed->why->text);
+    add_caller(chain, &job->caller);
+    chain_end(chain);
+}
+
+static void
+add_caller(struct chain *chain, const struct job_caller *caller)
+{
+    chain_number(chain, "uid", caller->uid);
+    chain_number(chain, "gid", caller->gid);
+    chain_number(chain, "pid", caller->pid > 0 ? (uint64_t)caller->pid : 0);
+    if (caller->unit[0])
+        chain_text(chain, "unit", caller->unit);
+    if (caller->rule[0])
+        chain_text(chain, "rule", caller->rule);
+}
+
+void
+audit_checkpoint(struct audit *audit, const struct control_checkpoint *checkpoint)
+{
+    uint8_t sha256[KS_SHA256_LEN] = {0};
+
+    (void)EVP_Digest(checkpoint->public_key, checkpoint->public_key_len, sha256, NULL, EVP_sha256(),
+                     NULL);
+    chain_begin(audit->chain, "checkpoint");
+    chain_text(audit->chain, "text", checkpoint->text);
+    chain_hex(audit->chain, "signature", checkpoint->signature, checkpoint->signature_len);
+    chain_hex(audit->chain, "key", sha256, sizeof(sha256));
+    chain_end(audit->chain);
+}
+
+void
+audit_checkpoint_text(const struct audit *audit, char out[static CHAIN_CHECKPOINT_MAX])
+{
+    chain_checkpoint_text(audit->chain, out);
+}
+
+ks_err
+audit_flush(struct audit *audit, bool sync, struct fault *why)
+{
+    bool has_records = chain_pending(audit->chain) > 0;
+    ks_err err;
+
+    if (!has_records && !(sync && chain_dirty(audit->chain)))
+        return KS_OK;
+    err = chain_flush(audit->chain, sync, why);
+    if (has_records && !err)
+        audit->wants_checkpoint = true;
+    if (!chain_dirty(audit->chain))
+        audit->sync_due_ms = 0;
+    else if (audit->sync_due_ms == 0)
+        audit->sync_due_ms = clock_mono_ms() + SYNC_INTERVAL_MS;
+    return err;
+}
+
+static uint64_t
+checkpoint_due_ms(const struct audit *audit, const struct config *config)
+{
+    if (!audit->wants_checkpoint || config->audit_checkpoint_s == 0)
+        return UINT64_MAX;
+    if (audit->last_checkpoint_ms == 0)
+        return 0;
+    return audit->last_checkpoint_ms + (uint64_t)config->audit_checkpoint_s * 1000;
+}
+
+int
+audit_timeout_ms(const struct audit *audit, const struct config *config)
+{
+    uint64_t due_ms = checkpoint_due_ms(audit, config);
+    uint64_t now_ms = clock_mono_ms();
+
+    if (audit->sync_due_ms > 0 && audit->sync_due_ms < due_ms)
+        due_ms = audit->sync_due_ms;
+    if (due_ms == UINT64_MAX)
+        return -1;
+    if (due_ms <= now_ms)
+        return 0;
+    return due_ms - now_ms > INT32_MAX ? INT32_MAX : (int)(due_ms - now_ms);
+}
+
+bool
+audit_tick(struct audit *audit, const struct config *config)
+{
+    uint64_t now_ms = clock_mono_ms();
+    struct fault why = FAULT_INIT;
+
+    if (audit->sync_due_ms > 0 && audit->sync_due_ms <= now_ms) {
+        audit->sync_due_ms = now_ms + SYNC_INTERVAL_MS;
+        if (audit_flush(audit, true, &why) != KS_OK)
+            log_error("event=audit-sync-failed text=\"%s\"", why.text);
+    }
+    return checkpoint_due_ms(audit, config) <= now_ms;
+}
+
+bool
+audit_wants_checkpoint(const struct audit *audit)
+{
+    return audit->wants_checkpoint;
+}
+
+void
+audit_checkpoint_done(struct audit *audit)
+{
+    audit->wants_checkpoint = false;
+    audit->last_checkpoint_ms = clock_mono_ms();
+}
+
+void
+audit_scan_purposes(int fd, audit_see_fn see, void *context)
+{
+    ks_auto(buf_deinit) struct buf text = BUF_INIT;
+    struct stat status;
+    off_t at;
+
+    if (fstat(fd, &status) < 0)
+        return;
+    at = status.st_size > AUDIT_SCAN_MAX ? status.st_size - AUDIT_SCAN_MAX : 0;
+    for (;;) {
+        uint8_t *room = buf_reserve(&text, SCAN_CHUNK);
+        ssize_t len = room ? pread(fd, room, SCAN_CHUNK, at) : -1;
+        char *newline, *line;
+
+        if (len <= 0)
+            return;
+        at += len;
+        text.len += (size_t)len;
+        line = (char *)text.data;
+        while ((newline = memchr(line, '\n', text.len - (size_t)(line - (char *)text.data)))) {
+            *newline = '\0';
+            see_line(line, see, context);
+            line = newline + 1;
+        }
+        buf_consume(&text, (size_t)(line - (char *)text.data));
+        if (text.len > CHAIN_RECORD_MAX)
+            text.len = 0; /* no record is so long */
+    }
+}
+
+/* Key names and purposes hold nothing that JSON escapes. */
+static void
+see_line(const char *line, audit_see_fn see, void *context)
+{
+    char label[KEYNAME_LABEL_MAX + 1], purpose_name[32];
+    const char *event = strstr(line, "\"event\":\"purpose\",");
+    enum ks_purpose purpose;
+
+    if (!event ||
+        sscanf(event, "\"event\":\"purpose\",\"key\":\"%110[^\"]\",\"purpose\":\"%31[^\"]\"", label,
+               purpose_name) != 2)
+        return;
+    purpose = ks_purpose_from_name(purpose_name);
+    if (purpose != KS_PURPOSE_COUNT)
+        see(context, label, purpose);
+}

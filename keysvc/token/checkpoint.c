@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * checkpoint - signatures over the state of audit chains
+ */
+#include "token/checkpoint.h"
+
+#include "base/log.h"
+#include "token/generate.h"
+#include "token/purpose.h"
+#include "token/sign.h"
+
+#define FRONT_PREFIX CHAIN_CHECKPOINT_PREFIX "chain=front "
+
+static ks_err make_key(struct worker *worker, struct fault *why);
+static ks_err sign_text(struct worker *worker, const char *text, struct key **key,
+                        struct sign_result *out, struct fault *why);
+
+void
+checkpoint_prepare(struct worker *worker)
+{
+    struct fault why = FAULT_INIT;
+    struct key *key = NULL;
+    ks_err err;
+
+    err = worker_find_key(worker, WORKER_AUDIT_LABEL, NULL, &key, &why);
+    if (err == KS_ERR_NO_KEY) {
+        why = (struct fault)FAULT_INIT;
+        err = make_key(worker, &why);
+    }
+    if (!err)
+        return;
+    worker->audit_key_failed = true;
+    log_warning("event=no-audit-key token=%s outcome=%s text=\"%s\"", worker->token->name,
+                err_info(err)->name, why.text);
+}
+
+/* A state change like any other, but nobody's request. */
+static ks_err
+make_key(struct worker *worker, struct fault *why)
+{
+    struct job job = {.operation = JOB_GENERATE};
+    struct audit_deed deed = {
+        .event = "intent", .label = WORKER_AUDIT_LABEL, .type = KS_KEY_TYPE_EC_P256, .why = why};
+    struct key *key = NULL;
+
+    job.caller.uid = getuid();
+    job.caller.gid = getgid();
+    job.caller.pid = getpid();
+    (void)text_copy(job.name, sizeof(job.name), WORKER_AUDIT_KEY);
+    deed.outcome = generate_label_free(worker, WORKER_AUDIT_LABEL, why);
+    if (deed.outcome)
+        return deed.outcome;
+    audit_deed(worker->audit, &job, &deed);
+    deed.outcome = audit_flush(worker->audit, true, why);
+    if (deed.outcome)
+        return deed.outcome;
+    deed.event = "result";
+    deed.outcome = generate_pair(worker, KS_KEY_TYPE_EC_P256, WORKER_AUDIT_LABEL, &key, why);
+    if (key)
+        deed.public_key_sha256 = key->spki_sha256;
+    audit_deed(worker->audit, &job, &deed);
+    return deed.outcome;
+}
+
+static ks_err
+sign_text(struct worker *worker, const char *text, struct key **key, struct sign_result *out,
+          struct fault *why)
+{
+    const enum ks_algorithm algorithm = KS_ALGORITHM_ECDSA_SHA256;
+    enum ks_algorithm fitting;
+    ks_err err;
+
+    err = purpose_check(KS_PURPOSE_AUDIT, false, algorithm, KS_HASH_NONE, (const uint8_t *)text,
+                        strlen(text), why);
+    if (!err)
+        err = worker_find_key(worker, WORKER_AUDIT_LABEL, NULL, key, why);
+    if (!err)
+        err = sign_algorithm(*key, algorithm, &fitting, why);
+    if (err)
+        return err;
+    return sign_bytes(worker, *key, algorithm, KS_HASH_NONE, (const uint8_t *)text, strlen(text),
+                      out, why);
+}
+
+static ks_err
+make(struct worker *worker, struct control_checkpoint *checkpoint, struct fault *why)
+{
+    struct sign_result result = {.signature_len = 0};
+    struct key *key = NULL;
+    ks_err err;
+
+    audit_checkpoint_text(worker->audit, checkpoint->text);
+    (void)text_copy(checkpoint->token, sizeof(checkpoint->token), worker->token->name);
+    err = sign_text(worker, checkpoint->text, &key, &result, why);
+    if (err)
+        return err;
+    memcpy(checkpoint->signature, result.signature, result.signature_len);
+    checkpoint->signature_len = result.signature_len;
+    memcpy(checkpoint->public_key, key->spki.der, key->spki.len);
+    checkpoint->public_key_len = key->spki.len;
+    /* What was gathered meanwhile (a new login) goes with it. */
+    audit_checkpoint(worker->audit, checkpoint);
+    return audit_flush(worker->audit, true, why);
+}
+
+void
+checkpoint_make(struct worker *worker)
+{
+    struct control_checkpoint checkpoint = {.signature_len = 0};
+    struct fault why = FAULT_INIT;
+    ks_err err;
+
+    /* Signs what is on disk, so everything gathered goes there first. */
+    err = audit_flush(worker->audit, true, &why);
+    if (!err)
+        err = make(worker, &checkpoint, &why);
+    audit_checkpoint_done(worker->audit);
+    if (err) {
+        if (!worker->audit_key_failed)
+            log_warning("event=checkpoint-failed token=%s outcome=%s text=\"%s\"",
+                        worker->token->name, err_info(err)->name, why.text);
+        worker->audit_key_failed = true;
+        worker_judge(worker, err, &why);
+        return;
+    }
+    worker->audit_key_failed = false;
+    if (worker->parent && parent_checkpoint(worker->parent, &checkpoint) != KS_OK)
+        worker->exit_code = CONTROL_EXIT_SETUP;
+}
+
+ks_err
+checkpoint_run(struct worker *worker, const struct job *job, struct answer *answer,
+               struct fault *why)
+{
+    struct audit_deed deed = {.event = "front_checkpoint", .label = WORKER_AUDIT_LABEL, .why = why};
+    struct sign_result result = {.signature_len = 0};
+    struct key *key = NULL;
+
+    if (strncmp(job->checkpoint, FRONT_PREFIX, strlen(FRONT_PREFIX)) != 0) {
+        fault_set(why, "not a checkpoint of the front's chain");
+        deed.outcome = KS_ERR_PURPOSE;
+        deed.event = "refused";
+    } else {
+        deed.outcome = sign_text(worker, job->checkpoint, &key, &result, why);
+        deed.algorithm = KS_ALGORITHM_ECDSA_SHA256;
+        deed.digest = result.digest_len > 0 ? result.digest : NULL;
+        deed.digest_len = result.digest_len;
+    }
+    audit_deed(worker->audit, job, &deed);
+    if (deed.outcome)
+        return deed.outcome;
+    answer->algorithm = KS_ALGORITHM_ECDSA_SHA256;
+    buf_append(&answer->data, result.signature, result.signature_len);
+    return answer->data.failed ? KS_ERR_INTERNAL : KS_OK;
+}

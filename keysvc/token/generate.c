@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * generate - decision, intent, key pair, checks, result
+ */
+#include "token/generate.h"
+
+#include "base/log.h"
+#include "token/ckr.h"
+#include "token/object.h"
+#include "token/template.h"
+
+/* What a job comes down to. */
+struct plan {
+    char label[KEYNAME_LABEL_MAX + 1];
+    enum ks_key_type type;
+    enum ks_purpose purpose;
+};
+
+struct pair {
+    CK_OBJECT_HANDLE public_key;
+    CK_OBJECT_HANDLE private_key;
+};
+
+static ks_err decide(struct worker *worker, const struct job *job, struct plan *plan,
+                     struct fault *why);
+static ks_err decide_version(struct worker *worker, const struct job *job, uint32_t *version,
+                             struct fault *why);
+static ks_err make(struct worker *worker, const struct job *job, const struct plan *plan,
+                   struct key **key, struct fault *why);
+static ks_err call_token(struct worker *worker, struct template *template, struct pair *pair,
+                         struct fault *why);
+static ks_err check_pair(struct worker *worker, enum ks_key_type type, const struct pair *pair,
+                         struct fault *why);
+static ks_err end_unknown(struct worker *worker, const char *label, ks_err err, struct fault *why);
+
+ks_err
+generate_run(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
+{
+    struct plan plan = {.type = KS_KEY_TYPE_ANY};
+    struct audit_deed deed = {.event = "refused", .why = why};
+    struct key *key = NULL;
+
+    deed.outcome = decide(worker, job, &plan, why);
+    if (deed.outcome == KS_ERR_BUSY)
+        return KS_ERR_BUSY;
+    deed.label = plan.label[0] ? plan.label : job->name;
+    deed.type = plan.type;
+    if (!deed.outcome) {
+        deed.outcome = make(worker, job, &plan, &key, why);
+        if (deed.outcome == KS_ERR_AUDIT_UNWRITABLE)
+            return deed.outcome;
+        deed.event = "result";
+    }
+    if (key)
+        deed.public_key_sha256 = key->spki_sha256;
+    audit_deed(worker->audit, job, &deed);
+    answer->made = key;
+    return deed.outcome;
+}
+
+static ks_err
+decide(struct worker *worker, const struct job *job, struct plan *plan, struct fault *why)
+{
+    const struct config_class *class = NULL;
+    uint32_t version = 0;
+    ks_err err;
+
+    if (worker->index != 1) {
+        fault_set(why, "only worker 1 makes keys");
+        return KS_ERR_BAD_REQUEST;
+    }
+    err = worker_admit(worker, job, &class, why);
+    if (err)
+        return err;
+    if (job->type != KS_KEY_TYPE_ANY && job->type != class->type) {
+        fault_set(why, "keys of the class \"%s\" are %s, not %s", class->glob,
+                  ks_key_type_name(class->type), ks_key_type_name(job->type));
+        return KS_ERR_BAD_REQUEST;
+    }
+    plan->type = class->type;
+    plan->purpose = class->purpose;
+    err = decide_version(worker, job, &version, why);
+    if (err)
+        return err;
+    keyname_label(job->name, version, plan->label);
+    return generate_label_free(worker, plan->label, why);
+}
+
+static ks_err
+decide_version(struct worker *worker, const struct job *job, uint32_t *version, struct fault *why)
+{
+    uint32_t newest = keys_newest(worker->keys, job->name);
+
+    *version = 1;
+    if (job->operation == JOB_GENERATE && newest == 0)
+        return KS_OK;
+    if (job->operation == JOB_GENERATE) {
+        fault_set(why, "the key %s exists, its newest version is %u", job->name, newest);
+        fault_hint(why, "`keysvc key rotate %s --from %u` makes the next version", job->name,
+                   newest);
+        return KS_ERR_EXISTS;
+    }
+    if (newest == 0) {
+        fault_set(why, "there is no key %s", job->name);
+        return KS_ERR_NO_KEY;
+    }
+    if (job->version < newest) {
+        fault_set(why, "the newest version of %s is %u already", job->name, newest);
+        return KS_ERR_EXISTS;
+    }
+    if (job->version > newest || newest == KEYNAME_VERSION_MAX) {
+        fault_set(why, "%s has no version %u that could be followed", job->name, job->version);
+        return KS_ERR_BAD_REQUEST;
+    }
+    *version = newest + 1;
+    return KS_OK;
+}
+
+static ks_err
+label_free_once(struct worker *worker, const char *label, struct fault *why)
+{
+    static const CK_OBJECT_CLASS classes[] = {CKO_PRIVATE_KEY, CKO_PUBLIC_KEY};
+
+    for (size_t i = 0; i < ARRAY_LEN(classes); i++) {
+        ks_auto(object_list_deinit) struct object_list found = OBJECT_LIST_INIT;
+        ks_err err = object_find(worker->slot, classes[i], label, &found, why);
+
+        if (err)
+            return err;
+        if (found.n_handles > 0) {
+            fault_set(why, "the token has an object with the label %s", label);
+            fault_hint(why, "`keysvc token rescan` if another program made the key");
+            return KS_ERR_EXISTS;
+        }
+    }
+    return KS_OK;
+}
+
+ks_err
+generate_label_free(struct worker *worker, const char *label, struct fault *why)
+{
+    bool again = false;
+    ks_err err = label_free_once(worker, label, why);
+
+    if (err)
+        err = worker_recover(worker, err, &again, why);
+    return again ? label_free_once(worker, label, why) : err;
+}
+
+/* AUDIT_UNWRITABLE: the intent could not be written, so nothing was done. */
+static ks_err
+make(struct worker *worker, const struct job *job, const struct plan *plan, struct key **key,
+     struct fault *why)
+{
+    const struct audit_deed intent = {.event = "intent", .label = plan->label, .type = plan->type};
+    ks_err err;
+
+    audit_deed(worker->audit, job, &intent);
+    err = audit_flush(worker->audit, true, why);
+    if (err)
+        return err;
+    return generate_pair(worker, plan->type, plan->label, key, why);
+}
+
+static void
+destroy_pair(struct worker *worker, const struct pair *pair)
+{
+    CK_SESSION_HANDLE session = slot_session(worker->slot);
+    CK_RV private_rv = p11_destroy(&worker->p11, session, pair->private_key);
+    CK_RV public_rv = p11_destroy(&worker->p11, session, pair->public_key);
+
+    if (private_rv != CKR_OK || public_rv != CKR_OK)
+        log_error("event=destroy-failed token=%s text=\"a key that must not be used is still there "
+                  "(%s, %s)\"",
+                  worker->token->name, ckr_info(private_rv)->name, ckr_info(public_rv)->name);
+}
+
+/* A courtesy to other programs; its failure is no failure of the key. */
+static void
+set_id(struct worker *worker, const struct key *key, const struct pair *pair)
+{
+    uint8_t id[SPKI_KEY_ID_LEN];
+    CK_ATTRIBUTE attribute = {CKA_ID, id, sizeof(id)};
+    CK_SESSION_HANDLE session = slot_session(worker->slot);
+
+    if (!worker->token->profile.set_id || spki_key_id(&key->spki, id) != KS_OK)
+        return;
+    if (p11_set_attributes(&worker->p11, session, pair->private_key, &attribute, 1) != CKR_OK ||
+        p11_set_attributes(&worker->p11, session, pair->public_key, &attribute, 1) != CKR_OK)
+        log_warning("event=set-id-failed token=%s key=%s", worker->token->name, key->label);
+}
+
+ks_err
+generate_pair(struct worker *worker, enum ks_key_type type, const char *label, struct key **out,
+              struct fault *why)
+{
+    struct template template;
+    struct pair pair = {0, 0};
+    struct key *key = NULL;
+    bool again = false;
+    ks_err err;
+
+    err = template_make(type, label, &worker->token->profile, &template, why);
+    if (err)
+        return err;
+    err = call_token(worker, &template, &pair, why);
+    if (err)
+        err = worker_recover(worker, err, &again, why);
+    if (again)
+        err = call_token(worker, &template, &pair, why);
+    if (err)
+        return end_unknown(worker, label, err, why);
+    err = check_pair(worker, type, &pair, why);
+    if (err && why->rv != CKR_OK)
+        return end_unknown(worker, label, err, why);
+    if (err) {
+        destroy_pair(worker, &pair);
+        return err;
+    }
+    err = keys_get(worker->keys, label, &key, why);
+    if (err)
+        return end_unknown(worker, label, err, why);
+    set_id(worker, key, &pair);
+    *out = key;
+    return KS_OK;
+}
+
+static ks_err
+call_token(struct worker *worker, struct template *template, struct pair *pair, struct fault *why)
+{
+    CK_RV rv;
+
+    rv = p11_generate(&worker->p11, slot_session(worker->slot), &template->mechanism,
+                      template->public_attributes, template->n_public, template->private_attributes,
+                      template->n_private, &pair->public_key, &pair->private_key);
+    return rv == CKR_OK ? KS_OK : ckr_fault(rv, "C_GenerateKeyPair", why);
+}
+
+/* Not what we asked for, but what the token says it made. */
+static ks_err
+check_pair(struct worker *worker, enum ks_key_type type, const struct pair *pair, struct fault *why)
+{
+    static const struct {
+        CK_ATTRIBUTE_TYPE type;
+        const char *name;
+        bool wanted;
+    } rules[] = {
+        {CKA_SENSITIVE, "CKA_SENSITIVE", true},
+        {CKA_EXTRACTABLE, "CKA_EXTRACTABLE", false},
+        {CKA_ALWAYS_SENSITIVE, "CKA_ALWAYS_SENSITIVE", true},
+        {CKA_NEVER_EXTRACTABLE, "CKA_NEVER_EXTRACTABLE", true},
+    };
+    struct spki spki = {.len = 0};
+    ks_err err;
+
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        bool value = !rules[i].wanted;
+
+        err = object_flag(worker->slot, pair->private_key, rules[i].type, &value, why);
+        if (err && err != KS_ERR_NO_KEY)
+            return err;
+        if (value != rules[i].wanted) {
+            fault_set(why, "the token made a key with %s %s; it was destroyed", rules[i].name,
+                      value ? "true" : "false");
+            return KS_ERR_UNSUPPORTED;
+        }
+    }
+    err = object_spki(worker->slot, pair->public_key, &spki, why);
+    if (err && err != KS_ERR_NO_KEY)
+        return err;
+    if (spki.len == 0 || spki.type != type) {
+        fault_set(why, "the token made another key than one of type %s; it was destroyed",
+                  ks_key_type_name(type));
+        return KS_ERR_UNSUPPORTED;
+    }
+    return KS_OK;
+}
+
+/* The token failed. If it still answers and has nothing under the label, nothing was changed. */
+static ks_err
+end_unknown(struct worker *worker, const char *label, ks_err err, struct fault *why)
+{
+    struct fault ignored = FAULT_INIT;
+
+    if (err != KS_ERR_TOKEN_UNAVAILABLE)
+        return err;
+    if (label_free_once(worker, label, &ignored) == KS_OK)
+        return err;
+    fault_hint(why, "`keysvc key show` says whether the key is there");
+    return KS_ERR_OUTCOME_UNKNOWN;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * generate - new keys: the first version of a name, or the next one
+ *
+ * Worker 1 only. An `intent` record is on disk before the token is asked, a `result` after; a key
+ * that is not sensitive and never extractable is destroyed again. OUTCOME_UNKNOWN: the token
+ * failed in the middle and does not say whether the key is there.
+ */
+#pragma once
+
+#include "token/worker.h"
+
+/* JOB_GENERATE and JOB_ROTATE. */
+ks_err generate_run(struct worker *worker, const struct job *job, struct answer *answer,
+                    struct fault *why) KS_MUST_CHECK;
+
+/* One key pair with that label, checked after its creation; no class, no audit. The label is free.
+ */
+ks_err generate_pair(struct worker *worker, enum ks_key_type type, const char *label,
+                     struct key **out, struct fault *why) KS_MUST_CHECK;
+
+/* EXISTS: an object of the token carries the label. */
+ks_err generate_label_free(struct worker *worker, const char *label,
+                           struct fault *why) KS_MUST_CHECK;

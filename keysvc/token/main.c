@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keysvc-token - one process, one module, one token
+ *
+ *   setup -> leave to start -> module, token -> login -> keys -> READY -> serve_run() -> end
+ *
+ * Started by keysvcd with the control socket as CONTROL_FD. Every way out is an exit code of
+ * ipc/control.h, and no way out runs the module's own exit handlers: some crash there.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <openssl/crypto.h>
+
+#include "base/log.h"
+#include "token/administer.h"
+#include "token/audit_guard.h"
+#include "token/checkpoint.h"
+#include "token/module.h"
+#include "token/serve.h"
+#include "token/worker.h"
+
+#define END_TIMEOUT_S 3 /* for C_Finalize; a token that hangs there has lost nothing of ours */
+
+static int start(struct worker *worker, struct fault *why);
+static int start_audit(struct worker *worker, int audit_fd, struct fault *why);
+static int start_token(struct worker *worker, bool login_override, struct fault *why);
+static int start_keys(struct worker *worker, struct fault *why);
+static void say_failure(struct worker *worker, int exit_code, const struct fault *why);
+static void end(struct worker *worker, int exit_code) __attribute__((noreturn));
+
+static volatile sig_atomic_t end_code;
+
+/* What an exec of the supervisor's cannot have done for us. Signals of a terminal or a service
+ * manager are the supervisor's business: it says STOP, or its socket closes. */
+static bool
+harden(void)
+{
+    static const int ignored[] = {SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGXFSZ};
+    const struct rlimit no_core = {0, 0};
+
+    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+        signal(ignored[i], SIG_IGN);
+    /* Before libp11 or a module can ask for the system's openssl.cnf. */
+    return prctl(PR_SET_DUMPABLE, 0) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           setrlimit(RLIMIT_CORE, &no_core) == 0 &&
+           OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct worker worker = WORKER_INIT;
+    struct fault why = FAULT_INIT;
+    int exit_code;
+
+    log_init("keysvc-token", LOG_LEVEL_INFO);
+    if (!harden()) {
+        log_error("event=harden-failed");
+        return CONTROL_EXIT_SETUP;
+    }
+    if (argc > 1 && strcmp(argv[1], "--administer") == 0) {
+        signal(SIGINT, SIG_DFL);
+        exit_code = administer_run(argc - 2, argv + 2);
+        fflush(NULL);
+        _exit(exit_code);
+    }
+    exit_code = start(&worker, &why);
+    if (exit_code == WORKER_GO_ON)
+        exit_code = serve_run(&worker);
+    else
+        say_failure(&worker, exit_code, &why);
+    end(&worker, exit_code);
+}
+
+static int
+start(struct worker *worker, struct fault *why)
+{
+    struct control_setup setup = {.config = NULL};
+    char process[CONFIG_TITLE_MAX + 32];
+    int fds[2] = {-1, -1};
+    int exit_code;
+
+    if (parent_new(CONTROL_FD, &worker->parent, why) != KS_OK ||
+        parent_setup(worker->parent, &setup, fds, why) != KS_OK)
+        return CONTROL_EXIT_SETUP;
+    worker->config = ks_steal(&setup.config);
+    worker->token = &worker->config->tokens[setup.token_index];
+    worker->index = setup.worker_index;
+    snprintf(process, sizeof(process), "keysvc-token[%s/%u]", worker->token->name, worker->index);
+    log_init(process, getenv("KEYSVC_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    if (pulse_map(fds[0], &worker->p11.pulse) != KS_OK) {
+        fault_set(why, "the pulse is no page of the supervisor's");
+        return CONTROL_EXIT_SETUP;
+    }
+    exit_code = start_audit(worker, fds[1], why);
+    if (exit_code == WORKER_GO_ON)
+        exit_code = start_token(worker, setup.login_override, why);
+    if (exit_code == WORKER_GO_ON)
+        exit_code = start_keys(worker, why);
+    return exit_code;
+}
+
+static int
+start_audit(struct worker *worker, int audit_fd, struct fault *why)
+{
+    char name[CONFIG_TITLE_MAX + 12];
+
+    snprintf(name, sizeof(name), "%s-%u", worker->token->name, worker->index);
+    if (audit_guard_place(&audit_fd, why) != KS_OK || audit_guard_install(why) != KS_OK ||
+        audit_open(audit_fd, name, &worker->audit, why) != KS_OK)
+        return CONTROL_EXIT_SETUP;
+    audit_start(worker->audit, worker->config, worker->index);
+    return WORKER_GO_ON;
+}
+
+static ks_err
+ask_login(void *context, int *pin_fd, struct fault *why)
+{
+    struct worker *worker = context;
+
+    return parent_ask_login(worker->parent, pin_fd, why);
+}
+
+static void
+tell_login(void *context, ks_err result, const struct fault *why)
+{
+    struct worker *worker = context;
+
+    audit_login(worker->audit, result, why);
+    parent_tell_login(worker->parent, result, why);
+}
+
+static int
+start_token(struct worker *worker, bool login_override, struct fault *why)
+{
+    const struct slot_broker broker = {ask_login, tell_login, worker};
+    struct module *module = NULL;
+    CK_SLOT_ID slot_id = 0;
+    ks_err err;
+
+    err = parent_start(worker->parent, why);
+    if (err)
+        return parent_is_stopping(worker->parent) ? CONTROL_EXIT_OK : CONTROL_EXIT_SETUP;
+    err = module_load(worker->token->profile.module, worker->p11.pulse, &module, why);
+    if (!err) {
+        worker->p11.list = module_functions(module);
+        err = module_find_token(module, worker->token, &slot_id, why);
+    }
+    if (!err)
+        err = slot_new(&worker->p11, slot_id, &broker, login_override, &worker->slot);
+    if (!err)
+        err = slot_open(worker->slot, why);
+    if (!err)
+        err = slot_login(worker->slot, why);
+    switch (err) {
+    case KS_OK:
+        return WORKER_GO_ON;
+    case KS_ERR_LOGIN_BLOCKED:
+        return CONTROL_EXIT_LOGIN_BLOCKED;
+    case KS_ERR_BAD_REQUEST:
+    case KS_ERR_INTERNAL:
+    case KS_ERR_NO_SERVICE:
+        return CONTROL_EXIT_SETUP;
+    default:
+        return CONTROL_EXIT_NO_TOKEN;
+    }
+}
+
+static void
+see_purpose(void *context, const char *label, enum ks_purpose purpose)
+{
+    struct worker *worker = context;
+    struct key *key = keys_known(worker->keys, label);
+
+    if (key)
+        key->recorded_purpose = purpose;
+}
+
+static int
+start_keys(struct worker *worker, struct fault *why)
+{
+    struct control_state state;
+    ks_err err;
+
+    err = keys_new(worker->slot, &worker->keys);
+    if (!err)
+        err = keys_list(worker->keys, why);
+    if (err)
+        return CONTROL_EXIT_NO_TOKEN;
+    if (worker->index == 1) {
+        audit_scan_purposes(AUDIT_GUARD_FD, see_purpose, worker);
+        checkpoint_prepare(worker);
+        serve_purposes(worker);
+    }
+    if (audit_flush(worker->audit, true, why) != KS_OK)
+        log_error("event=audit-unwritable token=%s text=\"%s\"", worker->token->name, why->text);
+    worker_state(worker, TOKEN_STATE_READY, "", &state);
+    if (parent_ready(worker->parent, &state) != KS_OK) {
+        fault_set(why, "the supervisor is gone");
+        return CONTROL_EXIT_SETUP;
+    }
+    log_info("event=ready token=%s keys=%zu", worker->token->name, keys_count(worker->keys));
+    return WORKER_GO_ON;
+}
+
+static void
+say_failure(struct worker *worker, int exit_code, const struct fault *why)
+{
+    enum token_state token_state = TOKEN_STATE_FAILED;
+    struct fault ignored = FAULT_INIT;
+    struct control_state state;
+
+    if (exit_code == CONTROL_EXIT_OK)
+        return;
+    log_error("event=start-failed exit=%d text=\"%s\"", exit_code, why->text);
+    if (exit_code == CONTROL_EXIT_NO_TOKEN)
+        token_state = TOKEN_STATE_ABSENT;
+    if (exit_code == CONTROL_EXIT_LOGIN_BLOCKED)
+        token_state = TOKEN_STATE_LOGIN_BLOCKED;
+    if (worker->audit && audit_flush(worker->audit, true, &ignored) != KS_OK)
+        log_error("event=audit-unwritable text=\"%s\"", ignored.text);
+    if (!worker->token)
+        return;
+    worker_state(worker, token_state, why->text, &state);
+    if (parent_state(worker->parent, &state) != KS_OK)
+        log_error("event=supervisor-gone");
+}
+
+static void
+end_late(int number)
+{
+    (void)number;
+    _exit((int)end_code);
+}
+
+/* C_Finalize lets the token go in good order; everything else the kernel takes back. */
+static void
+end(struct worker *worker, int exit_code)
+{
+    end_code = exit_code;
+    signal(SIGALRM, end_late);
+    alarm(END_TIMEOUT_S);
+    if (worker->p11.list)
+        (void)p11_finalize(&worker->p11);
+    _exit(exit_code);
+}

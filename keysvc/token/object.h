@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * object - finding objects on the token and reading what keys.c needs of them
+ *
+ * Works in the slot's session; knows no cache. What a token says is bounded and checked here.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/fault.h"
+#include "base/keyname.h"
+#include "token/slot.h"
+#include "token/spki.h"
+
+#define OBJECT_MAX 1000000u /* handles of one search: a token that lists more is broken */
+
+struct object_list {
+    CK_OBJECT_HANDLE *handles;
+    size_t n_handles;
+};
+
+#define OBJECT_LIST_INIT                                                                           \
+    {                                                                                              \
+        NULL, 0                                                                                    \
+    }
+
+void object_list_deinit(struct object_list *list);
+
+/* All objects of the class, or those with `label` if it is not NULL. `out` starts empty. */
+ks_err object_find(struct slot *slot, CK_OBJECT_CLASS class, const char *label,
+                   struct object_list *out, struct fault *why) KS_MUST_CHECK;
+
+/* NO_KEY: it has no label that could be a key's, or is gone. */
+ks_err object_label(struct slot *slot, CK_OBJECT_HANDLE object,
+                    char out[static KEYNAME_LABEL_MAX + 1], struct fault *why) KS_MUST_CHECK;
+
+/* From a public key object, or a private one that shows its public half. NO_KEY: it shows none. */
+ks_err object_spki(struct slot *slot, CK_OBJECT_HANDLE object, struct spki *out,
+                   struct fault *why) KS_MUST_CHECK;
+
+/* A CK_BBOOL attribute; NO_KEY: the object does not have it. */
+ks_err object_flag(struct slot *slot, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, bool *out,
+                   struct fault *why) KS_MUST_CHECK;

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * serve - poll, jobs, batches
+ */
+#include "token/serve.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "token/audit_guard.h"
+#include "token/checkpoint.h"
+#include "token/generate.h"
+#include "token/request.h"
+#include "token/sign.h"
+
+#define MAX_UNREAD                                                                                 \
+    (8 * 1024 * 1024)      /* bytes of answers the front has not read: take no more jobs */
+#define STOP_FLUSH_MS 1000 /* for the last answers */
+
+/* An answer that waits for its record. */
+struct waiting {
+    uint64_t id;
+    bool is_recorded; /* nothing leaves without the record */
+    ks_err err;
+    struct fault why;
+    struct answer answer;
+};
+
+struct batch {
+    struct waiting items[SERVE_BATCH_MAX];
+    size_t n_items;
+    uint64_t start_us;
+};
+
+static ks_err rescan(struct worker *worker, const struct job *job, struct answer *answer,
+                     struct fault *why) KS_MUST_CHECK;
+
+/* One row an operation. `alone`: it writes its own records in the middle, so a batch ends before
+ * it; `recorded`: its answer depends on the audit. */
+static const struct {
+    ks_err (*run)(struct worker *worker, const struct job *job, struct answer *answer,
+                  struct fault *why);
+    bool recorded;
+    bool alone;
+} operations[JOB_OPERATION_COUNT] = {
+    [JOB_SIGN] = {sign_run, true, false},        [JOB_CSR] = {request_run, true, false},
+    [JOB_GENERATE] = {generate_run, true, true}, [JOB_ROTATE] = {generate_run, true, true},
+    [JOB_RESCAN] = {rescan, false, true},        [JOB_CHECKPOINT] = {checkpoint_run, true, false},
+};
+
+static bool take_news(struct worker *worker);
+static void wait_and_read(struct worker *worker);
+static void stop(struct worker *worker);
+static void flush_last_answers(struct worker *worker);
+static bool take_jobs(struct worker *worker, struct batch *batch);
+static bool work(struct worker *worker, const struct message *message, struct batch *batch);
+static void settle(struct worker *worker, struct batch *batch);
+static void send_changes(struct worker *worker);
+
+int
+serve_run(struct worker *worker)
+{
+    while (worker->exit_code == WORKER_GO_ON && !parent_is_stopping(worker->parent)) {
+        if (!take_news(worker))
+            break;
+        if (audit_tick(worker->audit, worker->config))
+            checkpoint_make(worker);
+        if (worker->exit_code == WORKER_GO_ON)
+            wait_and_read(worker);
+    }
+    stop(worker);
+    return worker->exit_code == WORKER_GO_ON ? CONTROL_EXIT_OK : worker->exit_code;
+}
+
+static bool
+fail(struct worker *worker, const char *event, const struct fault *why)
+{
+    log_error("event=%s token=%s text=\"%s\"", event, worker->token->name, why->text);
+    worker->exit_code = CONTROL_EXIT_SETUP;
+    return false;
+}
+
+static bool
+take_config(struct worker *worker, struct config *config)
+{
+    struct fault why = FAULT_INIT;
+
+    if (worker_use_config(worker, config, &why) != KS_OK)
+        return fail(worker, "bad-config", &why);
+    audit_config(worker->audit, worker->config);
+    serve_purposes(worker);
+    if (audit_flush(worker->audit, false, &why) != KS_OK)
+        log_error("event=audit-unwritable token=%s text=\"%s\"", worker->token->name, why.text);
+    log_info("event=reload token=%s generation=%llu", worker->token->name,
+             (unsigned long long)worker->config->generation);
+    if (parent_config_done(worker->parent, worker->config->generation) != KS_OK)
+        return fail(worker, "supervisor-gone", &why);
+    return true;
+}
+
+static bool
+take_audit(struct worker *worker, int fd)
+{
+    struct fault why = FAULT_INIT;
+
+    if (audit_close(worker->audit, &why) != KS_OK)
+        log_error("event=audit-unwritable token=%s text=\"%s\"", worker->token->name, why.text);
+    if (audit_guard_place(&fd, &why) != KS_OK || audit_reopen(worker->audit, fd, &why) != KS_OK) {
+        closep(&fd);
+        worker->audit = audit_free(worker->audit);
+        return fail(worker, "bad-audit-file", &why);
+    }
+    return true;
+}
+
+static void
+take_front(struct worker *worker, int fd)
+{
+    worker->front = channel_free(worker->front);
+    if (channel_new(fd, CHANNEL_MAX_BODY, &worker->front) != KS_OK) {
+        log_error("event=no-front token=%s text=\"no memory\"", worker->token->name);
+        worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
+        return;
+    }
+    serve_directory(worker);
+}
+
+/* What the supervisor sent since the last batch. False: exit. */
+static bool
+take_news(struct worker *worker)
+{
+    struct config *config = parent_take_config(worker->parent);
+    int audit_fd = parent_take_audit(worker->parent);
+    int front_fd = parent_take_front(worker->parent);
+    bool fine = true;
+
+    if (audit_fd >= 0)
+        fine = take_audit(worker, audit_fd);
+    if (config && fine)
+        fine = take_config(worker, config);
+    else
+        config_free(config);
+    if (front_fd >= 0)
+        take_front(worker, front_fd);
+    return fine && worker->exit_code == WORKER_GO_ON;
+}
+
+static void
+read_parent(struct worker *worker)
+{
+    struct fault why = FAULT_INIT;
+
+    if (parent_read(worker->parent, &why) != KS_OK)
+        (void)fail(worker, "supervisor-gone", &why);
+}
+
+static void
+wait_and_read(struct worker *worker)
+{
+    struct pollfd fds[2] = {{.fd = parent_fd(worker->parent), .events = POLLIN}, {.fd = -1}};
+    size_t unread = worker->front ? channel_pending(worker->front) : 0;
+    bool is_readable, is_writable;
+
+    if (worker->front) {
+        fds[1].fd = channel_fd(worker->front);
+        fds[1].events = (short)((unread < MAX_UNREAD ? POLLIN : 0) | (unread > 0 ? POLLOUT : 0));
+    }
+    if (poll(fds, ARRAY_LEN(fds), audit_timeout_ms(worker->audit, worker->config)) < 0) {
+        if (errno != EINTR)
+            worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
+        return;
+    }
+    if (fds[0].revents)
+        read_parent(worker);
+    is_readable = worker->front && (fds[1].revents & (POLLIN | POLLHUP | POLLERR));
+    is_writable = worker->front && (fds[1].revents & POLLOUT);
+    if (is_writable && channel_flush(worker->front) != KS_OK)
+        worker->front = channel_free(worker->front);
+    if (is_readable && worker->front && !serve_front(worker))
+        worker->front = channel_free(worker->front);
+}
+
+/* What is open is finished: everything the front had sent is answered. */
+static void
+stop(struct worker *worker)
+{
+    struct fault why = FAULT_INIT;
+
+    if (!worker->audit)
+        return;
+    if (worker->exit_code == WORKER_GO_ON) {
+        if (worker->front)
+            (void)serve_front(worker);
+        checkpoint_make(worker);
+        audit_stop(worker->audit);
+    }
+    if (audit_flush(worker->audit, true, &why) != KS_OK)
+        log_error("event=audit-unwritable token=%s text=\"%s\"", worker->token->name, why.text);
+    flush_last_answers(worker);
+}
+
+static void
+flush_last_answers(struct worker *worker)
+{
+    uint64_t end_ms = clock_mono_ms() + STOP_FLUSH_MS;
+
+    while (worker->front && channel_flush(worker->front) == KS_OK &&
+           channel_pending(worker->front) > 0) {
+        struct pollfd fd = {.fd = channel_fd(worker->front), .events = POLLOUT};
+        uint64_t now_ms = clock_mono_ms();
+
+        if (now_ms >= end_ms || (poll(&fd, 1, (int)(end_ms - now_ms)) < 0 && errno != EINTR))
+            return;
+    }
+}
+
+bool
+serve_front(struct worker *worker)
+{
+    ks_auto(freep) struct batch *batch = malloc(sizeof(*batch));
+    bool is_whole;
+    ks_err err;
+
+    if (!batch)
+        return false;
+    batch->n_items = 0;
+    err = channel_fill(worker->front);
+    if (err && err != KS_ERR_NO_SERVICE)
+        log_error("event=front-nonsense token=%s outcome=%s", worker->token->name,
+                  err_info(err)->name);
+    is_whole = take_jobs(worker, batch);
+    settle(worker, batch);
+    return !err && is_whole && channel_flush(worker->front) == KS_OK;
+}
+
+/* False: nonsense; what came before it is answered. */
+static bool
+take_jobs(struct worker *worker, struct batch *batch)
+{
+    for (;;) {
+        ks_auto(message_deinit) struct message message = MESSAGE_INIT;
+        bool have = false;
+
+        if (channel_next(worker->front, &message, &have) != KS_OK ||
+            (have && !work(worker, &message, batch))) {
+            log_error("event=front-nonsense token=%s type=%u", worker->token->name, message.type);
+            return false;
+        }
+        if (!have || worker->exit_code != WORKER_GO_ON)
+            return true;
+        if (batch->n_items == SERVE_BATCH_MAX || clock_mono_us() - batch->start_us > SERVE_BATCH_US)
+            settle(worker, batch);
+    }
+}
+
+/* One job into the batch. False: not a job. */
+static bool
+work(struct worker *worker, const struct message *message, struct batch *batch)
+{
+    ks_auto(job_deinit) struct job job = JOB_INIT;
+    struct waiting *waiting;
+
+    if (message->type != JOB_MESSAGE_JOB || message->n_fds > 0 ||
+        job_unpack(message->body, message->len, &worker->storage, &job) != KS_OK)
+        return false;
+    if (operations[job.operation].alone)
+        settle(worker, batch);
+    if (batch->n_items == 0)
+        batch->start_us = clock_mono_us();
+    waiting = &batch->items[batch->n_items++];
+    *waiting = (struct waiting){.id = job.id,
+                                .is_recorded = operations[job.operation].recorded,
+                                .why = FAULT_INIT,
+                                .answer = ANSWER_INIT};
+    waiting->err = serve_job(worker, &job, &waiting->answer, &waiting->why);
+    worker_judge(worker, waiting->err, &waiting->why);
+    if (operations[job.operation].alone)
+        settle(worker, batch);
+    return true;
+}
+
+ks_err
+serve_job(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
+{
+    return operations[job->operation].run(worker, job, answer, why);
+}
+
+static void
+withdraw(struct waiting *waiting, const struct fault *why)
+{
+    if (!waiting->is_recorded)
+        return;
+    buf_deinit(&waiting->answer.data);
+    waiting->answer.made = NULL;
+    waiting->err = KS_ERR_AUDIT_UNWRITABLE;
+    waiting->why = *why;
+}
+
+static void
+reply(struct worker *worker, const struct waiting *waiting)
+{
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+    struct job_reply reply = {.id = waiting->id, .err = waiting->err, .why = waiting->why};
+
+    if (!waiting->err) {
+        reply.data = waiting->answer.data.data;
+        reply.data_len = waiting->answer.data.len;
+        reply.algorithm = waiting->answer.algorithm;
+    }
+    if (!waiting->err && waiting->answer.made) {
+        const struct key *key = waiting->answer.made;
+
+        (void)text_copy(reply.key.name, sizeof(reply.key.name), key->name);
+        reply.key.version = key->version;
+        reply.key.state = key->state;
+        reply.key.type = key->spki.type;
+        reply.key.public_key_len = key->spki.len;
+        memcpy(reply.key.public_key, key->spki.der, key->spki.len);
+    }
+    job_reply_pack(&body, &reply);
+    if (channel_queue(worker->front, JOB_MESSAGE_REPLY, &body, NULL, 0) != KS_OK)
+        log_error("event=reply-lost token=%s request=%llu", worker->token->name,
+                  (unsigned long long)waiting->id);
+}
+
+/* The records, then the answers. */
+static void
+settle(struct worker *worker, struct batch *batch)
+{
+    struct fault why = FAULT_INIT;
+    bool has_record = true;
+
+    if (batch->n_items == 0)
+        return;
+    if (worker->index == 1)
+        send_changes(worker);
+    if (audit_flush(worker->audit, worker->config->audit_sync_always, &why) != KS_OK) {
+        log_error("event=audit-unwritable token=%s jobs=%zu text=\"%s\"", worker->token->name,
+                  batch->n_items, why.text);
+        has_record = false;
+    }
+    for (size_t i = 0; i < batch->n_items; i++) {
+        if (!has_record)
+            withdraw(&batch->items[i], &why);
+        reply(worker, &batch->items[i]);
+        buf_deinit(&batch->items[i].answer.data);
+    }
+    batch->n_items = 0;
+    /* A front that is gone shows up in the next read. */
+    (void)!channel_flush(worker->front);
+}
+
+static void
+send_key(struct worker *worker, const struct key *key)
+{
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+    struct job_key entry = {.version = key->version, .state = key->state, .type = key->spki.type};
+
+    (void)text_copy(entry.name, sizeof(entry.name), key->name);
+    entry.public_key_len = key->spki.len;
+    memcpy(entry.public_key, key->spki.der, key->spki.len);
+    job_key_pack(&body, &entry);
+    if (channel_queue(worker->front, JOB_MESSAGE_DIRECTORY_KEY, &body, NULL, 0) != KS_OK)
+        log_error("event=directory-lost token=%s key=%s", worker->token->name, key->label);
+}
+
+static void
+note_purpose(struct worker *worker, struct key *key)
+{
+    const struct config_class *class = config_class_of(worker->config, key->name);
+    enum ks_purpose purpose = class ? class->purpose : KS_PURPOSE_NONE;
+
+    if (strcmp(key->name, WORKER_AUDIT_KEY) == 0)
+        purpose = KS_PURPOSE_AUDIT;
+    else if (class && strcmp(class->token, worker->token->name) != 0)
+        purpose = KS_PURPOSE_NONE;
+    if (key->state == JOB_KEY_GONE || key->recorded_purpose == purpose)
+        return;
+    audit_purpose(worker->audit, key->label, purpose);
+    key->recorded_purpose = purpose;
+}
+
+/* Keys that were made, or turned out to be others, since the last batch. */
+static void
+send_changes(struct worker *worker)
+{
+    struct key *key;
+
+    while ((key = keys_take_changed(worker->keys))) {
+        note_purpose(worker, key);
+        send_key(worker, key);
+    }
+}
+
+void
+serve_purposes(struct worker *worker)
+{
+    for (size_t i = 0; worker->index == 1 && i < keys_count(worker->keys); i++)
+        note_purpose(worker, keys_at(worker->keys, i));
+}
+
+void
+serve_directory(struct worker *worker)
+{
+    ks_err err;
+
+    if (worker->index != 1 || !worker->front)
+        return;
+    err = channel_queue(worker->front, JOB_MESSAGE_DIRECTORY_BEGIN, NULL, NULL, 0);
+    for (size_t i = 0; !err && i < keys_count(worker->keys); i++) {
+        if (keys_at(worker->keys, i)->state != JOB_KEY_GONE)
+            send_key(worker, keys_at(worker->keys, i));
+    }
+    if (!err)
+        err = channel_queue(worker->front, JOB_MESSAGE_DIRECTORY_END, NULL, NULL, 0);
+    if (!err)
+        err = channel_flush(worker->front);
+    if (err)
+        log_error("event=directory-lost token=%s outcome=%s", worker->token->name,
+                  err_info(err)->name);
+}
+
+/* JOB_RESCAN. */
+static ks_err
+rescan(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
+{
+    bool again = false;
+    ks_err err;
+
+    (void)job;
+    (void)answer;
+    err = keys_list(worker->keys, why);
+    if (err)
+        err = worker_recover(worker, err, &again, why);
+    if (again)
+        err = keys_list(worker->keys, why);
+    if (err)
+        return err;
+    serve_purposes(worker);
+    serve_directory(worker);
+    return KS_OK;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * serve - the loop of a token process: jobs in, one batch of records, answers out
+ *
+ * All jobs that are there are worked on, then their records are written with one write(), then the
+ * answers leave: none before its record. If the records cannot be written, every answer of the
+ * batch that depends on one becomes AUDIT_UNWRITABLE. A batch ends early when its first job has
+ * waited SERVE_BATCH_US.
+ */
+#pragma once
+
+#include "token/worker.h"
+
+#define SERVE_BATCH_MAX 64  /* jobs */
+#define SERVE_BATCH_US 2000 /* about what one RSA signature takes on a software token */
+
+/* Until told to stop or something ends this process; returns its exit code (ipc/control.h). */
+int serve_run(struct worker *worker);
+
+/* The answer to one job: what operation it is, who handles it. Sets `why` and returns the outcome.
+ */
+ks_err serve_job(struct worker *worker, const struct job *job, struct answer *answer,
+                 struct fault *why) KS_MUST_CHECK;
+
+/* Takes what the front's channel holds and answers it. False: the front is of no more use. */
+bool serve_front(struct worker *worker);
+
+/* Tells the front all keys; worker 1 only. */
+void serve_directory(struct worker *worker);
+
+/* Records each key whose purpose is not the one recorded last; worker 1 only. */
+void serve_purposes(struct worker *worker);

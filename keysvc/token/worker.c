@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker - admission, recovery and what a failure means for the process
+ */
+#include "token/worker.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "token/ckr.h"
+
+void
+worker_deinit(struct worker *worker)
+{
+    worker->front = channel_free(worker->front);
+    worker->keys = keys_free(worker->keys);
+    worker->slot = slot_free(worker->slot);
+    worker->audit = audit_free(worker->audit);
+    worker->parent = parent_free(worker->parent);
+    worker->p11.pulse = pulse_unmap(worker->p11.pulse);
+    buf_deinit(&worker->storage);
+    worker->token = NULL;
+    worker->config = config_free(worker->config);
+}
+
+ks_err
+worker_use_config(struct worker *worker, struct config *config, struct fault *why)
+{
+    const struct config_token *token = config_token_find(config, worker->token->name);
+
+    if (!token) {
+        fault_set(why, "the new configuration has no token %s", worker->token->name);
+        config_free(config);
+        return KS_ERR_BAD_REQUEST;
+    }
+    config_free(worker->config);
+    worker->config = config;
+    worker->token = token;
+    return KS_OK;
+}
+
+ks_err
+worker_admit(const struct worker *worker, const struct job *job, const struct config_class **class,
+             struct fault *why)
+{
+    const struct config_class *found;
+
+    if (job->generation != worker->config->generation) {
+        fault_set(why, "the configuration is being reloaded");
+        return KS_ERR_BUSY;
+    }
+    if (strcmp(job->name, WORKER_AUDIT_KEY) == 0) {
+        fault_set(why, "%s signs the audit's checkpoints and nothing else", job->name);
+        return KS_ERR_PURPOSE;
+    }
+    found = config_class_of(worker->config, job->name);
+    if (!found) {
+        fault_set(why, "the key %s is in no class of the configuration", job->name);
+        return KS_ERR_DENIED;
+    }
+    if (strcmp(found->token, worker->token->name) != 0) {
+        fault_set(why, "the class \"%s\" of the key %s belongs to the token %s", found->glob,
+                  job->name, found->token);
+        return KS_ERR_DENIED;
+    }
+    if (found->purpose == KS_PURPOSE_NONE || found->purpose == KS_PURPOSE_AUDIT) {
+        fault_set(why, "the class \"%s\" of the key %s signs nothing for clients", found->glob,
+                  job->name);
+        return KS_ERR_PURPOSE;
+    }
+    *class = found;
+    return KS_OK;
+}
+
+ks_err
+worker_recover(struct worker *worker, ks_err err, bool *again, struct fault *why)
+{
+    CK_RV rv = why->rv;
+
+    *again = false;
+    switch (ckr_action(rv)) {
+    case CKR_ACTION_FIND:
+        break;
+    case CKR_ACTION_LOGIN:
+    case CKR_ACTION_REOPEN:
+        log_warning("event=session-lost token=%s rv=%s", worker->token->name, ckr_info(rv)->name);
+        err = slot_recover(worker->slot, rv, why);
+        if (err == KS_ERR_NO_SERVICE || err == KS_ERR_BAD_REQUEST) {
+            worker->exit_code = CONTROL_EXIT_SETUP; /* the supervisor, not the token */
+            return KS_ERR_TOKEN_UNAVAILABLE;
+        }
+        if (err)
+            return err;
+        break;
+    default:
+        return err;
+    }
+    *why = (struct fault)FAULT_INIT;
+    *again = true;
+    return KS_OK;
+}
+
+ks_err
+worker_find_key(struct worker *worker, const char *label, const uint8_t *sha256, struct key **out,
+                struct fault *why)
+{
+    bool again = false;
+    ks_err err;
+
+    err = keys_get(worker->keys, label, out, why);
+    if (err)
+        err = worker_recover(worker, err, &again, why);
+    if (again)
+        err = keys_get(worker->keys, label, out, why);
+    if (err)
+        return err;
+    if (sha256 && memcmp((*out)->spki_sha256, sha256, KS_SHA256_LEN) != 0) {
+        fault_set(why, "the key %s on the token is another one than the request means", label);
+        return KS_ERR_KEY_CHANGED;
+    }
+    return KS_OK;
+}
+
+void
+worker_judge(struct worker *worker, ks_err err, const struct fault *why)
+{
+    int exit_code = WORKER_GO_ON;
+
+    if (!err || worker->exit_code != WORKER_GO_ON)
+        return;
+    if (err == KS_ERR_LOGIN_BLOCKED)
+        exit_code = CONTROL_EXIT_LOGIN_BLOCKED;
+    switch (ckr_action(why->rv)) {
+    case CKR_ACTION_LOGIN: /* these two: lost again right after it was brought back */
+    case CKR_ACTION_REOPEN:
+    case CKR_ACTION_RESTART:
+    case CKR_ACTION_ABSENT:
+        exit_code = CONTROL_EXIT_TOKEN_LOST;
+        break;
+    default:
+        break;
+    }
+    worker->exit_code = exit_code;
+    if (exit_code != WORKER_GO_ON)
+        log_error("event=token-lost token=%s exit=%d text=\"%s\"", worker->token->name, exit_code,
+                  why->text);
+}
+
+/* PKCS#11's texts are padded with blanks and not terminated. */
+static void
+copy_padded(char *out, const unsigned char *text, size_t len)
+{
+    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\0'))
+        len--;
+    memcpy(out, text, len);
+    out[len] = '\0';
+}
+
+void
+worker_state(struct worker *worker, enum token_state state, const char *text,
+             struct control_state *out)
+{
+    struct fault why = FAULT_INIT;
+    CK_TOKEN_INFO info;
+
+    *out = (struct control_state){.worker_index = worker->index, .state = state};
+    (void)text_copy(out->token, sizeof(out->token), worker->token->name);
+    snprintf(out->text, sizeof(out->text), "%s", text);
+    if (!worker->slot || slot_token_info(worker->slot, &info, &why) != KS_OK)
+        return;
+    copy_padded(out->model, info.model, sizeof(info.model));
+    copy_padded(out->serial, info.serialNumber, sizeof(info.serialNumber));
+    copy_padded(out->label, info.label, sizeof(info.label));
+}

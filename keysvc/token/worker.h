@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker - what one token process consists of, and the few decisions all its operations share
+ *
+ * One thread; handlers get the worker and one job at a time. What changes under it (configuration,
+ * front, audit file) changes between two batches of jobs only (serve.c).
+ */
+#pragma once
+
+#include "ipc/channel.h"
+#include "ipc/config.h"
+#include "ipc/job.h"
+#include "token/audit.h"
+#include "token/keys.h"
+#include "token/p11.h"
+#include "token/parent.h"
+#include "token/slot.h"
+
+#define WORKER_GO_ON (-1)
+#define WORKER_AUDIT_KEY "keysvc/audit" /* signs checkpoints; no client ever uses it */
+#define WORKER_AUDIT_LABEL WORKER_AUDIT_KEY "@1"
+
+struct worker {
+    struct config *config;
+    const struct config_token *token; /* into config */
+    uint32_t index;                   /* 1 generates and announces */
+    struct p11 p11;
+    struct parent *parent; /* NULL in unit tests */
+    struct slot *slot;
+    struct keys *keys;
+    struct audit *audit;
+    struct channel *front; /* NULL: none at the moment */
+    struct buf storage;    /* of the job that is worked on */
+    bool audit_key_failed; /* said once in the log */
+    int exit_code;         /* WORKER_GO_ON: serve on */
+};
+
+#define WORKER_INIT                                                                                \
+    {                                                                                              \
+        .exit_code = WORKER_GO_ON                                                                  \
+    }
+
+/* What a handler answers; starts as ANSWER_INIT. */
+struct answer {
+    struct buf data; /* a signature, or a CSR's DER */
+    enum ks_algorithm algorithm;
+    const struct key *made; /* a key that was generated */
+};
+
+#define ANSWER_INIT                                                                                \
+    {                                                                                              \
+        BUF_INIT, KS_ALGORITHM_DEFAULT, NULL                                                       \
+    }
+
+/* Frees all that the worker holds, in the order in which it depends. */
+void worker_deinit(struct worker *worker);
+
+/* Takes the configuration. BAD_REQUEST: this worker's token is not in it. */
+ks_err worker_use_config(struct worker *worker, struct config *config,
+                         struct fault *why) KS_MUST_CHECK;
+
+/*
+ * May this job touch this key at all? BUSY: another generation; DENIED: the name is in no class, or
+ * in one of another token; PURPOSE: the class signs nothing for clients.
+ */
+ks_err worker_admit(const struct worker *worker, const struct job *job,
+                    const struct config_class **class, struct fault *why) KS_MUST_CHECK;
+
+/*
+ * After a failure `err` of a token call (why->rv): brings session and login back if that can help,
+ * and says whether to try once more. Otherwise returns what is to be answered.
+ */
+ks_err worker_recover(struct worker *worker, ks_err err, bool *again,
+                      struct fault *why) KS_MUST_CHECK;
+
+/* keys_get with one recovery. `sha256` (may be NULL) is whom the caller means: KEY_CHANGED. */
+ks_err worker_find_key(struct worker *worker, const char *label, const uint8_t *sha256,
+                       struct key **out, struct fault *why) KS_MUST_CHECK;
+
+/* After a job: some failures mean that only a new process helps, or none. Sets exit_code. */
+void worker_judge(struct worker *worker, ks_err err, const struct fault *why);
+
+/* READY's and STATE's body; a token that does not answer shows up as empty texts. */
+void worker_state(struct worker *worker, enum token_state state, const char *text,
+                  struct control_state *out);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "token/ckr.h"
+
+#include <criterion/criterion.h>
+
+Test(ckr, has_each_value_once_and_an_error_for_all_but_ok)
+{
+    size_t n_rows;
+    const struct ckr_info *table = ckr_table(&n_rows);
+
+    for (size_t i = 0; i < n_rows; i++) {
+        cr_expect_eq(ckr_info(table[i].rv), &table[i], "%s is there twice", table[i].name);
+        cr_expect_eq(strncmp(table[i].name, "CKR_", 4), 0);
+        cr_expect_eq(table[i].rv == CKR_OK, table[i].err == KS_OK, "%s", table[i].name);
+        cr_expect_eq(table[i].rv == CKR_OK, table[i].action == CKR_ACTION_NONE, "%s",
+                     table[i].name);
+    }
+}
+
+Test(ckr, blocks_the_login_exactly_where_the_pin_was_refused)
+{
+    size_t n_rows;
+    const struct ckr_info *table = ckr_table(&n_rows);
+
+    for (size_t i = 0; i < n_rows; i++)
+        cr_expect_eq(table[i].err == KS_ERR_LOGIN_BLOCKED, table[i].action == CKR_ACTION_BLOCKED,
+                     "%s", table[i].name);
+    cr_assert_eq(ckr_action(CKR_PIN_INCORRECT), CKR_ACTION_BLOCKED);
+    cr_assert_eq(ckr_action(CKR_PIN_LOCKED), CKR_ACTION_BLOCKED);
+}
+
+Test(ckr, knows_how_each_kind_of_loss_is_mended)
+{
+    cr_assert_eq(ckr_action(CKR_USER_NOT_LOGGED_IN), CKR_ACTION_LOGIN);
+    cr_assert_eq(ckr_action(CKR_SESSION_HANDLE_INVALID), CKR_ACTION_REOPEN);
+    cr_assert_eq(ckr_action(CKR_SESSION_CLOSED), CKR_ACTION_REOPEN);
+    cr_assert_eq(ckr_action(CKR_KEY_HANDLE_INVALID), CKR_ACTION_FIND);
+    cr_assert_eq(ckr_action(CKR_DEVICE_ERROR), CKR_ACTION_RESTART);
+    cr_assert_eq(ckr_action(CKR_TOKEN_NOT_PRESENT), CKR_ACTION_ABSENT);
+    cr_assert_eq(ckr_action(CKR_MECHANISM_INVALID), CKR_ACTION_UNSUPPORTED);
+}
+
+Test(ckr, restarts_for_a_vendor_s_value)
+{
+    struct fault why = FAULT_INIT;
+
+    cr_assert_eq(ckr_fault(0x80000042, "C_Sign", &why), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_assert_eq(ckr_action(why.rv), CKR_ACTION_RESTART);
+    cr_assert(strstr(why.text, "C_Sign") && strstr(why.text, "0x80000042"));
+}

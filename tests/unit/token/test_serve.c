@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "token/serve.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <criterion/criterion.h>
+
+#include "test_worker.h"
+
+static struct bed *bed;
+static struct channel *front; /* the other end */
+
+static void
+set_up(void)
+{
+    int ends[2];
+
+    bed = bed_new();
+    fake_add_pair("doc/a@1", false, true);
+    bed_list(bed);
+    cr_assert_eq(channel_pair(ends), KS_OK);
+    cr_assert_eq(channel_new(ends[0], CHANNEL_MAX_BODY, &bed->worker.front), KS_OK);
+    cr_assert_eq(channel_new(ends[1], CHANNEL_MAX_BODY, &front), KS_OK);
+}
+
+static void
+tear_down(void)
+{
+    front = channel_free(front);
+    bed = bed_free(bed);
+}
+
+TestSuite(serve, .init = set_up, .fini = tear_down);
+
+static void
+ask(struct job *job, uint64_t id)
+{
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+
+    job->id = id;
+    job_pack(&body, job);
+    cr_assert_eq(channel_send(front, JOB_MESSAGE_JOB, &body, NULL, 0, 1000), KS_OK);
+}
+
+static void
+ask_signature(uint64_t id)
+{
+    struct job job = bed_sign_job(bed, "doc/a", 1, "a message");
+
+    ask(&job, id);
+}
+
+/* The next message but one of the directory. */
+static ks_err
+answer_of(uint64_t id, size_t *data_len)
+{
+    ks_auto(message_deinit) struct message message = MESSAGE_INIT;
+    struct job_reply reply;
+
+    do
+        cr_assert_eq(channel_receive(front, &message, 1000), KS_OK);
+    while (message.type != JOB_MESSAGE_REPLY);
+    cr_assert_eq(job_reply_unpack(message.body, message.len, &reply), KS_OK);
+    cr_assert_eq(reply.id, id);
+    *data_len = reply.data_len;
+    return reply.err;
+}
+
+Test(serve, answers_many_jobs_after_their_records_were_written)
+{
+    size_t len;
+
+    for (uint64_t id = 1; id <= 100; id++)
+        ask_signature(id);
+    cr_assert(serve_front(&bed->worker));
+    cr_assert_eq(bed_audit_count(bed, "\"event\":\"sign\""), 100);
+    for (uint64_t id = 1; id <= 100; id++) {
+        cr_assert_eq(answer_of(id, &len), KS_OK);
+        cr_assert(len > 0);
+    }
+}
+
+Test(serve, lets_no_signature_out_when_the_audit_cannot_be_written)
+{
+    struct rlimit none = {0, RLIM_INFINITY}, before;
+    size_t len;
+
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    ask_signature(1);
+    ask_signature(2);
+    setrlimit(RLIMIT_FSIZE, &none);
+    cr_assert(serve_front(&bed->worker));
+    setrlimit(RLIMIT_FSIZE, &before);
+    cr_assert_eq(answer_of(1, &len), KS_ERR_AUDIT_UNWRITABLE);
+    cr_assert_eq(len, 0);
+    cr_assert_eq(answer_of(2, &len), KS_ERR_AUDIT_UNWRITABLE);
+    ask_signature(3);
+    cr_assert(serve_front(&bed->worker), "and goes on when it can");
+    cr_assert_eq(answer_of(3, &len), KS_OK);
+}
+
+Test(serve, makes_no_key_when_the_audit_cannot_be_written)
+{
+    struct rlimit none = {0, RLIM_INFINITY}, before;
+    struct job job = bed_job(bed, JOB_GENERATE, "doc/b", 0);
+    size_t len;
+
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    ask(&job, 1);
+    setrlimit(RLIMIT_FSIZE, &none);
+    cr_assert(serve_front(&bed->worker));
+    setrlimit(RLIMIT_FSIZE, &before);
+    cr_assert_eq(answer_of(1, &len), KS_ERR_AUDIT_UNWRITABLE);
+    cr_assert_eq(fake_n_calls(FAKE_GENERATE), 0);
+}
+
+Test(serve, answers_what_came_before_nonsense_and_drops_the_front)
+{
+    size_t len;
+
+    ask_signature(1);
+    cr_assert_eq(channel_send(front, JOB_MESSAGE_REPLY, NULL, NULL, 0, 1000), KS_OK);
+    ask_signature(2);
+    cr_assert_not(serve_front(&bed->worker));
+    cr_assert_eq(answer_of(1, &len), KS_OK);
+    bed->worker.front = channel_free(bed->worker.front);
+}
+
+Test(serve, tells_the_front_a_new_key_before_it_answers_with_it)
+{
+    ks_auto(message_deinit) struct message message = MESSAGE_INIT;
+    struct job job = bed_job(bed, JOB_GENERATE, "doc/b", 0);
+    struct job_key key;
+
+    ask(&job, 1);
+    cr_assert(serve_front(&bed->worker));
+    cr_assert_eq(channel_receive(front, &message, 1000), KS_OK);
+    cr_assert_eq(message.type, JOB_MESSAGE_DIRECTORY_KEY);
+    cr_assert_eq(job_key_unpack(message.body, message.len, &key), KS_OK);
+    cr_assert_str_eq(key.name, "doc/b");
+    cr_assert_eq(bed_audit_count(bed, "\"event\":\"purpose\""), 1);
+}
+
+Test(serve, shows_a_key_of_another_program_after_a_rescan)
+{
+    struct job job = bed_job(bed, JOB_RESCAN, "", 0);
+    struct job_key key = {.version = 0};
+    bool ended = false;
+
+    fake_add_pair("doc/c@4", false, true);
+    ask(&job, 1);
+    cr_assert(serve_front(&bed->worker));
+    while (!ended) {
+        ks_auto(message_deinit) struct message message = MESSAGE_INIT;
+
+        cr_assert_eq(channel_receive(front, &message, 1000), KS_OK);
+        if (message.type == JOB_MESSAGE_DIRECTORY_KEY)
+            cr_assert_eq(job_key_unpack(message.body, message.len, &key), KS_OK);
+        ended = message.type == JOB_MESSAGE_DIRECTORY_END;
+    }
+    cr_assert_eq(key.version, 4);
+}
+
+Test(serve, ends_the_batch_and_the_process_when_the_token_is_lost)
+{
+    size_t len;
+
+    fake_fail_next(FAKE_SIGN, CKR_DEVICE_REMOVED);
+    ask_signature(1);
+    cr_assert(serve_front(&bed->worker));
+    cr_assert_eq(answer_of(1, &len), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_assert_eq(bed->worker.exit_code, CONTROL_EXIT_TOKEN_LOST);
+}
+
+Test(serve, records_a_purpose_only_when_it_changed)
+{
+    struct fault why = FAULT_INIT;
+
+    serve_purposes(&bed->worker);
+    serve_purposes(&bed->worker);
+    bed->worker.config->classes[1].purpose = KS_PURPOSE_TLS;
+    serve_purposes(&bed->worker);
+    cr_assert_eq(audit_flush(bed->worker.audit, false, &why), KS_OK);
+    cr_assert_eq(bed_audit_count(bed, "\"event\":\"purpose\""), 2);
+    cr_assert_eq(bed_audit_count(bed, "\"purpose\":\"tls\""), 1);
+}

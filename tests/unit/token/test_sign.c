@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "token/sign.h"
+
+#include <criterion/criterion.h>
+
+#include "test_worker.h"
+
+static struct bed *bed;
+static struct answer answer;
+static struct fault why;
+
+static void
+set_up(void)
+{
+    bed = bed_new();
+    fake_add_pair("doc/a@1", false, true);
+    fake_add_pair("code/a@1", true, true);
+    fake_add_pair("web/a@1", false, true);
+    bed_list(bed);
+}
+
+static void
+tear_down(void)
+{
+    buf_deinit(&answer.data);
+    bed = bed_free(bed);
+}
+
+TestSuite(sign, .init = set_up, .fini = tear_down);
+
+static ks_err
+sign(const char *name)
+{
+    struct job job = bed_sign_job(bed, name, 1, "a message");
+
+    buf_deinit(&answer.data);
+    why = (struct fault)FAULT_INIT;
+    return sign_run(&bed->worker, &job, &answer, &why);
+}
+
+static void
+flush(void)
+{
+    cr_assert_eq(audit_flush(bed->worker.audit, false, &why), KS_OK, "%s", why.text);
+}
+
+Test(sign, answers_a_signature_and_records_it)
+{
+    cr_assert_eq(sign("doc/a"), KS_OK, "%s", why.text);
+    cr_assert(answer.data.len > 60);
+    cr_assert_eq(answer.algorithm, KS_ALGORITHM_ECDSA_SHA256);
+    cr_assert_eq(sign("code/a"), KS_OK, "%s", why.text);
+    cr_assert_eq(answer.data.len, 256);
+    flush();
+    cr_assert_eq(bed_audit_count(bed, "\"event\":\"sign\""), 2);
+    cr_assert_eq(bed_audit_count(bed, "\"digest\":\""), 2);
+    cr_assert_eq(bed_audit_count(bed, "\"outcome\":\"OK\""), 2);
+}
+
+Test(sign, records_what_it_refuses)
+{
+    cr_assert_eq(sign("web/a"), KS_ERR_PURPOSE);
+    cr_assert_eq(sign("nowhere/a"), KS_ERR_DENIED);
+    cr_assert_eq(sign("doc/b"), KS_ERR_NO_KEY);
+    cr_assert_eq(answer.data.len, 0);
+    flush();
+    cr_assert_eq(bed_audit_count(bed, "\"event\":\"refused\""), 3);
+    cr_assert_eq(fake_n_calls(FAKE_SIGN), 0);
+}
+
+Test(sign, refuses_a_key_that_is_not_the_one_meant)
+{
+    struct job job = bed_sign_job(bed, "doc/a", 1, "a message");
+
+    job.public_key_sha256[31] ^= 1;
+    cr_assert_eq(sign_run(&bed->worker, &job, &answer, &why), KS_ERR_KEY_CHANGED);
+    cr_assert_eq(fake_n_calls(FAKE_SIGN_INIT), 0);
+}
+
+Test(sign, logs_in_again_once_when_login_is_lost)
+{
+    unsigned int n = bed->n_asked;
+
+    fake_log_out();
+    cr_assert_eq(sign("doc/a"), KS_OK, "%s", why.text);
+    cr_assert_eq(bed->n_asked, n + 1);
+    fake_lose_session();
+    cr_assert_eq(sign("doc/a"), KS_OK, "%s", why.text);
+    cr_assert_eq(bed->n_asked, n + 2);
+    fake_fail_next(FAKE_SIGN, CKR_SESSION_CLOSED);
+    cr_assert_eq(sign("doc/a"), KS_OK, "%s", why.text);
+}
+
+Test(sign, never_tries_a_refused_pin_again)
+{
+    unsigned int n = fake_n_calls(FAKE_LOGIN);
+
+    bed->pin = "9999";
+    fake_log_out();
+    cr_assert_eq(sign("doc/a"), KS_ERR_LOGIN_BLOCKED);
+    cr_assert_eq(fake_n_calls(FAKE_LOGIN), n + 1);
+    cr_assert_eq(why.rv, CKR_PIN_INCORRECT);
+}
+
+Test(sign, finds_a_key_again_whose_handle_is_stale)
+{
+    fake_fail_next(FAKE_SIGN_INIT, CKR_KEY_HANDLE_INVALID);
+    cr_assert_eq(sign("doc/a"), KS_OK, "%s", why.text);
+    cr_assert_eq(fake_n_calls(FAKE_SIGN_INIT), 2);
+}
+
+Test(sign, does_not_sign_with_another_key_that_took_the_label)
+{
+    struct job job = bed_sign_job(bed, "doc/a", 1, "a message");
+
+    fake_remove("doc/a@1");
+    fake_add_pair("doc/a@1", false, true);
+    cr_assert_eq(sign_run(&bed->worker, &job, &answer, &why), KS_ERR_KEY_CHANGED);
+    cr_assert_eq(fake_n_calls(FAKE_SIGN), 0);
+}
+
+Test(sign, does_not_repeat_what_only_a_new_process_mends)
+{
+    fake_fail_next(FAKE_SIGN, CKR_DEVICE_REMOVED);
+    cr_assert_eq(sign("doc/a"), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_assert_eq(fake_n_calls(FAKE_SIGN), 1);
+    cr_assert_eq(why.rv, CKR_DEVICE_REMOVED);
+    fake_fail_next(FAKE_SIGN_INIT, CKR_MECHANISM_INVALID);
+    cr_assert_eq(sign("doc/a"), KS_ERR_UNSUPPORTED);
+}
+
+Test(sign, lets_no_wrong_rsa_signature_out_nor_a_key_s_first)
+{
+    cr_assert_eq(sign("code/a"), KS_OK);
+    fake_break_signatures(true);
+    cr_assert_eq(sign("code/a"), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_assert_eq(answer.data.len, 0);
+    cr_assert_eq(sign("doc/a"), KS_ERR_TOKEN_UNAVAILABLE);
+    fake_break_signatures(false);
+    cr_assert_eq(sign("doc/a"), KS_OK, "%s", why.text);
+}
+
+Test(sign, verifies_every_signature_where_the_profile_says_so)
+{
+    cr_assert_eq(sign("doc/a"), KS_OK);
+    fake_break_signatures(true);
+    cr_assert_eq(sign("doc/a"), KS_OK, "not the first any more");
+    bed->worker.config->tokens[0].profile.verify_all = true;
+    cr_assert_eq(sign("doc/a"), KS_ERR_TOKEN_UNAVAILABLE);
+}
