@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * audit - the files of the audit chains, found by their names
+ *
+ * A chain's name is its file's: main-1.log holds chain main-1 and continues main-1.log.1, which
+ * continues main-1.log.2. Read beside the service, which need not run.
+ */
+#pragma once
+
+#include "base/chain.h"
+#include "base/strv.h"
+#include "client/cli/cli.h"
+
+#define AUDIT_DIR "/var/log/keysvc"
+#define AUDIT_STATE_DIR "/var/lib/keysvc"
+#define AUDIT_PATH_MAX 4096
+#define AUDIT_MAX_FILES 4096 /* of all chains in one folder */
+#define AUDIT_MAX_NAMED 256  /* on one command line */
+
+struct audit_file {
+    char path[AUDIT_PATH_MAX];
+    const char *name;               /* the path's last part */
+    char chain[CHAIN_NAME_MAX + 1]; /* empty: the name does not say */
+    unsigned int rotation;          /* 0: the newest */
+};
+
+/* Sorted: by chain, and of each chain the oldest file first. Starts as {0}; for ks_auto. */
+struct audit_files {
+    struct audit_file *items;
+    size_t n_items;
+};
+void audit_files_deinit(struct audit_files *files);
+
+/* All in a folder. INTERNAL: it cannot be read, or there are none in it. */
+ks_err audit_files_in(const char *dir, struct audit_files *files, struct fault *why) KS_MUST_CHECK;
+
+/* Those named on the command line. */
+ks_err audit_files_named(const char *const *paths, size_t n_paths, struct audit_files *files,
+                         struct fault *why) KS_MUST_CHECK;
+
+/* The names in `dir` that end in `suffix`, without it. INTERNAL: it cannot be read. */
+ks_err audit_names_in(const char *dir, const char *suffix, struct strv *out,
+                      struct fault *why) KS_MUST_CHECK;

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+# keysvc - completion for bash: commands, options, and the names that keysvcd knows
+
+_keysvc_names() {
+    keysvc --timeout 2 --json "$@" 2>/dev/null | sed -n 's/^ *"name": "\([^"]*\)".*/\1/p' | sort -u
+}
+
+_keysvc() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local common="--socket --timeout --json --out-file --help --usage --version"
+    local words=() word options="" skip=""
+
+    COMPREPLY=()
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        if [[ -n $skip ]]; then
+            skip=""
+        elif [[ $word == --socket || $word == --timeout || $word == --out-file ]]; then
+            skip=1
+        elif [[ $word != -* ]]; then
+            words+=("$word")
+        fi
+    done
+
+    case $previous in
+    --socket | --out-file | --in | --config | --keysvcd | --pin-file | --new-pin-file | --so-pin-file)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+    --type)
+        mapfile -t COMPREPLY < <(compgen -W "ec-p256 ec-p384 ec-p521 ed25519 rsa-2048 rsa-3072 rsa-4096" -- "$current")
+        return
+        ;;
+    --algorithm)
+        mapfile -t COMPREPLY < <(compgen -W "ecdsa-sha256 ecdsa-sha384 ecdsa-sha512 rsa-pkcs1-sha256 rsa-pkcs1-sha384
+            rsa-pkcs1-sha512 rsa-pss-sha256 rsa-pss-sha384 rsa-pss-sha512 ed25519" -- "$current")
+        return
+        ;;
+    --prehashed)
+        mapfile -t COMPREPLY < <(compgen -W "sha256 sha384 sha512" -- "$current")
+        return
+        ;;
+    --format)
+        mapfile -t COMPREPLY < <(compgen -W "pem der" -- "$current")
+        return
+        ;;
+    --user)
+        mapfile -t COMPREPLY < <(compgen -u -- "$current")
+        return
+        ;;
+    --group)
+        mapfile -t COMPREPLY < <(compgen -g -- "$current")
+        return
+        ;;
+    --operation)
+        mapfile -t COMPREPLY < <(compgen -W "get sign csr self-sign certificate generate rotate import destroy administer" -- "$current")
+        return
+        ;;
+    --key)
+        mapfile -t COMPREPLY < <(compgen -W "$(_keysvc_names key list)" -- "$current")
+        return
+        ;;
+    esac
+
+    case "${words[0]} ${words[1]}" in
+    "key generate") options="--type" ;;
+    "key rotate") options="--from" ;;
+    "token init") options="--so-pin-file --pin-file --force --config --keysvcd" ;;
+    "token change-pin") options="--pin-file --new-pin-file --config --keysvcd" ;;
+    "policy explain") options="--user --group --unit --key --operation" ;;
+    "sign "*) options="--in --algorithm --prehashed" ;;
+    "csr "*) options="--common-name --organization --organization-unit --country --state --locality --email
+        --alternative-names --algorithm --format" ;;
+    "doctor "*) options="--config --keysvcd" ;;
+    esac
+    if [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$common $options" -- "$current")
+        return
+    fi
+
+    case "${#words[@]} ${words[*]}" in
+    "0 ") options="status token key sign csr policy audit reload doctor" ;;
+    "1 token") options="list show init change-pin retry-login rescan" ;;
+    "1 key") options="generate list show rotate public" ;;
+    "1 policy") options="explain" ;;
+    "1 audit") options="show verify" ;;
+    "2 token list") options="" ;;
+    "2 token "*) options=$(_keysvc_names token list) ;;
+    "2 key show" | "2 key rotate" | "2 key public" | "1 sign" | "1 csr") options=$(_keysvc_names key list) ;;
+    *) options="" ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
+}
+
+complete -F _keysvc keysvc

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * doctor - keysvc doctor [--config FILE]
+ *
+ * Runs the checks in order and shows all findings. The exit code is the class of the first thing
+ * that is wrong.
+ */
+#include "client/cli/doctor.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "client/cli/keysvcd.h"
+#include "client/cli/output.h"
+
+#define MAX_MORE 16 /* arguments handed on to keysvcd --check */
+
+struct doctor {
+    struct doctor_finding *findings;
+    size_t n_findings;
+    struct doctor_fact *facts;
+    size_t n_facts;
+};
+
+static const char *const VERDICT[] = {
+    [DOCTOR_FINE] = "ok",
+    [DOCTOR_SKIPPED] = "skipped",
+    [DOCTOR_NOTE] = "note",
+    [DOCTOR_WRONG] = "wrong",
+};
+
+static int show_text(struct cli *cli, const struct doctor *doctor);
+static int show_json(struct cli *cli, const struct doctor *doctor);
+
+static int
+take_option(int key, char *value, void *state)
+{
+    return keysvcd_option(state, key, value);
+}
+
+static int
+exit_code(const struct doctor *doctor)
+{
+    for (size_t i = 0; i < doctor->n_findings; i++) {
+        if (doctor->findings[i].verdict == DOCTOR_WRONG)
+            return (int)doctor->findings[i].class;
+    }
+    return KS_OK;
+}
+
+int
+doctor_run(struct cli *cli, int argc, char **argv)
+{
+    static const struct argp_option OPTIONS[] = {KEYSVCD_OPTIONS, {0}};
+    const char *more[MAX_MORE + 1];
+    const struct cli_arguments arguments = {
+        .options = OPTIONS,
+        .option = take_option,
+        .state = cli,
+        .usage = "[-- KEYSVCD-ARGUMENT...]",
+        .max_positional = MAX_MORE,
+        .positional = more,
+        .help = "Looks at the socket, the service, its rules, tokens, PIN files, audit and this "
+                "host, and says of each what is wrong and how to mend it. As root it sees more. "
+                "The exit code is 0 if nothing is wrong, else the class of the first thing that "
+                "is.",
+    };
+    struct doctor doctor = {0};
+    int code;
+
+    more[MAX_MORE] = NULL;
+    cli_parse(cli, argc, argv, &arguments);
+    cli->subject = NULL;
+    doctor_socket(&doctor, cli);
+    doctor_service(&doctor, cli);
+    doctor_config(&doctor, cli, more);
+    doctor_tokens(&doctor);
+    doctor_audit(&doctor);
+    doctor_state(&doctor);
+    doctor_host(&doctor);
+    code = cli->json ? show_json(cli, &doctor) : show_text(cli, &doctor);
+    if (!code)
+        code = exit_code(&doctor);
+    free(doctor.findings);
+    free(doctor.facts);
+    return code;
+}
+
+static int
+show_text(struct cli *cli, const struct doctor *doctor)
+{
+    ks_auto(freep) char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    if (!out)
+        return output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
+    for (size_t i = 0; i < doctor->n_findings; i++) {
+        const struct doctor_finding *finding = &doctor->findings[i];
+
+        fprintf(out, "%-8s %-14s %s\n", VERDICT[finding->verdict], finding->check, finding->text);
+        if (finding->mend[0] != '\0')
+            fprintf(out, "%-8s %-14s -> %s\n", "", "", finding->mend);
+    }
+    if (fclose(out) != 0)
+        return output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
+    return output_text(cli, text);
+}
+
+static int
+show_json(struct cli *cli, const struct doctor *doctor)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < doctor->n_findings; i++) {
+        const struct doctor_finding *finding = &doctor->findings[i];
+
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "check", finding->check, "verdict",
+                            VERDICT[finding->verdict], "code",
+                            finding->verdict == DOCTOR_WRONG ? ks_err_name(finding->class) : "OK",
+                            "text", finding->text, "mend", finding->mend));
+    }
+    return output_json(
+        cli, json_pack("{s:b, s:o}", "fine", exit_code(doctor) == KS_OK, "findings", list));
+}
+
+/* --- findings --- */
+
+/* Without memory a finding is lost, and the program has other worries. */
+static void
+add(struct doctor *doctor, enum doctor_verdict verdict, ks_err class, const char *check,
+    const char *mend, const char *format, va_list args)
+{
+    struct doctor_finding *findings =
+        reallocarray(doctor->findings, doctor->n_findings + 1, sizeof(*findings));
+    struct doctor_finding *finding;
+
+    if (!findings)
+        return;
+    doctor->findings = findings;
+    finding = &findings[doctor->n_findings++];
+    finding->verdict = verdict;
+    finding->class = class;
+    finding->check = check;
+    vsnprintf(finding->text, sizeof(finding->text), format, args);
+    snprintf(finding->mend, sizeof(finding->mend), "%s", mend);
+}
+
+void
+doctor_fine(struct doctor *doctor, const char *check, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    add(doctor, DOCTOR_FINE, KS_OK, check, "", format, args);
+    va_end(args);
+}
+
+void
+doctor_skip(struct doctor *doctor, const char *check, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    add(doctor, DOCTOR_SKIPPED, KS_OK, check, "", format, args);
+    va_end(args);
+}
+
+void
+doctor_note(struct doctor *doctor, const char *check, const char *mend, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    add(doctor, DOCTOR_NOTE, KS_OK, check, mend, format, args);
+    va_end(args);
+}
+
+void
+doctor_wrong(struct doctor *doctor, ks_err class, const char *check, const char *mend,
+             const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    add(doctor, DOCTOR_WRONG, class, check, mend, format, args);
+    va_end(args);
+}
+
+/* --- facts --- */
+
+void
+doctor_fact_add(struct doctor *doctor, const struct doctor_fact *fact)
+{
+    struct doctor_fact *facts = reallocarray(doctor->facts, doctor->n_facts + 1, sizeof(*facts));
+
+    if (!facts)
+        return;
+    doctor->facts = facts;
+    facts[doctor->n_facts++] = *fact;
+}
+
+void
+doctor_each_fact(struct doctor *doctor, const char *section, doctor_fact_fn each)
+{
+    for (size_t i = 0; i < doctor->n_facts; i++) {
+        if (strcmp(doctor->facts[i].section, section) == 0)
+            each(doctor, &doctor->facts[i]);
+    }
+}
+
+const char *
+doctor_fact_find(struct doctor *doctor, const char *section, const char *name, const char *option)
+{
+    for (size_t i = 0; i < doctor->n_facts; i++) {
+        const struct doctor_fact *fact = &doctor->facts[i];
+
+        if (strcmp(fact->section, section) == 0 && strcmp(fact->name, name) == 0 &&
+            strcmp(fact->option, option) == 0)
+            return fact->value;
+    }
+    return NULL;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * doctor_config - is the configuration right? asked of keysvcd itself
+ *
+ * `keysvcd --check` reads the files as the service does and prints, when they are right, the facts
+ * that the later checks need: which PIN files, modules and folders.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "client/cli/doctor.h"
+#include "client/cli/keysvcd.h"
+
+#define MAX_WORDS 32           /* of keysvcd's command line */
+#define CHECK_MAX (256 * 1024) /* bytes of --check's text */
+
+static void take_output(struct doctor *doctor, const char *config, const char *text, int status);
+
+void
+doctor_config(struct doctor *doctor, struct cli *cli, const char *const *more)
+{
+    const char *config = keysvcd_config(cli);
+    ks_auto(buf_deinit) struct buf out = {.max = CHECK_MAX};
+    struct fault why = FAULT_INIT;
+    char path[PATH_MAX];
+    const char *arguments[MAX_WORDS + 1] = {path, "--config", config, "--check", "--facts"};
+    size_t n_words = 5;
+    int status = 0;
+
+    if (access(config, R_OK) != 0 && errno == ENOENT) {
+        doctor_wrong(doctor, KS_ERR_USAGE, "configuration",
+                     "Name the file that keysvcd uses with --config.", "%s: %s", config,
+                     strerror(errno));
+        return;
+    }
+    if (access(config, R_OK) != 0) {
+        doctor_skip(doctor, "configuration", "%s: %s; root sees more", config, strerror(errno));
+        return;
+    }
+    while (more && *more && n_words < MAX_WORDS)
+        arguments[n_words++] = *more++;
+    if (keysvcd_find(cli, path, &why) || keysvcd_run(arguments, &out, &status, &why)) {
+        doctor_note(doctor, "configuration", "Name the program with --keysvcd.", "not checked: %s",
+                    why.text);
+        return;
+    }
+    buf_append(&out, "", 1);
+    take_output(doctor, config, out.failed ? "" : (const char *)out.data, status);
+}
+
+bool
+doctor_fact_parse(const char *line, struct doctor_fact *out)
+{
+    int len = 0;
+
+    memset(out, 0, sizeof(*out));
+    if (sscanf(line, "fact %15s %63s %31s %n", out->section, out->name, out->option, &len) != 3 ||
+        len == 0)
+        return false;
+    return text_copy(out->value, sizeof(out->value), line + len);
+}
+
+/* Warnings are lines of the log; the mistake of a wrong file is the last line. */
+static void
+take_line(struct doctor *doctor, const char *line, bool right)
+{
+    static const char WARNING[] = "<4>";
+    struct doctor_fact fact;
+
+    if (doctor_fact_parse(line, &fact))
+        doctor_fact_add(doctor, &fact);
+    else if (right && strncmp(line, WARNING, strlen(WARNING)) == 0)
+        doctor_note(doctor, "configuration", "", "%s", line + strlen(WARNING));
+}
+
+static void
+take_output(struct doctor *doctor, const char *config, const char *text, int status)
+{
+    ks_auto(freep) char *lines = strdup(text);
+    char *rest = lines, *line;
+    const char *last = "it ended without a word";
+    bool right = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+    if (right)
+        doctor_fine(doctor, "configuration", "%s is right", config);
+    while (rest && (line = strsep(&rest, "\n"))) {
+        take_line(doctor, line, right);
+        if (line[0] != '\0')
+            last = line;
+    }
+    if (!right)
+        doctor_wrong(doctor, KS_ERR_BAD_REQUEST, "configuration",
+                     "Mend the line and run keysvcd --check again; a running service goes on with "
+                     "what it has.",
+                     "%s: %s", config, last);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * doctor_host - the folders keysvcd writes to, the clock, limits and the kernel
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+
+#include "base/clock.h"
+#include "client/cli/doctor.h"
+
+#define FREE_WRONG_MIB 16  /* less: signatures will soon be refused */
+#define FREE_NOTE_MIB 1024 /* a million records */
+#define YEAR_2024_US ((uint64_t)1704067200 * 1000000)
+#define CLOCK_SLACK_US ((uint64_t)60 * 1000000)
+#define DESCRIPTORS_WANTED 4096 /* connections, sockets to workers, files */
+#define TAIL_LEN 8192           /* bytes: holds the last whole record of a chain */
+#define MARKER_SUFFIX ".login-tried"
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5; missing in older headers */
+#endif
+
+/* NULL: not known, or not to be seen from here, which is then reported. */
+static DIR *
+open_folder(struct doctor *doctor, const char *check, const char *option, struct stat *st,
+            const char **path)
+{
+    DIR *folder;
+
+    *path = doctor_fact_find(doctor, "daemon", "-", option);
+    if (!*path)
+        return NULL;
+    folder = opendir(*path);
+    if (!folder && errno == EACCES)
+        doctor_skip(doctor, check, "%s: %s; root sees more", *path, strerror(errno));
+    else if (!folder || fstat(dirfd(folder), st) != 0)
+        doctor_wrong(doctor, KS_ERR_AUDIT_UNWRITABLE, check,
+                     "Make the folder, owner the user keysvcd runs as, mode 0750 or less.",
+                     "%s: %s", *path, strerror(errno));
+    return folder;
+}
+
+/* --- audit --- */
+
+static void
+check_free_space(struct doctor *doctor, const char *path)
+{
+    struct statvfs room;
+    unsigned long long mib;
+
+    if (statvfs(path, &room) != 0)
+        return;
+    mib = (unsigned long long)room.f_bavail * room.f_frsize / (1024 * 1024);
+    if (mib < FREE_WRONG_MIB || (room.f_files > 0 && room.f_favail == 0))
+        doctor_wrong(doctor, KS_ERR_AUDIT_UNWRITABLE, "audit-dir",
+                     "Make room: without a record there is no signature.", "%s has %llu MiB left",
+                     path, mib);
+    else if (mib < FREE_NOTE_MIB)
+        doctor_note(doctor, "audit-dir", "Make room, or move old files away.",
+                    "%s has %llu MiB left", path, mib);
+    else
+        doctor_fine(doctor, "audit-dir", "%s has %llu MiB left", path, mib);
+}
+
+/* The time of the last record in a chain's tail; false: none is seen. */
+static bool
+last_time(int folder, const char *name, char out[static CLOCK_TEXT_LEN])
+{
+    ks_auto(closep) int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    static const char MEMBER[] = "\"time\":\"";
+    char tail[TAIL_LEN + 1];
+    struct stat st;
+    const char *at, *found = NULL;
+    ssize_t n;
+
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return false;
+    n = pread(fd, tail, TAIL_LEN, st.st_size > TAIL_LEN ? st.st_size - TAIL_LEN : 0);
+    if (n <= 0)
+        return false;
+    tail[n] = '\0';
+    for (at = strstr(tail, MEMBER); at; at = strstr(at + 1, MEMBER))
+        found = at + strlen(MEMBER);
+    if (!found || strlen(found) < CLOCK_TEXT_LEN)
+        return false;
+    memcpy(out, found, CLOCK_TEXT_LEN - 1);
+    out[CLOCK_TEXT_LEN - 1] = '\0';
+    return true;
+}
+
+/* A clock that went back would put new records before old ones. */
+static void
+check_times(struct doctor *doctor, DIR *folder)
+{
+    char now[CLOCK_TEXT_LEN], last[CLOCK_TEXT_LEN];
+    const struct dirent *entry;
+
+    clock_text(clock_wall_us() + CLOCK_SLACK_US, now);
+    while ((entry = readdir(folder))) {
+        const char *dot = strrchr(entry->d_name, '.');
+
+        if (!dot || strcmp(dot, ".log") != 0 || !last_time(dirfd(folder), entry->d_name, last))
+            continue;
+        if (strcmp(last, now) > 0)
+            doctor_wrong(doctor, KS_ERR_INTERNAL, "clock",
+                         "Set the clock (timedatectl); records keep their order by number and "
+                         "hash, not by time.",
+                         "the last record of %s is of %s, in the future", entry->d_name, last);
+    }
+}
+
+void
+doctor_audit(struct doctor *doctor)
+{
+    const char *path;
+    struct stat st;
+    DIR *folder = open_folder(doctor, "audit-dir", "audit-dir", &st, &path);
+
+    if (!folder)
+        return;
+    if (st.st_mode & (S_IWGRP | S_IRWXO))
+        doctor_wrong(doctor, KS_ERR_DENIED, "audit-dir", "chmod g-w,o-rwx.",
+                     "%s has mode %03o: others can change or read what was recorded", path,
+                     st.st_mode & 0777);
+    check_free_space(doctor, path);
+    check_times(doctor, folder);
+    closedir(folder);
+}
+
+/* --- state --- */
+
+void
+doctor_state(struct doctor *doctor)
+{
+    const struct dirent *entry;
+    bool marked = false;
+    const char *path;
+    struct stat st;
+    DIR *folder = open_folder(doctor, "state-dir", "state-dir", &st, &path);
+
+    if (!folder)
+        return;
+    while ((entry = readdir(folder))) {
+        size_t len = strlen(entry->d_name), suffix_len = strlen(MARKER_SUFFIX);
+
+        if (len <= suffix_len || strcmp(entry->d_name + len - suffix_len, MARKER_SUFFIX) != 0)
+            continue;
+        marked = true;
+        doctor_wrong(doctor, KS_ERR_LOGIN_BLOCKED, "state-dir",
+                     "Put the right PIN into the PIN file, or keysvc token retry-login; do not "
+                     "remove the marker by hand.",
+                     "%s/%s: a login was begun and did not succeed", path, entry->d_name);
+    }
+    if (!marked)
+        doctor_fine(doctor, "state-dir", "%s holds no marker of a failed login", path);
+    closedir(folder);
+}
+
+/* --- host --- */
+
+static void
+check_clock(struct doctor *doctor)
+{
+    char now[CLOCK_TEXT_LEN];
+    uint64_t wall_us = clock_wall_us();
+
+    clock_text(wall_us, now);
+    if (wall_us < YEAR_2024_US)
+        doctor_wrong(doctor, KS_ERR_INTERNAL, "clock", "Set the clock (timedatectl).",
+                     "it is %s on this host", now);
+    else
+        doctor_fine(doctor, "clock", "it is %s", now);
+}
+
+static void
+check_descriptors(struct doctor *doctor)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    if (limit.rlim_max < DESCRIPTORS_WANTED)
+        doctor_note(doctor, "descriptors", "Raise LimitNOFILE of keysvcd's unit.",
+                    "at most %llu open files a process", (unsigned long long)limit.rlim_max);
+    else
+        doctor_fine(doctor, "descriptors", "at most %llu open files a process",
+                    (unsigned long long)limit.rlim_max);
+}
+
+static void
+check_kernel(struct doctor *doctor)
+{
+    struct utsname name = {0};
+    int pair[2], pidfd = -1;
+    socklen_t len = sizeof(pidfd);
+    bool has_pidfd;
+
+    uname(&name);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+        return;
+    has_pidfd = getsockopt(pair[0], SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len) == 0;
+    if (has_pidfd && pidfd >= 0)
+        close(pidfd);
+    close(pair[0]);
+    close(pair[1]);
+    if (has_pidfd)
+        doctor_fine(doctor, "kernel", "Linux %s proves the unit of a caller", name.release);
+    else
+        doctor_note(doctor, "kernel",
+                    "Give rules with `unit` a user or group too, or use Linux 6.5 or later.",
+                    "Linux %s has no SO_PEERPIDFD: the unit of a caller is not proven",
+                    name.release);
+}
+
+void
+doctor_host(struct doctor *doctor)
+{
+    check_clock(doctor);
+    check_descriptors(doctor);
+    check_kernel(doctor);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * doctor_service - the socket's path, who answers on it, who it says we are, and its tokens
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "client/cli/doctor.h"
+
+#define ASK_TIMEOUT_MS 5000 /* a healthy service answers in milliseconds */
+
+static void check_caller(struct doctor *doctor, struct ks_client *client,
+                         const struct ks_status *status);
+static void check_token(struct doctor *doctor, const struct ks_token *token);
+
+/* One folder on the way to the socket: may we pass, and who else may put a socket there? */
+static bool
+check_folder(struct doctor *doctor, const char *folder)
+{
+    struct stat st;
+
+    if (stat(folder, &st) != 0) {
+        doctor_wrong(doctor, KS_ERR_NO_SERVICE, "socket",
+                     "Start keysvcd (systemctl start keysvcd); it or tmpfiles.d makes the folder.",
+                     "%s: %s", folder, strerror(errno));
+        return false;
+    }
+    if (access(folder, X_OK) != 0) {
+        doctor_wrong(doctor, KS_ERR_NO_SERVICE, "socket",
+                     "Give everybody who is to use the service the right to pass (chmod a+x), or "
+                     "put the user into the folder's group.",
+                     "%s: %s", folder, strerror(errno));
+        return false;
+    }
+    if ((st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX)) {
+        doctor_wrong(doctor, KS_ERR_NO_SERVICE, "socket", "Take the right away: chmod o-w.",
+                     "%s: anybody may put another socket there", folder);
+        return false;
+    }
+    return true;
+}
+
+static bool
+check_folders(struct doctor *doctor, const char *path)
+{
+    char folder[PATH_MAX];
+
+    for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+        size_t len = slash == path ? 1 : (size_t)(slash - path);
+
+        if (len >= sizeof(folder))
+            return false;
+        memcpy(folder, path, len);
+        folder[len] = '\0';
+        if (!check_folder(doctor, folder))
+            return false;
+    }
+    return true;
+}
+
+void
+doctor_socket(struct doctor *doctor, struct cli *cli)
+{
+    struct ks_client *client = cli_client(cli);
+    const char *path;
+    struct stat st;
+
+    if (!client) {
+        doctor_wrong(doctor, (ks_err)cli->code, "socket", "", "no client could be made");
+        return;
+    }
+    path = ks_client_socket(client);
+    if (!check_folders(doctor, path))
+        return;
+    if (stat(path, &st) != 0)
+        doctor_wrong(doctor, KS_ERR_NO_SERVICE, "socket",
+                     "Start keysvcd (systemctl start keysvcd), or name its socket with --socket.",
+                     "%s: %s", path, strerror(errno));
+    else if (!S_ISSOCK(st.st_mode))
+        doctor_wrong(doctor, KS_ERR_NO_SERVICE, "socket",
+                     "Remove it, and see `socket` in keysvcd.conf.", "%s is no socket", path);
+    else if (access(path, W_OK) != 0)
+        doctor_wrong(doctor, KS_ERR_NO_SERVICE, "socket",
+                     "Put the user into the socket's group; see `socket-group` in keysvcd.conf.",
+                     "%s (owner %u, group %u, mode %03o): %s", path, st.st_uid, st.st_gid,
+                     st.st_mode & 0777, strerror(errno));
+    else
+        doctor_fine(doctor, "socket", "%s is there and open to this user", path);
+}
+
+void
+doctor_service(struct doctor *doctor, struct cli *cli)
+{
+    struct ks_client *client = cli->client;
+    struct ks_status *status;
+    struct ks_error error;
+    ks_err err;
+
+    if (!client)
+        return;
+    ks_client_set_timeout(client, cli->timeout_ms ? cli->timeout_ms : ASK_TIMEOUT_MS);
+    err = ks_status(client, &status, &error);
+    if (err) {
+        doctor_wrong(doctor, err, "service",
+                     err == KS_ERR_DEADLINE ? "It hangs: see its log, then restart it."
+                                            : error.hint,
+                     "%s: %s", ks_err_name(err), error.message);
+        return;
+    }
+    if (strcmp(status->version, ks_version()) == 0)
+        doctor_fine(doctor, "service", "keysvcd %s answers, configuration %llu", status->version,
+                    (unsigned long long)status->generation);
+    else
+        doctor_note(doctor, "service", "Restart it after an upgrade.",
+                    "keysvcd %s answers; this program is %s", status->version, ks_version());
+    check_caller(doctor, client, status);
+    for (size_t i = 0; i < status->n_tokens; i++)
+        check_token(doctor, &status->tokens[i]);
+    if (status->n_tokens == 0)
+        doctor_note(doctor, "token", "Add a section `token` to keysvcd.conf.",
+                    "the service has no token");
+    ks_status_free(status);
+}
+
+/* Who the service says we are, and whether any rule names us. */
+static void
+check_caller(struct doctor *doctor, struct ks_client *client, const struct ks_status *status)
+{
+    const struct ks_key *key = NULL;
+    struct ks_list *list = NULL;
+    struct ks_error error;
+    ks_err err;
+
+    doctor_fine(doctor, "caller", "the service sees uid %u, unit %s%s", status->uid,
+                status->unit[0] ? status->unit : "none",
+                status->administrator ? ", an administrator" : "");
+    err = ks_list_new(client, NULL, &list, &error);
+    if (!err)
+        err = ks_list_next(list, &key, &error);
+    if (err)
+        doctor_wrong(doctor, err, "rules", error.hint, "%s: %s", ks_err_name(err), error.message);
+    else if (key)
+        doctor_fine(doctor, "rules", "you may see keys, %s@%u among them", key->name, key->version);
+    else
+        doctor_note(doctor, "rules",
+                    "If it should: keysvc policy explain --key NAME --operation get says which "
+                    "rule is missing.",
+                    "no rule lets you see a key, or there is none");
+    ks_list_free(list);
+}
+
+static void
+check_token(struct doctor *doctor, const struct ks_token *token)
+{
+    const char *text = token->text[0] ? token->text : "administrators are told why";
+
+    if (strcmp(token->state, "ready") == 0 && token->ready_workers == token->workers)
+        doctor_fine(doctor, "token", "%s is ready, %u of %u workers, %u keys", token->name,
+                    token->ready_workers, token->workers, token->keys);
+    else if (strcmp(token->state, "ready") == 0)
+        doctor_note(doctor, "token", "Wait a little; if it stays so, see the log of keysvcd.",
+                    "%s is ready with %u of %u workers", token->name, token->ready_workers,
+                    token->workers);
+    else if (strcmp(token->state, "starting") == 0)
+        doctor_note(doctor, "token", "Wait; if it stays so, see the log of keysvcd.",
+                    "%s is starting", token->name);
+    else if (strcmp(token->state, "login-blocked") == 0)
+        doctor_wrong(doctor, KS_ERR_LOGIN_BLOCKED, "token",
+                     "Put the right PIN into the PIN file, or, if it is right, keysvc token "
+                     "retry-login; each costs one try.",
+                     "%s: a login failed and is not tried again: %s", token->name, text);
+    else if (strcmp(token->state, "absent") == 0)
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token",
+                     "Plug it in, or see label, serial or uri of its section and the rights of "
+                     "the token's user; keysvc token init makes a new one.",
+                     "%s is absent: %s", token->name, text);
+    else
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token", "See the log of keysvcd.",
+                     "%s is %s: %s", token->name, token->state, text);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * doctor_token - the files behind each token: PIN file, module, SoftHSM's configuration and folder
+ *
+ * Looks at owners, modes and sizes. Never opens a PIN file.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "client/cli/doctor.h"
+
+#define PIN_FILE_MAX 1024 /* bytes; keysvcd refuses more */
+#define SOFTHSM_ENVIRONMENT "SOFTHSM2_CONF="
+#define SOFTHSM_FOLDER_OPTION "directories.tokendir"
+
+static void check_fact(struct doctor *doctor, const struct doctor_fact *fact);
+static void check_pin_file(struct doctor *doctor, const struct doctor_fact *fact);
+static void check_module(struct doctor *doctor, const struct doctor_fact *fact);
+static void check_environment(struct doctor *doctor, const struct doctor_fact *fact);
+
+void
+doctor_tokens(struct doctor *doctor)
+{
+    doctor_each_fact(doctor, "token", check_fact);
+}
+
+static void
+check_fact(struct doctor *doctor, const struct doctor_fact *fact)
+{
+    static const struct {
+        const char *option;
+        doctor_fact_fn check;
+    } CHECK[] = {
+        {"pin-file", check_pin_file},
+        {"module", check_module},
+        {"environment", check_environment},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(CHECK); i++) {
+        if (strcmp(fact->option, CHECK[i].option) == 0)
+            CHECK[i].check(doctor, fact);
+    }
+}
+
+/* The uid its processes run as; false: not known, or whoever starts keysvcd. */
+static bool
+token_user(struct doctor *doctor, const struct doctor_fact *fact, uid_t *uid, gid_t *gid)
+{
+    const char *uid_text = doctor_fact_find(doctor, "token", fact->name, "uid");
+    const char *gid_text = doctor_fact_find(doctor, "token", fact->name, "gid");
+
+    if (!uid_text || !gid_text || uid_text[0] == '-' || gid_text[0] == '-')
+        return false;
+    *uid = (uid_t)strtoul(uid_text, NULL, 10);
+    *gid = (gid_t)strtoul(gid_text, NULL, 10);
+    return true;
+}
+
+/* By the mode's own bits; supplementary groups and ACLs are not looked at. */
+static bool
+may(const struct stat *st, uid_t uid, gid_t gid, mode_t bits)
+{
+    mode_t mode = st->st_mode;
+
+    if (uid == 0)
+        return true;
+    if (st->st_uid == uid)
+        mode >>= 6;
+    else if (st->st_gid == gid)
+        mode >>= 3;
+    return (mode & bits) == bits;
+}
+
+static void
+check_pin_file(struct doctor *doctor, const struct doctor_fact *fact)
+{
+    const char *path = fact->value;
+    struct stat st;
+
+    if (lstat(path, &st) != 0 && errno == EACCES)
+        doctor_skip(doctor, "pin-file", "%s: %s; root sees more", path, strerror(errno));
+    else if (lstat(path, &st) != 0)
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "pin-file",
+                     "Write the user PIN into it, one line, owner root, mode 0600.",
+                     "token %s: %s: %s", fact->name, path, strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "pin-file",
+                     "Put a regular file there, no link.", "token %s: %s is no regular file",
+                     fact->name, path);
+    else if (st.st_mode & (S_IRWXG | S_IRWXO))
+        doctor_wrong(doctor, KS_ERR_DENIED, "pin-file",
+                     "chmod 0600; and if others may have read it: keysvc token change-pin.",
+                     "token %s: %s has mode %03o: others than its owner can read the PIN",
+                     fact->name, path, st.st_mode & 0777);
+    else if (geteuid() == 0 && st.st_uid != 0)
+        doctor_wrong(doctor, KS_ERR_DENIED, "pin-file",
+                     "chown root: keysvcd opens it and passes the open file on.",
+                     "token %s: %s belongs to uid %u, who can read and change the PIN", fact->name,
+                     path, st.st_uid);
+    else if (st.st_size == 0 || st.st_size > PIN_FILE_MAX)
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "pin-file",
+                     "It holds the user PIN and nothing else, one line.",
+                     "token %s: %s has %lld bytes", fact->name, path, (long long)st.st_size);
+    else
+        doctor_fine(doctor, "pin-file", "token %s: %s has mode %03o", fact->name, path,
+                    st.st_mode & 0777);
+}
+
+static void
+check_module(struct doctor *doctor, const struct doctor_fact *fact)
+{
+    const char *path = fact->value;
+    ks_auto(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    unsigned char magic[SELFMAG];
+    struct stat st;
+    uid_t uid;
+    gid_t gid;
+
+    if (fd < 0 || fstat(fd, &st) != 0)
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "module",
+                     "Install the vendor's package, or mend `module` of the profile.",
+                     "token %s: %s: %s", fact->name, path, strerror(errno));
+    else if (read(fd, magic, sizeof(magic)) != sizeof(magic) || memcmp(magic, ELFMAG, SELFMAG) != 0)
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "module",
+                     "Name the PKCS#11 module itself in the profile, a shared object.",
+                     "token %s: %s is no shared object", fact->name, path);
+    else if (token_user(doctor, fact, &uid, &gid) && !may(&st, uid, gid, S_IROTH))
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "module", "chmod a+r.",
+                     "token %s: its user, uid %u, may not read %s", fact->name, uid, path);
+    else
+        doctor_fine(doctor, "module", "token %s: %s is there", fact->name, path);
+}
+
+/* --- SoftHSM --- */
+
+/* The option's value in softhsm2.conf; false: none. */
+static bool
+read_token_folder(const char *path, char *out, size_t cap)
+{
+    FILE *file = fopen(path, "re");
+    char line[1024];
+    bool found = false;
+
+    if (!file)
+        return false;
+    while (!found && fgets(line, sizeof(line), file)) {
+        char *text = line + strspn(line, " \t");
+        size_t name_len = strlen(SOFTHSM_FOLDER_OPTION);
+
+        if (strncmp(text, SOFTHSM_FOLDER_OPTION, name_len) != 0)
+            continue;
+        text += name_len;
+        text += strspn(text, " \t=");
+        text[strcspn(text, "\r\n")] = '\0';
+        found = text_copy(out, cap, text);
+    }
+    fclose(file);
+    return found;
+}
+
+static void
+check_token_folder(struct doctor *doctor, const struct doctor_fact *fact, const char *folder,
+                   uid_t uid, gid_t gid)
+{
+    struct stat st;
+
+    if (stat(folder, &st) != 0 && errno == EACCES)
+        doctor_skip(doctor, "token-folder", "%s: %s; root sees more", folder, strerror(errno));
+    else if (stat(folder, &st) != 0)
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token-folder",
+                     "Make the folder for the token's user, then keysvc token init.",
+                     "token %s: %s: %s", fact->name, folder, strerror(errno));
+    else if (!may(&st, uid, gid, S_IRWXO))
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token-folder",
+                     "chown the folder and all in it to the token's user.",
+                     "token %s: uid %u cannot use %s (owner %u, mode %03o)", fact->name, uid,
+                     folder, st.st_uid, st.st_mode & 0777);
+    else if (st.st_mode & S_IRWXO)
+        doctor_wrong(doctor, KS_ERR_DENIED, "token-folder", "chmod 0700.",
+                     "token %s: everybody can look into %s (mode %03o)", fact->name, folder,
+                     st.st_mode & 0777);
+    else
+        doctor_fine(doctor, "token-folder", "token %s: %s belongs to its user", fact->name, folder);
+}
+
+static void
+check_environment(struct doctor *doctor, const struct doctor_fact *fact)
+{
+    const char *path = fact->value + strlen(SOFTHSM_ENVIRONMENT);
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    char folder[1024];
+    struct stat st;
+
+    if (strncmp(fact->value, SOFTHSM_ENVIRONMENT, strlen(SOFTHSM_ENVIRONMENT)) != 0)
+        return;
+    token_user(doctor, fact, &uid, &gid);
+    if (stat(path, &st) != 0)
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "softhsm2.conf",
+                     "Write the file: directories.tokendir = /var/lib/...", "token %s: %s: %s",
+                     fact->name, path, strerror(errno));
+    else if (!may(&st, uid, gid, S_IROTH))
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "softhsm2.conf",
+                     "Let the token's user read it.", "token %s: uid %u may not read %s",
+                     fact->name, uid, path);
+    else if (!read_token_folder(path, folder, sizeof(folder)))
+        doctor_note(doctor, "softhsm2.conf", "Add directories.tokendir = /var/lib/...",
+                    "token %s: %s names no token folder", fact->name, path);
+    else
+        check_token_folder(doctor, fact, folder, uid, gid);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * key_view - keys as rows, as lines and as JSON
+ */
+#include "client/cli/key_view.h"
+
+#include <stdio.h>
+
+#include "client/cli/pem.h"
+
+#define SHA256_TEXT (2 * KS_SHA256_LEN + 1)
+#define SHA256_SHORT 16 /* hex digits in a list: enough to tell keys apart */
+
+void
+key_view_heading(struct table *table)
+{
+    static const char *const HEADING[KEY_VIEW_COLUMNS] = {"KEY",   "TYPE",  "PURPOSE",
+                                                          "TOKEN", "CLASS", "PUBLIC KEY SHA-256"};
+
+    for (size_t i = 0; i < KEY_VIEW_COLUMNS; i++)
+        table_add(table, "%s", HEADING[i]);
+}
+
+static const char *
+type_of(const struct ks_key *key)
+{
+    return key->type == KS_KEY_TYPE_ANY ? "unknown" : ks_key_type_name(key->type);
+}
+
+void
+key_view_row(struct table *table, const struct ks_key *key)
+{
+    char sha256[SHA256_TEXT];
+
+    output_hex(key->public_key_sha256, KS_SHA256_LEN, sha256);
+    table_add(table, "%s@%u", key->name, key->version);
+    table_add(table, "%s", type_of(key));
+    table_add(table, "%s", ks_purpose_name(key->purpose));
+    table_add(table, "%s", key->token);
+    table_add(table, "%s", key->class_glob[0] ? key->class_glob : "-");
+    if (key->ambiguous)
+        table_add(table, "two keys with this label");
+    else
+        table_add(table, "%.*s", SHA256_SHORT, sha256);
+}
+
+json_t *
+key_view_json(const struct ks_key *key)
+{
+    char sha256[SHA256_TEXT];
+    json_t *versions = json_array();
+    char *public_key = key->public_key_len > 0
+                           ? pem_text("PUBLIC KEY", key->public_key, key->public_key_len)
+                           : NULL;
+    json_t *object;
+
+    output_hex(key->public_key_sha256, KS_SHA256_LEN, sha256);
+    for (size_t i = 0; i < key->n_versions; i++)
+        json_array_append_new(versions, json_integer(key->versions[i]));
+    object = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:s*}", "name", key->name,
+                       "version", (json_int_t)key->version, "type", type_of(key), "purpose",
+                       ks_purpose_name(key->purpose), "token", key->token, "class", key->class_glob,
+                       "public_key_sha256", sha256, "ambiguous", key->ambiguous, "versions",
+                       versions, "public_key", public_key);
+    free(public_key);
+    return object;
+}
+
+static void
+add_pair(struct table *table, const char *name, const char *value)
+{
+    table_add(table, "%s", name);
+    table_add(table, "%s", value);
+}
+
+static char *
+versions_text(const struct ks_key *key)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    for (size_t i = 0; out && i < key->n_versions; i++)
+        fprintf(out, "%s%u", i > 0 ? " " : "", key->versions[i]);
+    if (out)
+        fclose(out);
+    return text;
+}
+
+int
+key_view_result(struct cli *cli, const struct ks_key *key)
+{
+    ks_auto(table_deinit) struct table table = TABLE_INIT(2);
+    ks_auto(freep) char *versions = NULL;
+    ks_auto(freep) char *text = NULL;
+    char sha256[SHA256_TEXT];
+
+    if (cli->json)
+        return output_json(cli, key_view_json(key));
+    output_hex(key->public_key_sha256, KS_SHA256_LEN, sha256);
+    versions = versions_text(key);
+    table_add(&table, "key");
+    table_add(&table, "%s@%u", key->name, key->version);
+    add_pair(&table, "type", type_of(key));
+    add_pair(&table, "purpose", ks_purpose_name(key->purpose));
+    add_pair(&table, "token", key->token);
+    add_pair(&table, "class", key->class_glob[0] ? key->class_glob : "none: nobody can use it");
+    add_pair(&table, "public key SHA-256",
+             key->ambiguous ? "two private keys carry this label: neither is used" : sha256);
+    if (key->n_versions > 0)
+        add_pair(&table, "versions", versions ? versions : "");
+    text = table_text(&table);
+    if (!text)
+        return output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
+    return output_text(cli, text);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keysvcd - where the program is, and its output
+ */
+#include "client/cli/keysvcd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "build-config.h"
+
+extern char **environ;
+
+/* From the folder that this program is in: installed under some prefix; the build folder. */
+static const char *const BESIDE[] = {"keysvcd", "../sbin/keysvcd", "../bin/keysvcd",
+                                     "../../keysvc/keysvcd"};
+static const char *const ELSEWHERE[] = {"/usr/local/sbin", "/usr/sbin"};
+
+int
+keysvcd_option(struct cli *cli, int key, char *value)
+{
+    static char absolute[PATH_MAX];
+
+    switch (key) {
+    case KEYSVCD_KEY_CONFIG:
+        /* keysvcd takes absolute paths only; what cannot be found it reports itself. */
+        cli->config = realpath(value, absolute) ? absolute : value;
+        return 0;
+    case KEYSVCD_KEY_KEYSVCD:
+        cli->keysvcd = value;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const char *
+keysvcd_config(const struct cli *cli)
+{
+    return cli->config ? cli->config : KEYSVC_CONFIG_FILE;
+}
+
+static bool
+try_path(char path[static PATH_MAX], const char *folder, size_t folder_len, const char *name)
+{
+    return (size_t)snprintf(path, PATH_MAX, "%.*s/%s", (int)folder_len, folder, name) < PATH_MAX &&
+           access(path, X_OK) == 0;
+}
+
+static bool
+find_beside(char path[static PATH_MAX])
+{
+    char self[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    if (len <= 0)
+        return false;
+    self[len] = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(BESIDE); i++) {
+        if (try_path(path, self, (size_t)(strrchr(self, '/') - self), BESIDE[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool
+find_on_path(char path[static PATH_MAX])
+{
+    const char *folders = getenv("PATH");
+
+    for (size_t len; folders && *folders; folders += len + (folders[len] == ':')) {
+        len = strcspn(folders, ":");
+        if (folders[0] == '/' && try_path(path, folders, len, "keysvcd"))
+            return true;
+    }
+    return false;
+}
+
+ks_err
+keysvcd_find(const struct cli *cli, char path[static PATH_MAX], struct fault *why)
+{
+    if (cli->keysvcd) {
+        if (text_copy(path, PATH_MAX, cli->keysvcd) && access(path, X_OK) == 0)
+            return KS_OK;
+        fault_set(why, "--keysvcd %s: %s", cli->keysvcd, strerror(errno));
+        return KS_ERR_USAGE;
+    }
+    if (find_beside(path))
+        return KS_OK;
+    for (size_t i = 0; i < ARRAY_LEN(ELSEWHERE); i++) {
+        if (try_path(path, ELSEWHERE[i], strlen(ELSEWHERE[i]), "keysvcd"))
+            return KS_OK;
+    }
+    if (find_on_path(path))
+        return KS_OK;
+    fault_set(why, "there is no keysvcd beside keysvc, in /usr/sbin or on PATH");
+    fault_hint(why, "install it, or name it with --keysvcd");
+    return KS_ERR_USAGE;
+}
+
+/* --- running it --- */
+
+static ks_err
+spawn_into(const char *const arguments[], int pipe_write, pid_t *pid, struct fault *why)
+{
+    posix_spawn_file_actions_t actions;
+    int error;
+
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, pipe_write, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, pipe_write, STDERR_FILENO);
+    error = posix_spawn(pid, arguments[0], &actions, NULL, (char *const *)(uintptr_t)arguments,
+                        environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (error == 0)
+        return KS_OK;
+    fault_set(why, "%s: %s", arguments[0], strerror(error));
+    return KS_ERR_INTERNAL;
+}
+
+static void
+read_all(int fd, struct buf *out)
+{
+    char some[4096];
+    ssize_t n;
+
+    /* What does not fit is read and forgotten, so that the program can end. */
+    while ((n = read(fd, some, sizeof(some))) > 0 || (n < 0 && errno == EINTR)) {
+        if (n > 0)
+            buf_append(out, some, (size_t)n);
+    }
+}
+
+ks_err
+keysvcd_run(const char *const arguments[], struct buf *out, int *status, struct fault *why)
+{
+    int ends[2];
+    pid_t pid;
+    ks_err err;
+
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        fault_set(why, "no pipe: %s", strerror(errno));
+        return KS_ERR_INTERNAL;
+    }
+    err = spawn_into(arguments, ends[1], &pid, why);
+    close(ends[1]);
+    if (!err) {
+        read_all(ends[0], out);
+        while (waitpid(pid, status, 0) < 0 && errno == EINTR)
+            ;
+    }
+    close(ends[0]);
+    return err;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * outfile - temporary file, fsync, rename
+ */
+#include "client/cli/outfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define READ_STEP (64 * 1024) /* bytes */
+
+static ks_err write_all(int fd, const void *data, size_t len, const char *path, struct fault *why);
+static ks_err write_in_place(const char *path, const void *data, size_t len, struct fault *why);
+static ks_err write_beside(const char *temporary, const char *path, const void *data, size_t len,
+                           struct fault *why);
+static void sync_folder_of(const char *path);
+
+static ks_err
+failed(const char *path, struct fault *why)
+{
+    fault_set(why, "%s: %s", path, strerror(errno));
+    fault_hint(why, "look at the folder's rights and free space");
+    return KS_ERR_INTERNAL;
+}
+
+ks_err
+outfile_write(const char *path, const void *data, size_t len, struct fault *why)
+{
+    char temporary[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int folder_len = slash ? (int)(slash - path) + 1 : 0;
+    struct stat st;
+
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return write_in_place(path, data, len, why);
+    if ((size_t)snprintf(temporary, sizeof(temporary), "%.*s.%s.XXXXXX", folder_len, path,
+                         path + folder_len) >= sizeof(temporary)) {
+        errno = ENAMETOOLONG;
+        return failed(path, why);
+    }
+    return write_beside(temporary, path, data, len, why);
+}
+
+static ks_err
+write_in_place(const char *path, const void *data, size_t len, struct fault *why)
+{
+    ks_auto(closep) int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+
+    if (fd < 0)
+        return failed(path, why);
+    return write_all(fd, data, len, path, why);
+}
+
+static ks_err
+write_beside(const char *pattern, const char *path, const void *data, size_t len, struct fault *why)
+{
+    char temporary[PATH_MAX];
+    ks_auto(closep) int fd = -1;
+    mode_t mask = umask(0);
+    ks_err err;
+
+    umask(mask);
+    if (!text_copy(temporary, sizeof(temporary), pattern))
+        return KS_ERR_INTERNAL;
+    fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return failed(path, why);
+    err = write_all(fd, data, len, path, why);
+    if (!err && (fchmod(fd, 0666 & ~mask) || fsync(fd) || rename(temporary, path)))
+        err = failed(path, why);
+    if (err)
+        (void)unlink(temporary);
+    else
+        sync_folder_of(path);
+    return err;
+}
+
+static ks_err
+write_all(int fd, const void *data, size_t len, const char *path, struct fault *why)
+{
+    const uint8_t *next = data;
+
+    while (len > 0) {
+        ssize_t n = write(fd, next, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return failed(path, why);
+        next += n;
+        len -= (size_t)n;
+    }
+    return KS_OK;
+}
+
+/* Makes the rename itself durable; what cannot be opened so is none of our business. */
+static void
+sync_folder_of(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    ks_auto(closep) int fd = -1;
+
+    snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1,
+             slash ? path : ".");
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0)
+        (void)fsync(fd);
+}
+
+ks_err
+infile_read(const char *path, struct buf *out, struct fault *why)
+{
+    ks_auto(closep) int opened = -1;
+    int fd = STDIN_FILENO;
+    ssize_t n;
+
+    if (strcmp(path, "-") != 0)
+        fd = opened = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        fault_set(why, "%s: %s", path, strerror(errno));
+        return KS_ERR_USAGE;
+    }
+    for (;;) {
+        size_t step = out->max && out->max - out->len < READ_STEP ? out->max - out->len : READ_STEP;
+        char one_more;
+        uint8_t *room = step > 0 ? buf_reserve(out, step) : (uint8_t *)&one_more;
+
+        if (!room) {
+            fault_set(why, "%s: no memory to read it", path);
+            return KS_ERR_INTERNAL;
+        }
+        n = read(fd, room, step > 0 ? step : 1);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        if (step == 0) {
+            fault_set(why, "%s: more than %zu bytes", path, out->max);
+            return KS_ERR_TOO_LARGE;
+        }
+        out->len += (size_t)n;
+    }
+    if (n < 0) {
+        fault_set(why, "%s: %s", path, strerror(errno));
+        return KS_ERR_USAGE;
+    }
+    return KS_OK;
+}

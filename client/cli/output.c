@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * output - results and errors on their way out
+ */
+#include "client/cli/output.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "client/cli/outfile.h"
+
+static int write_result(struct cli *cli, const void *data, size_t len);
+
+int
+output_text(struct cli *cli, const char *text)
+{
+    return write_result(cli, text, strlen(text));
+}
+
+int
+output_bytes(struct cli *cli, const void *data, size_t len)
+{
+    if (!cli->out_file && isatty(STDOUT_FILENO))
+        return output_fail(cli, KS_ERR_USAGE, "the result is binary; name a file with --out-file");
+    return write_result(cli, data, len);
+}
+
+int
+output_json(struct cli *cli, json_t *root)
+{
+    char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
+    char *line = NULL;
+    int len = text ? asprintf(&line, "%s\n", text) : -1;
+    int code;
+
+    json_decref(root);
+    free(text);
+    if (len < 0)
+        return output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
+    code = write_result(cli, line, (size_t)len);
+    free(line);
+    return code;
+}
+
+static int
+write_result(struct cli *cli, const void *data, size_t len)
+{
+    struct fault why = FAULT_INIT;
+    ks_err err;
+
+    if (cli->out_file) {
+        err = outfile_write(cli->out_file, data, len, &why);
+        return err ? output_fault(cli, err, &why) : KS_OK;
+    }
+    if (fwrite(data, 1, len, stdout) != len || fflush(stdout) != 0)
+        return output_fail(cli, KS_ERR_INTERNAL, "standard output: %s", strerror(errno));
+    return KS_OK;
+}
+
+/* --- errors --- */
+
+json_t *
+output_error_object(const struct ks_error *error)
+{
+    return json_pack("{s:{s:s, s:s#, s:s#, s:b}}", "error", "code", ks_err_name(error->code),
+                     "message", error->message, strlen(error->message), "hint", error->hint,
+                     strlen(error->hint), "retryable", error->retryable);
+}
+
+/* Texts from elsewhere may hold what is not UTF-8, which JSON cannot carry. */
+static void
+print_error_object(const struct ks_error *error)
+{
+    struct ks_error plain = *error;
+    json_t *object = output_error_object(error);
+
+    if (!object) {
+        for (char *c = plain.message; *c; c++)
+            *c = (unsigned char)*c < 0x80 ? *c : '?';
+        for (char *c = plain.hint; *c; c++)
+            *c = (unsigned char)*c < 0x80 ? *c : '?';
+        object = output_error_object(&plain);
+    }
+    if (object)
+        json_dumpf(object, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    fputc('\n', stdout);
+    fflush(stdout);
+    json_decref(object);
+}
+
+int
+output_error(const struct cli *cli, const struct ks_error *error)
+{
+    if (cli->json) {
+        print_error_object(error);
+        return (int)error->code;
+    }
+    fputs("keysvc:", stderr);
+    if (cli->command)
+        fprintf(stderr, " %s%s%s:", cli->command, cli->subject ? " " : "",
+                cli->subject ? cli->subject : "");
+    fprintf(stderr, " %s: %s", ks_err_name(error->code), error->message);
+    if (error->hint[0] != '\0')
+        fprintf(stderr, " (%s)", error->hint);
+    fputc('\n', stderr);
+    return (int)error->code;
+}
+
+int
+output_fault(const struct cli *cli, ks_err err, const struct fault *why)
+{
+    const struct err_info *info = err_info(err);
+    struct ks_error error = {.code = err, .retryable = info->retryable};
+
+    snprintf(error.message, sizeof(error.message), "%s",
+             why->text[0] != '\0' ? why->text : info->message);
+    snprintf(error.hint, sizeof(error.hint), "%s", why->hint[0] != '\0' ? why->hint : info->hint);
+    return output_error(cli, &error);
+}
+
+int
+output_fail(const struct cli *cli, ks_err err, const char *format, ...)
+{
+    const struct err_info *info = err_info(err);
+    struct ks_error error = {.code = err, .retryable = info->retryable};
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(error.message, sizeof(error.message), format, args);
+    va_end(args);
+    snprintf(error.hint, sizeof(error.hint), "%s", info->hint);
+    return output_error(cli, &error);
+}
+
+void
+output_hex(const uint8_t *data, size_t len, char *out)
+{
+    for (size_t i = 0; i < len; i++)
+        snprintf(out + 2 * i, 3, "%02x", data[i]);
+    out[2 * len] = '\0';
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * token - keysvc token list, show, retry-login, rescan
+ */
+#include "client/cli/token_view.h"
+
+int
+token_list_run(struct cli *cli, int argc, char **argv)
+{
+    const struct cli_arguments arguments = {.help = "Lists the tokens and their states."};
+    ks_auto(token_view_status_freep) struct ks_status *status = NULL;
+    ks_auto(table_deinit) struct table table = TABLE_INIT(TOKEN_VIEW_COLUMNS);
+    ks_auto(freep) char *text = NULL;
+
+    cli_parse(cli, argc, argv, &arguments);
+    status = token_view_status(cli);
+    if (!status)
+        return cli->code;
+    if (cli->json)
+        return output_json(cli, json_pack("{s:o}", "tokens", token_view_json_all(status)));
+    token_view_heading(&table);
+    for (size_t i = 0; i < status->n_tokens; i++)
+        token_view_row(&table, &status->tokens[i]);
+    text = table_text(&table);
+    if (!text)
+        return output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
+    return output_text(cli, text);
+}
+
+static int
+show_one(struct cli *cli, const struct ks_token *token)
+{
+    const struct {
+        const char *name, *value;
+    } rows[] = {
+        {"token", token->name},      {"state", token->state}, {"why", token->text},
+        {"profile", token->profile}, {"label", token->label}, {"model", token->model},
+        {"serial", token->serial},
+    };
+    ks_auto(table_deinit) struct table table = TABLE_INIT(2);
+    ks_auto(freep) char *text = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        table_add(&table, "%s", rows[i].name);
+        table_add(&table, "%s", rows[i].value[0] ? rows[i].value : "-");
+    }
+    table_add(&table, "workers");
+    table_add(&table, "%u of %u ready", token->ready_workers, token->workers);
+    table_add(&table, "keys");
+    table_add(&table, "%u", token->keys);
+    table_add(&table, "queued");
+    table_add(&table, "%u", token->queued);
+    text = table_text(&table);
+    if (!text)
+        return output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
+    return output_text(cli, text);
+}
+
+int
+token_show_run(struct cli *cli, int argc, char **argv)
+{
+    const char *name;
+    const struct cli_arguments arguments = {
+        .usage = "TOKEN",
+        .help = "Shows one token, by its name in keysvcd.conf.",
+        .min_positional = 1,
+        .max_positional = 1,
+        .positional = &name,
+    };
+    ks_auto(token_view_status_freep) struct ks_status *status = NULL;
+
+    cli_parse(cli, argc, argv, &arguments);
+    status = token_view_status(cli);
+    if (!status)
+        return cli->code;
+    for (size_t i = 0; i < status->n_tokens; i++) {
+        if (strcmp(status->tokens[i].name, name) != 0)
+            continue;
+        return cli->json ? output_json(cli, token_view_json(&status->tokens[i]))
+                         : show_one(cli, &status->tokens[i]);
+    }
+    return output_fail(cli, KS_ERR_BAD_REQUEST, "no token has this name; see keysvc token list");
+}
+
+/* retry-login and rescan: one call that is done or not. */
+static int
+run_done(struct cli *cli, int argc, char **argv, const char *help, const char *done,
+         ks_err (*call)(struct ks_client *, const char *, struct ks_error *))
+{
+    const char *name;
+    const struct cli_arguments arguments = {
+        .usage = "TOKEN",
+        .help = help,
+        .min_positional = 1,
+        .max_positional = 1,
+        .positional = &name,
+    };
+    struct ks_client *client;
+    struct ks_error error;
+
+    cli_parse(cli, argc, argv, &arguments);
+    client = cli_client(cli);
+    if (!client)
+        return cli->code;
+    if (call(client, name, &error))
+        return output_error(cli, &error);
+    if (cli->json)
+        return output_json(cli, json_pack("{s:b}", "done", true));
+    return output_text(cli, done);
+}
+
+int
+token_retry_login_run(struct cli *cli, int argc, char **argv)
+{
+    return run_done(cli, argc, argv,
+                    "Allows one more login to a token after a failed one. It costs one try of the "
+                    "PIN: look at the PIN file first.",
+                    "a login is being tried; see keysvc token list\n", ks_retry_login);
+}
+
+int
+token_rescan_run(struct cli *cli, int argc, char **argv)
+{
+    return run_done(cli, argc, argv, "Finds the keys that other tools made or removed.",
+                    "the token was searched again\n", ks_rescan);
+}

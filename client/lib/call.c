@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * call - attempts within one deadline
+ *
+ * Two questions decide about another attempt. Can the request have been carried out? What may be
+ * done twice is repeated anyway; the rest only while keysvcd cannot have seen it whole. Will
+ * waiting help? A quota or a queue empties at any time; a token process or a service is back soon
+ * after a restart, or it is not restarting.
+ */
+#include "client/lib/call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "client/lib/client.h"
+#include "client/lib/error.h"
+
+#define PAUSE_FIRST_MS 10
+#define PAUSE_MAX_MS 500
+#define PATIENCE_MS 5000 /* a token process is back in half a second, keysvcd in two */
+#define MAX_LOST 4 /* connections: a request that brings the service down is not sent for ever */
+
+/* May be done twice. */
+static const bool REPEATABLE[OPERATION_END] = {
+    [OPERATION_STATUS] = true,  [OPERATION_LIST] = true,         [OPERATION_GET] = true,
+    [OPERATION_SIGN] = true,    [OPERATION_CSR] = true,          [OPERATION_EXPLAIN] = true,
+    [OPERATION_RESCAN] = true,  [OPERATION_GENERATE] = false,    [OPERATION_ROTATE] = false,
+    [OPERATION_RELOAD] = false, [OPERATION_RETRY_LOGIN] = false,
+};
+
+struct attempt {
+    uint64_t began_ms;
+    uint64_t deadline_ms;
+    uint32_t pause_ms;
+    unsigned int n_lost;
+    enum connection_sent sent;
+};
+
+static ks_err try_once(struct ks_client *client, const struct request *request,
+                       struct attempt *attempt, struct response **out, struct ks_error *error);
+static bool may_retry(struct ks_client *client, const struct request *request,
+                      struct attempt *attempt, const struct ks_error *error);
+static bool pause_before_next(struct attempt *attempt);
+static ks_err outcome_unknown(const struct request *request, struct ks_error *error);
+
+ks_err
+call_run(struct ks_client *client, const struct request *request, struct response **out,
+         struct ks_error *error)
+{
+    struct attempt attempt = {.pause_ms = PAUSE_FIRST_MS};
+    struct ks_error why;
+    ks_err err;
+
+    attempt.began_ms = clock_mono_ms();
+    attempt.deadline_ms = attempt.began_ms + client_timeout_ms(client);
+    for (;;) {
+        error_clear(&why);
+        err = try_once(client, request, &attempt, out, &why);
+        if (!err || !may_retry(client, request, &attempt, &why) || !pause_before_next(&attempt))
+            break;
+    }
+    if (err && attempt.sent == CONNECTION_SENT && !REPEATABLE[request->operation])
+        err = outcome_unknown(request, &why);
+    if (error)
+        *error = why;
+    return err;
+}
+
+static ks_err
+try_once(struct ks_client *client, const struct request *request, struct attempt *attempt,
+         struct response **out, struct ks_error *error)
+{
+    ks_auto(response_freep) struct response *response = NULL;
+    struct lent *lent;
+    ks_err err;
+
+    attempt->sent = CONNECTION_NOT_SENT;
+    err = client_take(client, attempt->deadline_ms, &lent, error);
+    if (err)
+        return err;
+    err = connection_call(lent->connection, request, attempt->deadline_ms, &attempt->sent,
+                          &response, error);
+    client_put(client, lent);
+    if (err)
+        return err;
+    err = response_check(response, request->operation, error);
+    if (err)
+        return err;
+    *out = ks_steal(&response);
+    return KS_OK;
+}
+
+static bool
+may_retry(struct ks_client *client, const struct request *request, struct attempt *attempt,
+          const struct ks_error *error)
+{
+    if (attempt->sent != CONNECTION_NOT_SENT && !REPEATABLE[request->operation])
+        return false;
+    if (!error->retryable)
+        return false;
+    switch (error->code) {
+    case KS_ERR_BUSY:
+        return true;
+    case KS_ERR_TOKEN_UNAVAILABLE:
+        return clock_mono_ms() - attempt->began_ms < PATIENCE_MS;
+    case KS_ERR_NO_SERVICE:
+        if (attempt->sent == CONNECTION_SENT && ++attempt->n_lost >= MAX_LOST)
+            return false;
+        /* Where nobody has ever answered, waiting does not help. */
+        return client_has_connected(client) && clock_mono_ms() - attempt->began_ms < PATIENCE_MS;
+    default:
+        return false;
+    }
+}
+
+/* False: the time would be over. Half of the pause is by chance, so that many do not come at once.
+ */
+static bool
+pause_before_next(struct attempt *attempt)
+{
+    uint32_t half_ms = attempt->pause_ms / 2;
+    uint64_t pause_ms = half_ms + clock_mono_us() % (half_ms + 1);
+    struct timespec pause = {.tv_sec = (time_t)(pause_ms / 1000),
+                             .tv_nsec = (long)(pause_ms % 1000) * 1000000};
+
+    if (clock_mono_ms() + pause_ms >= attempt->deadline_ms)
+        return false;
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, &pause) == EINTR)
+        ;
+    attempt->pause_ms = attempt->pause_ms * 2 < PAUSE_MAX_MS ? attempt->pause_ms * 2 : PAUSE_MAX_MS;
+    return true;
+}
+
+static ks_err
+outcome_unknown(const struct request *request, struct ks_error *error)
+{
+    char cause[sizeof(error->message) / 2];
+
+    snprintf(cause, sizeof(cause), "%.*s", (int)sizeof(cause) - 1, error->message);
+    return error_set(error, KS_ERR_OUTCOME_UNKNOWN, "%s was sent and may have been done: %s",
+                     operation_name(request->operation), cause);
+}

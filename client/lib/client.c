@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client - who is connected, who dials, and what a fork leaves
+ *
+ * The connection in use is lent to calls and counts them, guarded by the client's lock; whoever
+ * gives it back last closes it. A fork copies descriptors and memory but only
+ * one thread: around it all clients are locked, and in the child each drops its connection without
+ * a word, since the service knows it as the parent's (its credentials are those of connect()).
+ *
+ * Locks are taken in this order: registry, client, connection.
+ */
+#include "client/lib/client.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/un.h>
+
+#include "base/clock.h"
+#include "build-config.h"
+#include "client/lib/error.h"
+
+#define PROGRAM_MAX 64 /* bytes; keysvcd logs no more */
+
+struct ks_client {
+    pthread_mutex_t lock;
+    pthread_cond_t dialled; /* somebody has finished dialling */
+    struct lent *current;   /* NULL: none */
+    bool dialling;          /* `current` is not yet for use */
+    bool has_connected;
+    uint32_t timeout_ms;
+    char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+    char program[PROGRAM_MAX + 1];
+    struct ks_client *next; /* registry */
+    struct ks_client **link;
+};
+
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t registry_once = PTHREAD_ONCE_INIT;
+static struct ks_client *registry;
+
+static void init_locks(struct ks_client *client);
+static void registry_add(struct ks_client *client);
+static ks_err dial(struct ks_client *client, uint64_t deadline_ms, struct ks_error *error);
+static void put_locked(struct lent *lent);
+static void drop_current(struct ks_client *client);
+
+ks_err
+ks_client_new(const char *socket, struct ks_client **out, struct ks_error *error)
+{
+    ks_auto(freep) struct ks_client *client = calloc(1, sizeof(*client));
+
+    if (!client)
+        return error_set(error, KS_ERR_INTERNAL, "no memory for a client");
+    if (!socket)
+        socket = secure_getenv("KEYSVC_SOCKET");
+    if (!socket || socket[0] == '\0')
+        socket = KEYSVC_SOCKET;
+    if (!text_copy(client->socket, sizeof(client->socket), socket))
+        return error_set(error, KS_ERR_USAGE, "%s: longer than a socket's path can be", socket);
+    ks_client_set_program(client, program_invocation_short_name);
+    ks_client_set_timeout(client, 0);
+    init_locks(client);
+    registry_add(client);
+    error_clear(error);
+    *out = ks_steal(&client);
+    return KS_OK;
+}
+
+static void
+init_locks(struct ks_client *client)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_mutex_init(&client->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&client->dialled, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+struct ks_client *
+ks_client_free(struct ks_client *client)
+{
+    if (!client)
+        return NULL;
+    pthread_mutex_lock(&registry_lock);
+    *client->link = client->next;
+    if (client->next)
+        client->next->link = client->link;
+    pthread_mutex_unlock(&registry_lock);
+    drop_current(client);
+    pthread_mutex_destroy(&client->lock);
+    pthread_cond_destroy(&client->dialled);
+    free(client);
+    return NULL;
+}
+
+void
+ks_client_set_timeout(struct ks_client *client, uint32_t timeout_ms)
+{
+    if (timeout_ms == 0)
+        timeout_ms = KS_TIMEOUT_DEFAULT_MS;
+    if (timeout_ms > KS_TIMEOUT_MAX_MS)
+        timeout_ms = KS_TIMEOUT_MAX_MS;
+    __atomic_store_n(&client->timeout_ms, timeout_ms, __ATOMIC_RELAXED);
+}
+
+uint32_t
+client_timeout_ms(const struct ks_client *client)
+{
+    return __atomic_load_n(&client->timeout_ms, __ATOMIC_RELAXED);
+}
+
+void
+ks_client_set_program(struct ks_client *client, const char *program)
+{
+    snprintf(client->program, sizeof(client->program), "%.*s", PROGRAM_MAX, program);
+}
+
+const char *
+ks_client_socket(const struct ks_client *client)
+{
+    return client->socket;
+}
+
+bool
+client_has_connected(struct ks_client *client)
+{
+    bool has_connected;
+
+    pthread_mutex_lock(&client->lock);
+    has_connected = client->has_connected;
+    pthread_mutex_unlock(&client->lock);
+    return has_connected;
+}
+
+/* --- taking and giving back --- */
+
+/* With the lock held. */
+static ks_err
+wait_for_dialler(struct ks_client *client, uint64_t deadline_ms, struct ks_error *error)
+{
+    const struct timespec until = {.tv_sec = (time_t)(deadline_ms / 1000),
+                                   .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
+
+    if (pthread_cond_timedwait(&client->dialled, &client->lock, &until) == ETIMEDOUT)
+        return error_set(error, KS_ERR_DEADLINE, "%s: no connection in time", client->socket);
+    return KS_OK;
+}
+
+ks_err
+client_take(struct ks_client *client, uint64_t deadline_ms, struct lent **out,
+            struct ks_error *error)
+{
+    ks_err err = KS_OK;
+
+    pthread_mutex_lock(&client->lock);
+    while (!err && client->dialling)
+        err = wait_for_dialler(client, deadline_ms, error);
+    if (!err && client->current && connection_stale(client->current->connection))
+        drop_current(client);
+    if (!err && !client->current)
+        err = dial(client, deadline_ms, error);
+    if (!err) {
+        client->current->n_users++;
+        *out = client->current;
+    }
+    pthread_mutex_unlock(&client->lock);
+    return err;
+}
+
+void
+client_put(struct ks_client *client, struct lent *lent)
+{
+    pthread_mutex_lock(&client->lock);
+    put_locked(lent);
+    pthread_mutex_unlock(&client->lock);
+}
+
+static void
+put_locked(struct lent *lent)
+{
+    if (--lent->n_users > 0)
+        return;
+    connection_free(lent->connection);
+    free(lent);
+}
+
+/* A connection that came with a fork nobody told us of (a bare clone()) is the parent's. */
+static void
+drop_current(struct ks_client *client)
+{
+    struct lent *lent = client->current;
+
+    if (!lent)
+        return;
+    client->current = NULL;
+    if (!connection_foreign(lent->connection)) {
+        put_locked(lent);
+        return;
+    }
+    connection_abandon(lent->connection, lent->n_users > 1);
+    free(lent);
+}
+
+static ks_err
+lent_new(struct lent **out, struct ks_error *error)
+{
+    ks_auto(freep) struct lent *lent = calloc(1, sizeof(*lent));
+    ks_err err;
+
+    if (!lent)
+        return error_set(error, KS_ERR_INTERNAL, "no memory for a connection");
+    err = connection_new(&lent->connection, error);
+    if (err)
+        return err;
+    *out = ks_steal(&lent);
+    return KS_OK;
+}
+
+/* With the lock held, and given up while the service is waited for. */
+static ks_err
+dial(struct ks_client *client, uint64_t deadline_ms, struct ks_error *error)
+{
+    struct lent *lent = NULL;
+    ks_err err;
+
+    err = lent_new(&lent, error);
+    if (err)
+        return err;
+    lent->n_users = 2;
+    client->current = lent;
+    client->dialling = true;
+    pthread_mutex_unlock(&client->lock);
+    err = connection_dial(lent->connection, client->socket, client->program, deadline_ms, error);
+    pthread_mutex_lock(&client->lock);
+    client->dialling = false;
+    pthread_cond_broadcast(&client->dialled);
+    put_locked(lent);
+    if (err)
+        drop_current(client);
+    else
+        client->has_connected = true;
+    return err;
+}
+
+/* --- fork --- */
+
+static void
+fork_prepare(void)
+{
+    pthread_mutex_lock(&registry_lock);
+    for (struct ks_client *client = registry; client; client = client->next) {
+        pthread_mutex_lock(&client->lock);
+        if (client->current)
+            connection_lock(client->current->connection);
+    }
+}
+
+static void
+fork_parent(void)
+{
+    for (struct ks_client *client = registry; client; client = client->next) {
+        if (client->current)
+            connection_unlock(client->current->connection);
+        pthread_mutex_unlock(&client->lock);
+    }
+    pthread_mutex_unlock(&registry_lock);
+}
+
+/* Only this thread is left: the users of a connection are gone, and with them their locks. */
+static void
+fork_child(void)
+{
+    for (struct ks_client *client = registry; client; client = client->next) {
+        init_locks(client);
+        client->dialling = false;
+        if (!client->current)
+            continue;
+        connection_abandon(client->current->connection, client->current->n_users > 1);
+        free(client->current);
+        client->current = NULL;
+    }
+    pthread_mutex_init(&registry_lock, NULL);
+}
+
+static void
+registry_init(void)
+{
+    pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+static void
+registry_add(struct ks_client *client)
+{
+    pthread_once(&registry_once, registry_init);
+    pthread_mutex_lock(&registry_lock);
+    client->next = registry;
+    client->link = &registry;
+    if (client->next)
+        client->next->link = &client->next;
+    registry = client;
+    pthread_mutex_unlock(&registry_lock);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client - the connection in use, made when it is needed, again when it is of no more use
+ */
+#pragma once
+
+#include "client/lib/connection.h"
+
+/* A connection and how many use it; client_take() lends it for one call, client_put() gives it
+ * back. */
+struct lent {
+    struct connection *connection;
+    unsigned int n_users; /* calls, and one for the client; client.c's own */
+};
+
+/*
+ * Dials if there is no connection, or a stale one. Only one thread dials, the others wait for it.
+ * Errors are connection_dial's and connection_new's; DEADLINE.
+ */
+ks_err client_take(struct ks_client *client, uint64_t deadline_ms, struct lent **out,
+                   struct ks_error *error) KS_MUST_CHECK;
+void client_put(struct ks_client *client, struct lent *lent);
+
+uint32_t client_timeout_ms(const struct ks_client *client);
+
+/* keysvcd has answered this client before: it is being restarted rather than not there. */
+bool client_has_connected(struct ks_client *client);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * csr - a certificate signing request, built and signed by the service
+ */
+#include "client/lib/call.h"
+#include "client/lib/error.h"
+
+ks_err
+ks_csr(struct ks_client *client, const struct ks_key *key, const struct ks_csr_request *wanted,
+       uint8_t **der, size_t *der_len, struct ks_error *error)
+{
+    const struct request request = {.operation = OPERATION_CSR,
+                                    .csr = {.key = key, .request = wanted}};
+    ks_auto(response_freep) struct response *response = NULL;
+    ks_err err;
+
+    error_clear(error);
+    if (ks_algorithm_for(key->type, wanted->algorithm) == KS_ALGORITHM_COUNT)
+        return error_set(error, KS_ERR_USAGE, "%s: %s does not fit a key of type %s", key->name,
+                         ks_algorithm_name(wanted->algorithm), ks_key_type_name(key->type));
+    if (wanted->n_alternative_names > KS_MAX_ALTERNATIVE_NAMES)
+        return error_set(error, KS_ERR_TOO_LARGE, "%s: %zu alternative names; at most %u fit",
+                         key->name, wanted->n_alternative_names, KS_MAX_ALTERNATIVE_NAMES);
+    err = call_run(client, &request, &response, error);
+    if (err)
+        return err;
+    return response_csr(response, der, der_len, error);
+}

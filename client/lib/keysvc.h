@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keysvc - signatures and certificate signing requests from keys on this host's tokens
+ *
+ * The library speaks to keysvcd over its Unix socket. Who may do what is decided there, by the
+ * credentials the kernel gives of this process; the library holds no secret.
+ *
+ *     struct ks_client *client;
+ *     struct ks_error error;
+ *     struct ks_key key;
+ *     uint8_t signature[KS_SIGNATURE_MAX_LEN];
+ *     size_t len;
+ *
+ *     if (ks_client_new(NULL, &client, &error))                      -> error.message
+ *     if (ks_get(client, "web/shop", &key, &error))                  -> the newest version
+ *     if (ks_sign(client, &key, KS_ALGORITHM_DEFAULT, KS_HASH_NONE, data, data_len,
+ *                 signature, &len, NULL, &error))
+ *     client = ks_client_free(client);
+ *
+ * Calls block until the answer is there, at most for the client's timeout (ks_client_set_timeout).
+ * They return KS_OK or what to do next (base/err.h, the exit codes of keysvc(1)); `error` gets the
+ * texts, and may be NULL. On failure the out-parameters are not to be used.
+ *
+ * Threads: one client may be used by any number of threads. They share one connection with many
+ * requests open on it; a slow call does not hold up the others. ks_client_free, and ks_list_*() on
+ * one list, are for one thread.
+ *
+ * Connection: made by the first call, and again by itself when it was lost, when the process was
+ * forked or when its effective user changed: a connection speaks for whoever made it. Clients may
+ * be used on both sides of a fork().
+ *
+ * Retries happen inside the timeout, with growing pauses, and only where the same request may be
+ * sent twice: reads, signatures and CSRs, after BUSY, TOKEN_UNAVAILABLE or a lost connection.
+ * Generating, rotating, reloading and retrying a login are never sent twice: if the connection or
+ * the time is lost after the request may have left, the outcome is KS_ERR_OUTCOME_UNKNOWN.
+ *
+ * Link with -lkeysvc (pkg-config keysvc). Of base/err.h the library exports the values only; their
+ * texts are ks_err_name() and ks_err_message() below.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/crypto.h"
+#include "base/err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KS_API __attribute__((visibility("default")))
+#define KS_API_CALL KS_API __attribute__((warn_unused_result))
+
+#define KS_NAME_MAX 100 /* bytes of a key's name, without its version */
+#define KS_KEY_MAX_VERSIONS 256
+#define KS_TIMEOUT_DEFAULT_MS 30000u
+#define KS_TIMEOUT_MAX_MS 600000u
+#define KS_SIGN_MAX_LEN (1024u * 1024u - 1024u) /* bytes of a message that travels whole */
+#define KS_MAX_ALTERNATIVE_NAMES 1000u
+
+/* What to tell a person or a log. Texts are one line without line breaks at the end. */
+struct ks_error {
+    ks_err code;
+    char message[512]; /* what failed, on which key or token, and why */
+    char hint[640];    /* what to do next; may be a section for keysvcd.conf */
+    bool retryable;    /* the same call may succeed later */
+};
+
+/* "NO_KEY"; a sentence for people. Never NULL; an unknown value is INTERNAL. */
+KS_API const char *ks_err_name(ks_err err);
+KS_API const char *ks_err_message(ks_err err);
+
+/* "0.1.0" */
+KS_API const char *ks_version(void);
+
+/* --- client --- */
+
+struct ks_client;
+
+/*
+ * `socket`: a path, or NULL for $KEYSVC_SOCKET (not in set-user-ID programs), or else
+ * /run/keysvc/keysvc.sock. Connects to nothing yet. USAGE: the path is too long for a socket;
+ * INTERNAL: no memory.
+ */
+KS_API_CALL ks_err ks_client_new(const char *socket, struct ks_client **out,
+                                 struct ks_error *error);
+
+/* Takes NULL; no call may be under way; returns NULL. */
+KS_API struct ks_client *ks_client_free(struct ks_client *client);
+
+/* For each call from now on; 0: the default, 30 s; more than 10 minutes is 10 minutes. */
+KS_API void ks_client_set_timeout(struct ks_client *client, uint32_t timeout_ms);
+
+/* For the service's logs, "nginx"; cut after 64 bytes. The default is the program's own name. */
+KS_API void ks_client_set_program(struct ks_client *client, const char *program);
+
+/* The path in use; lives as long as the client. */
+KS_API const char *ks_client_socket(const struct ks_client *client);
+
+/* --- the service and its tokens --- */
+
+struct ks_token {
+    char name[64];
+    char state[32]; /* starting, ready, absent, login-blocked, failed */
+    char text[512]; /* why, if not ready; this and the rest for administrators, else empty */
+    char profile[64];
+    char label[65]; /* as are model and serial, from the token */
+    char model[65];
+    char serial[65];
+    uint32_t workers; /* processes configured; ready */
+    uint32_t ready_workers;
+    uint32_t keys;   /* versions known */
+    uint32_t queued; /* jobs waiting and running */
+};
+
+struct ks_status {
+    char version[32];    /* of keysvcd */
+    uint64_t generation; /* of the configuration: 1, and one more with each reload */
+    uint64_t uptime_ms;
+    uint32_t connections;
+    uint32_t uid;       /* who the service says is calling */
+    char unit[256];     /* the caller's systemd unit; empty: none or not known */
+    bool administrator; /* some rule gives the caller `administer` */
+    uint8_t configuration_sha256[KS_SHA256_LEN];
+    struct ks_token *tokens;
+    size_t n_tokens;
+};
+
+/* Anybody may ask. *out: ks_status_free. */
+KS_API_CALL ks_err ks_status(struct ks_client *client, struct ks_status **out,
+                             struct ks_error *error);
+KS_API struct ks_status *ks_status_free(struct ks_status *status);
+
+/* For administrators. A failed reload keeps the running configuration; the message is file and
+ * line. */
+KS_API_CALL ks_err ks_reload(struct ks_client *client, struct ks_error *error);
+
+/* Allows one more login after a failed one; costs a try of the PIN. */
+KS_API_CALL ks_err ks_retry_login(struct ks_client *client, const char *token,
+                                  struct ks_error *error);
+
+/* Finds keys that other tools made or removed. */
+KS_API_CALL ks_err ks_rescan(struct ks_client *client, const char *token, struct ks_error *error);
+
+/* --- keys --- */
+
+/* One version of a key. Plain data: copy it with `=`, keep it as long as you like. */
+struct ks_key {
+    char name[KS_NAME_MAX + 1];
+    uint32_t version;
+    enum ks_key_type type; /* ANY: a type this library does not know */
+    enum ks_purpose purpose;
+    char token[64];
+    char class_glob[129];                      /* the `keys` section it belongs to; empty: none */
+    uint8_t public_key[KS_PUBLIC_KEY_MAX_LEN]; /* DER SubjectPublicKeyInfo; empty in lists */
+    size_t public_key_len;                     /* bytes */
+    uint8_t public_key_sha256[KS_SHA256_LEN];  /* over those bytes; also in lists */
+    bool ambiguous;                            /* two private keys carry this label: not usable */
+    uint32_t versions[KS_KEY_MAX_VERSIONS];    /* of this name, ascending; empty in lists */
+    size_t n_versions;                         /* the newest 256, if there are more */
+};
+
+/* `name`: "web/shop" (the newest version) or "web/shop@2". NO_KEY, DENIED, BAD_REQUEST (not a
+ * name). */
+KS_API_CALL ks_err ks_get(struct ks_client *client, const char *name, struct ks_key *out,
+                          struct ks_error *error);
+
+/*
+ * The keys that the caller may `get`, in order of name and version:
+ *   struct ks_list *list; const struct ks_key *key;
+ *   ks_list_new(client, "web/" "**", &list, &error);
+ *   while (!(err = ks_list_next(list, &key, &error)) && key) ...
+ *   ks_list_free(list);
+ * `glob` NULL or empty: all of them. `*` stays in one component of the name, `**` crosses. The keys
+ * come in pages of 1000; what changes meanwhile may be seen or not. *key is valid until the next
+ * call and NULL behind the last one. The client must outlive the list.
+ */
+struct ks_list;
+KS_API_CALL ks_err ks_list_new(struct ks_client *client, const char *glob, struct ks_list **out,
+                               struct ks_error *error);
+KS_API_CALL ks_err ks_list_next(struct ks_list *list, const struct ks_key **key,
+                                struct ks_error *error);
+KS_API struct ks_list *ks_list_free(struct ks_list *list);
+
+/* Makes version 1 of a new name. `type` ANY: as its class says. EXISTS; OUTCOME_UNKNOWN: look with
+ * ks_get. `out` may be NULL, here and below. */
+KS_API_CALL ks_err ks_generate(struct ks_client *client, const char *name, enum ks_key_type type,
+                               struct ks_key *out, struct ks_error *error);
+
+/* Makes version from_version + 1, only if from_version is the newest; else EXISTS. */
+KS_API_CALL ks_err ks_rotate(struct ks_client *client, const char *name, uint32_t from_version,
+                             struct ks_key *out, struct ks_error *error);
+
+/* --- signatures --- */
+
+/*
+ * Signs with exactly the key that `key` describes; KEY_CHANGED if another one stands under its
+ * label now. Only name, version, type, purpose and public_key_sha256 of `key` are read.
+ *
+ * prehashed NONE: `data` is the message. Else it is the message's digest by that hash, which must
+ * be the algorithm's; keys of purpose `sign` only. For these, messages above 32 KiB are hashed here
+ * and travel as a digest (Ed25519 has none); all others travel whole, up to KS_SIGN_MAX_LEN, else
+ * TOO_LARGE. USAGE: the algorithm does not fit the key's type, or the digest's length its hash.
+ * PURPOSE: the key's class does not sign such data.
+ *
+ * ECDSA signatures are DER. `used`, if not NULL, gets the algorithm that DEFAULT stood for.
+ */
+KS_API_CALL ks_err ks_sign(struct ks_client *client, const struct ks_key *key,
+                           enum ks_algorithm algorithm, enum ks_hash prehashed, const void *data,
+                           size_t data_len, uint8_t signature[KS_SIGNATURE_MAX_LEN],
+                           size_t *signature_len, enum ks_algorithm *used, struct ks_error *error);
+
+enum ks_name_kind {
+    KS_NAME_DNS = 1,
+    KS_NAME_IP = 2, /* in text form */
+    KS_NAME_EMAIL = 3,
+    KS_NAME_URI = 4,
+};
+
+struct ks_alternative_name {
+    enum ks_name_kind kind;
+    const char *value;
+};
+
+/* What is wanted in the certificate; texts are UTF-8, NULL or empty: not given. */
+struct ks_csr_request {
+    enum ks_algorithm algorithm; /* DEFAULT: by the key */
+    const char *common_name;
+    const char *organization;
+    const char *organization_unit;
+    const char *country; /* two letters */
+    const char *state;
+    const char *locality;
+    const char *email;
+    const struct ks_alternative_name *alternative_names;
+    size_t n_alternative_names; /* at most KS_MAX_ALTERNATIVE_NAMES */
+};
+
+/* A PKCS#10 request for `key`, as for ks_sign. *der: free(). NAME_NOT_ALLOWED: the class does not
+ * allow a name. */
+KS_API_CALL ks_err ks_csr(struct ks_client *client, const struct ks_key *key,
+                          const struct ks_csr_request *request, uint8_t **der, size_t *der_len,
+                          struct ks_error *error);
+
+/* --- rules --- */
+
+struct ks_explain_request {
+    const char *key;       /* a name */
+    const char *operation; /* as in a rule: "sign" */
+    bool for_other;        /* false: for this process, and the rest is not read */
+    uint32_t uid;
+    const uint32_t *gids;
+    size_t n_gids;
+    const char *unit; /* NULL or empty: none */
+    const char *user; /* the name of uid, for {user} in rules; NULL or empty: none */
+};
+
+struct ks_explanation {
+    bool allowed;
+    char rule[64];        /* which allows it */
+    char class_glob[129]; /* of the key; empty: none */
+    char *missing;        /* denied: a section for keysvcd.conf that would allow it */
+    char **reasons;       /* a line for each rule */
+    size_t n_reasons;
+};
+
+/* For oneself everybody may ask; for others administrators. *out: ks_explanation_free. */
+KS_API_CALL ks_err ks_explain(struct ks_client *client, const struct ks_explain_request *request,
+                              struct ks_explanation **out, struct ks_error *error);
+KS_API struct ks_explanation *ks_explanation_free(struct ks_explanation *explanation);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fake_server - a keysvcd of a few lines that says what a test wants it to
+ *
+ * Listens in a folder of its own, a thread for each connection. Hello is answered; every other
+ * request is counted and given to the test's handler, which answers, answers later from another
+ * call, or does not. It proves nothing about keysvcd; the system tests do.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FAKE_N_OPERATIONS 32
+
+struct fake_server;
+
+struct fake_request {
+    int fd; /* of the connection: for the answers, and for shutdown() */
+    uint64_t id;
+    int operation;       /* the wire's number: 16 is sign */
+    const uint8_t *data; /* sign: what is to be signed; else NULL */
+    size_t data_len;
+    int prehashed;
+    uint32_t version;
+    const char *name; /* sign, get, generate, rotate: the key's; list: after_name */
+};
+
+typedef void (*fake_handler)(struct fake_server *server, const struct fake_request *request);
+
+enum fake_hello {
+    FAKE_HELLO_ANSWERED,
+    FAKE_HELLO_SILENT,
+    FAKE_HELLO_OTHER_VERSION,
+    FAKE_HELLO_REFUSED, /* error BUSY about the connection, then closed */
+};
+
+/* At `path`, or in a new folder if NULL. */
+struct fake_server *fake_server_start(const char *path, fake_handler handler, void *context);
+
+/* Closes all connections; the folder goes with `remove`. */
+void fake_server_stop(struct fake_server *server, bool remove);
+
+const char *fake_server_path(const struct fake_server *server);
+void *fake_server_context(const struct fake_server *server);
+void fake_server_hello(struct fake_server *server, enum fake_hello hello);
+unsigned int fake_server_connections(struct fake_server *server);
+unsigned int fake_server_requests(struct fake_server *server, int operation);
+
+/* Answers, of the kind that was asked for. */
+void fake_key(const struct fake_request *request, const char *name, uint32_t version);
+void fake_signature(const struct fake_request *request, const void *data, size_t len);
+void fake_error(const struct fake_request *request, unsigned int code, bool retryable);
+void fake_keys(const struct fake_request *request, const char *const *names, size_t n_names,
+               bool more);
+void fake_status(const struct fake_request *request);
+void fake_csr(const struct fake_request *request);
+void fake_explanation(const struct fake_request *request);
+void fake_done(const struct fake_request *request);
+
+/* Slow: one byte at a time. */
+void fake_signature_in_bytes(const struct fake_request *request, const void *data, size_t len);
+void fake_raw(const struct fake_request *request, const void *data, size_t len);
