@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * audit - records of the front in its chain (base/chain.h)
+ */
+#include "front/audit.h"
+
+#include "base/log.h"
+#include "build-config.h"
+
+#define CHAIN_NAME "front"
+
+struct audit {
+    struct chain *chain;
+    bool sync_always;
+    bool lost;                /* records gathered in this turn could not be written */
+    bool failing;             /* the last flush failed and was logged */
+    uint64_t checkpoint_seq;  /* the head after the last checkpoint's own record */
+    bool checkpoint_gathered; /* it is not flushed yet */
+};
+
+static void put_optional(struct chain *chain, const char *key, const char *text);
+static void put_request(struct chain *chain, const struct audit_request *request);
+static bool write_out(struct audit *audit);
+static void say_failing(struct audit *audit, const struct fault *why);
+
+ks_err
+audit_new(int fd, bool sync_always, struct audit **out, struct fault *why)
+{
+    struct audit *audit = calloc(1, sizeof(*audit));
+    ks_err err;
+
+    if (!audit) {
+        close(fd);
+        fault_set(why, "no memory for the audit");
+        return KS_ERR_INTERNAL;
+    }
+    err = chain_open(fd, CHAIN_NAME, 1, NULL, &audit->chain, why);
+    if (err) {
+        free(audit);
+        return err;
+    }
+    audit->sync_always = sync_always;
+    *out = audit;
+    return KS_OK;
+}
+
+struct audit *
+audit_free(struct audit *audit)
+{
+    if (!audit)
+        return NULL;
+    chain_free(audit->chain);
+    free(audit);
+    return NULL;
+}
+
+ks_err
+audit_rotate(struct audit *audit, int fd, struct fault *why)
+{
+    uint8_t hash[KS_SHA256_LEN];
+    struct chain *chain;
+    uint64_t seq;
+    ks_err err;
+
+    audit_sync(audit);
+    chain_head(audit->chain, &seq, hash);
+    err = chain_open(fd, CHAIN_NAME, seq + 1, seq ? hash : NULL, &chain, why);
+    if (err)
+        return err;
+    chain_free(audit->chain);
+    audit->chain = chain;
+    return KS_OK;
+}
+
+void
+audit_configure(struct audit *audit, bool sync_always)
+{
+    audit->sync_always = sync_always;
+}
+
+void
+audit_config(struct audit *audit, const char *event, const struct config *config)
+{
+    chain_begin(audit->chain, event);
+    chain_text(audit->chain, "version", KEYSVC_VERSION);
+    chain_number(audit->chain, "generation", config->generation);
+    chain_hex(audit->chain, "config", config->hash, sizeof(config->hash));
+    chain_end(audit->chain);
+}
+
+void
+audit_request(struct audit *audit, const struct audit_request *request)
+{
+    chain_begin(audit->chain, "request");
+    put_request(audit->chain, request);
+    chain_end(audit->chain);
+}
+
+void
+audit_refused(struct audit *audit, const struct audit_request *request)
+{
+    chain_begin(audit->chain, "refused");
+    put_request(audit->chain, request);
+    chain_end(audit->chain);
+}
+
+static void
+put_request(struct chain *chain, const struct audit_request *request)
+{
+    const struct peer *peer = request->peer;
+
+    if (request->request_id)
+        chain_number(chain, "request", request->request_id);
+    chain_number(chain, "uid", peer->uid);
+    chain_number(chain, "gid", peer->gid);
+    chain_number(chain, "pid", peer->pid > 0 ? (uint64_t)peer->pid : 0);
+    put_optional(chain, "unit", peer->unit);
+    put_optional(chain, "rule", request->rule);
+    put_optional(chain, "operation", request->operation);
+    put_optional(chain, "key", request->subject);
+    put_optional(chain, "outcome", request->outcome);
+    put_optional(chain, "reason", request->reason);
+}
+
+static void
+put_optional(struct chain *chain, const char *key, const char *text)
+{
+    if (text[0])
+        chain_text(chain, key, text);
+}
+
+void
+audit_swallowed(struct audit *audit, const struct peer *caller, uint32_t n_swallowed)
+{
+    chain_begin(audit->chain, "refused");
+    chain_number(audit->chain, "uid", caller->uid);
+    put_optional(audit->chain, "unit", caller->unit);
+    chain_number(audit->chain, "more", n_swallowed);
+    chain_end(audit->chain);
+}
+
+void
+audit_checkpoint(struct audit *audit, const char *text, const uint8_t *signature,
+                 size_t signature_len, const uint8_t public_key_sha256[static KS_SHA256_LEN])
+{
+    chain_begin(audit->chain, "checkpoint");
+    chain_text(audit->chain, "text", text);
+    chain_hex(audit->chain, "signature", signature, signature_len);
+    chain_hex(audit->chain, "key", public_key_sha256, KS_SHA256_LEN);
+    chain_end(audit->chain);
+    audit->checkpoint_gathered = true;
+}
+
+bool
+audit_flush(struct audit *audit)
+{
+    bool written = write_out(audit) && !audit->lost;
+
+    audit->lost = false;
+    return written;
+}
+
+static bool
+write_out(struct audit *audit)
+{
+    struct fault why = FAULT_INIT;
+    uint8_t hash[KS_SHA256_LEN];
+    bool checkpoint = audit->checkpoint_gathered;
+
+    audit->checkpoint_gathered = false;
+    if (chain_pending(audit->chain) == 0)
+        return true;
+    if (chain_flush(audit->chain, audit->sync_always, &why) != KS_OK) {
+        say_failing(audit, &why);
+        return false;
+    }
+    if (audit->failing)
+        log_warning("event=audit-writable");
+    audit->failing = false;
+    if (checkpoint)
+        chain_head(audit->chain, &audit->checkpoint_seq, hash);
+    return true;
+}
+
+static void
+say_failing(struct audit *audit, const struct fault *why)
+{
+    if (!audit->failing)
+        log_error("event=audit-unwritable reason=\"%s\" consequence=\"jobs and changes are "
+                  "refused, reads go on\"",
+                  why->text);
+    audit->failing = true;
+}
+
+/* Writes too, so that what is lost is not taken for written by the audit_flush() that follows. */
+void
+audit_sync(struct audit *audit)
+{
+    struct fault why = FAULT_INIT;
+
+    if (!write_out(audit))
+        audit->lost = true;
+    if (!chain_dirty(audit->chain))
+        return;
+    if (chain_flush(audit->chain, true, &why) != KS_OK)
+        say_failing(audit, &why);
+}
+
+bool
+audit_checkpoint_due(struct audit *audit, char text[static CHAIN_CHECKPOINT_MAX])
+{
+    uint8_t hash[KS_SHA256_LEN];
+    uint64_t seq;
+
+    chain_head(audit->chain, &seq, hash);
+    if (seq <= audit->checkpoint_seq)
+        return false;
+    chain_checkpoint_text(audit->chain, text);
+    return true;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * call - the life of an open request, and the one log line and audit record at its end
+ */
+#include "front/call.h"
+
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "front/audit.h"
+#include "front/connection.h"
+#include "front/dispatch.h"
+#include "front/front.h"
+#include "front/quota.h"
+#include "front/refusals.h"
+
+static void on_deadline(evutil_socket_t fd, short what, void *data);
+static void record(struct call *call, const char *outcome);
+static void tell(struct call *call, ks_err err, const struct fault *why);
+static void end(struct call *call);
+
+struct call *
+call_new(struct front *front, struct connection *connection, const struct operation *operation,
+         uint64_t client_id, size_t charged)
+{
+    struct call *call = calloc(1, sizeof(*call));
+
+    if (!call)
+        return NULL;
+    call->front = front;
+    call->connection = connection;
+    call->operation = operation;
+    call->client_id = client_id;
+    call->request_id = front->next_request_id++;
+    call->charged = charged;
+    call->started_us = clock_mono_us();
+    evtimer_assign(&call->deadline, front->base, on_deadline, call);
+    if (connection)
+        TAILQ_INSERT_TAIL(connection_calls(connection), call, open);
+    front->n_calls++;
+    return call;
+}
+
+void
+call_start_deadline(struct call *call, uint32_t deadline_ms)
+{
+    const struct timeval wait = {.tv_sec = deadline_ms / 1000,
+                                 .tv_usec = (suseconds_t)(deadline_ms % 1000) * 1000};
+
+    evtimer_add(&call->deadline, &wait);
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *data)
+{
+    struct call *call = data;
+    struct fault why = FAULT_INIT;
+
+    (void)fd;
+    (void)what;
+    fault_set(&why, "%s of %s: no answer within the caller's deadline%s", call->operation->name,
+              call->subject, call->operation->changes ? "; the change may still be made" : "");
+    if (call->operation->changes)
+        fault_hint(&why, "look with keysvc key show or keysvc token list before trying again");
+    call_fail(call, KS_ERR_DEADLINE, &why);
+}
+
+void
+call_stage(struct call *call, void (*go)(struct call *), void (*forget)(struct call *))
+{
+    if (call->connection)
+        record(call, "forwarded");
+    call->place = CALL_STAGED;
+    call->go = go;
+    call->forget = forget;
+    TAILQ_INSERT_TAIL(&call->front->staged, call, queue);
+}
+
+void
+call_answer(struct call *call, struct reply *reply)
+{
+    struct connection *connection = call->connection;
+
+    reply->id = call->client_id;
+    reply->operation = call->operation->request;
+    reply->err = KS_OK;
+    if (!call->recorded && connection)
+        record(call, err_info(KS_OK)->name);
+    tell(call, KS_OK, NULL);
+    end(call);
+    if (connection)
+        connection_reply(connection, reply);
+}
+
+void
+call_fail(struct call *call, ks_err err, const struct fault *why)
+{
+    struct connection *connection = call->connection;
+    struct reply reply = {.id = call->client_id, .err = err, .why = why};
+
+    tell(call, err, why);
+    if (!connection && call->operation->failed)
+        call->operation->failed(call, err, why);
+    end(call);
+    if (connection)
+        connection_reply(connection, &reply);
+}
+
+void
+call_drop(struct call *call)
+{
+    end(call);
+}
+
+static struct audit_request
+audit_request_of(const struct call *call, const char *outcome, const char *reason)
+{
+    return (struct audit_request){
+        .request_id = call->request_id,
+        .peer = connection_peer(call->connection),
+        .operation = call->operation->name,
+        .subject = call->subject,
+        .rule = call->rule,
+        .outcome = outcome,
+        .reason = reason,
+    };
+}
+
+static void
+record(struct call *call, const char *outcome)
+{
+    struct audit_request request = audit_request_of(call, outcome, "");
+
+    audit_request(call->front->audit, &request);
+    call->recorded = true;
+}
+
+/* The log's line; a request that was refused here, and not by a token process, is recorded too.
+ * What one caller can cause is limited. */
+static void
+tell(struct call *call, ks_err err, const struct fault *why)
+{
+    unsigned long long took_us = clock_mono_us() - call->started_us;
+    const char *reason = why ? why->text : "";
+    const struct peer *peer;
+
+    if (!call->connection)
+        return;
+    peer = connection_peer(call->connection);
+    if (!err && call->operation->changes) {
+        log_info("request=%llu uid=%u operation=%s key=%s rule=%s outcome=OK us=%llu",
+                 (unsigned long long)call->request_id, peer->uid, call->operation->name,
+                 call->subject, call->rule, took_us);
+        return;
+    }
+    if (!err) {
+        log_debug("request=%llu uid=%u operation=%s key=%s outcome=OK us=%llu",
+                  (unsigned long long)call->request_id, peer->uid, call->operation->name,
+                  call->subject, took_us);
+        return;
+    }
+    if (!refusals_allowed(call->front->refusals, peer))
+        return;
+    log_info("request=%llu uid=%u pid=%d unit=%s operation=%s key=%s outcome=%s us=%llu "
+             "reason=\"%s\"",
+             (unsigned long long)call->request_id, peer->uid, peer->pid, peer->unit,
+             call->operation->name, call->subject, err_info(err)->name, took_us, reason);
+    if (!call->recorded) {
+        struct audit_request refused = audit_request_of(call, err_info(err)->name, reason);
+
+        audit_refused(call->front->audit, &refused);
+        call->recorded = true;
+    }
+}
+
+/* Before the answer goes into the connection, which may end there and take its calls with it. */
+static void
+end(struct call *call)
+{
+    if (call->place != CALL_NOWHERE)
+        call->forget(call);
+    event_del(&call->deadline);
+    if (call->connection) {
+        quota_put(connection_account(call->connection), call->charged);
+        TAILQ_REMOVE(connection_calls(call->connection), call, open);
+    }
+    call->front->n_calls--;
+    buf_deinit(&call->job);
+    free(call);
+}

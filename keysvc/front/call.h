@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * call - one open request, from its decoding to its one answer
+ *
+ * A call ends exactly once: answered (call_answer, call_fail) or dropped with its connection
+ * (call_drop). While it waits for somebody, `forget` tells that somebody that it has ended without
+ * them: by its deadline, or because the client has gone.
+ *
+ *   call_new -> [call_stage -> go] -> [queue -> worker] -> call_answer | call_fail | call_drop
+ */
+#pragma once
+
+#include <event2/event_struct.h>
+#include <sys/queue.h>
+
+#include "base/buf.h"
+#include "front/reply.h"
+#include "front/request.h"
+
+struct connection;
+struct front;
+struct operation;
+struct route_token;
+struct worker;
+
+enum call_place {
+    CALL_NOWHERE, /* in the hands of its handler */
+    CALL_STAGED,  /* its audit record is gathered and not yet written */
+    CALL_QUEUED,  /* waits for a worker with room */
+    CALL_SENT,    /* a worker has it */
+    CALL_ASKED,   /* the supervisor has it */
+};
+
+struct call {
+    struct front *front;
+    struct connection *connection; /* NULL: the front's own */
+    const struct operation *operation;
+    uint64_t client_id;
+    uint64_t request_id;
+    uint64_t started_us;
+    size_t charged;                                    /* bytes, to the caller's quota */
+    char subject[KEYNAME_MAX + CONFIG_TITLE_MAX + 16]; /* key, label or token; for log and audit */
+    char rule[CONFIG_TITLE_MAX + 1];                   /* which allowed it */
+    bool recorded;                                     /* the front's audit has it */
+    enum call_place place;
+    void (*go)(struct call *call);     /* once its audit record is written */
+    void (*forget)(struct call *call); /* it ends while it is not NOWHERE */
+    struct buf job;                    /* packed, until a worker has it */
+    struct route_token *token;
+    struct worker *worker;
+    struct event deadline;
+    TAILQ_ENTRY(call) open;  /* in its connection */
+    TAILQ_ENTRY(call) queue; /* where it waits */
+};
+
+TAILQ_HEAD(call_list, call);
+
+/* A new one with a request id of its own; NULL: no memory. `connection` NULL: the front's own,
+ * which is told of its end through its operation's finish() and fail(). */
+struct call *call_new(struct front *front, struct connection *connection,
+                      const struct operation *operation, uint64_t client_id, size_t charged);
+
+/* Starts the clock that answers DEADLINE. */
+void call_start_deadline(struct call *call, uint32_t deadline_ms);
+
+/* Records "forwarded" and calls `go` once the record is written; AUDIT_UNWRITABLE if it cannot be.
+ */
+void call_stage(struct call *call, void (*go)(struct call *), void (*forget)(struct call *));
+
+/* Ends it with an answer; fills the reply's id, operation and err. */
+void call_answer(struct call *call, struct reply *reply);
+
+/* Ends it with an error. */
+void call_fail(struct call *call, ks_err err, const struct fault *why);
+
+/* Ends it: there is nobody left to answer. */
+void call_drop(struct call *call);

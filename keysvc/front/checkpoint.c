@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * checkpoint - a job of the front's own
+ */
+#include "front/checkpoint.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "front/audit.h"
+#include "front/control.h"
+#include "front/directory.h"
+#include "front/dispatch.h"
+#include "front/front.h"
+#include "front/route.h"
+
+#define AUDIT_KEY "keysvc/audit"
+#define DEADLINE_MS 60000
+
+struct checkpoint {
+    struct front *front;
+    uint64_t next_ms;
+    bool open; /* one is being signed */
+    struct control_checkpoint made;
+    uint8_t public_key_sha256[KS_SHA256_LEN];
+};
+
+static void make(struct checkpoint *checkpoint);
+static void finish(struct call *call, const struct job_reply *reply);
+static void failed(struct call *call, ks_err err, const struct fault *why);
+static const struct directory_entry *find_key(const struct front *front);
+
+static const struct operation CHECKPOINT = {
+    .name = "checkpoint",
+    .first_worker = true,
+    .finish = finish,
+    .failed = failed,
+};
+
+ks_err
+checkpoint_new(struct front *front, struct checkpoint **out)
+{
+    *out = calloc(1, sizeof(**out));
+    if (!*out)
+        return KS_ERR_INTERNAL;
+    (*out)->front = front;
+    (*out)->next_ms = clock_mono_ms() + (uint64_t)front->config->audit_checkpoint_s * 1000;
+    return KS_OK;
+}
+
+struct checkpoint *
+checkpoint_free(struct checkpoint *checkpoint)
+{
+    free(checkpoint);
+    return NULL;
+}
+
+void
+checkpoint_tick(struct checkpoint *checkpoint)
+{
+    if (clock_mono_ms() >= checkpoint->next_ms)
+        make(checkpoint);
+}
+
+void
+checkpoint_last(struct checkpoint *checkpoint)
+{
+    make(checkpoint);
+}
+
+static void
+make(struct checkpoint *checkpoint)
+{
+    struct front *front = checkpoint->front;
+    const struct directory_entry *key;
+    struct fault why = FAULT_INIT;
+    struct job job = JOB_INIT;
+    struct call *call;
+    ks_err err;
+
+    if (checkpoint->open || front->config->audit_checkpoint_s == 0)
+        return;
+    key = find_key(front);
+    if (!key || !audit_checkpoint_due(front->audit, checkpoint->made.text))
+        return;
+    checkpoint->next_ms = clock_mono_ms() + (uint64_t)front->config->audit_checkpoint_s * 1000;
+    memcpy(checkpoint->made.token, key->token, sizeof(key->token));
+    memcpy(checkpoint->made.public_key, key->public_key, key->public_key_len);
+    checkpoint->made.public_key_len = key->public_key_len;
+    memcpy(checkpoint->public_key_sha256, key->public_key_sha256, KS_SHA256_LEN);
+    call = call_new(front, NULL, &CHECKPOINT, 0, 0);
+    if (!call)
+        return;
+    job.id = call->request_id;
+    job.generation = front->config->generation;
+    job.operation = JOB_CHECKPOINT;
+    text_copy(job.name, sizeof(job.name), AUDIT_KEY);
+    job.version = key->version;
+    memcpy(job.public_key_sha256, key->public_key_sha256, KS_SHA256_LEN);
+    job.checkpoint = checkpoint->made.text;
+    checkpoint->open = true;
+    call_start_deadline(call, DEADLINE_MS);
+    err = route_submit(front->route, call, key->token, &job, &why);
+    if (err)
+        call_fail(call, err, &why);
+}
+
+/* The newest usable one on a token that takes jobs. */
+static const struct directory_entry *
+find_key(const struct front *front)
+{
+    const struct directory_entry *entries;
+    size_t n = directory_versions(front->directory, AUDIT_KEY, &entries);
+
+    while (n > 0) {
+        const struct directory_entry *key = &entries[--n];
+
+        if (!key->ambiguous && key->public_key && route_first_ready(front->route, key->token))
+            return key;
+    }
+    return NULL;
+}
+
+static void
+finish(struct call *call, const struct job_reply *reply)
+{
+    struct front *front = call->front;
+    struct checkpoint *checkpoint = front->checkpoint;
+    struct reply nobody = {0};
+
+    checkpoint->open = false;
+    if (reply->data_len == 0 || reply->data_len > sizeof(checkpoint->made.signature)) {
+        log_error("event=checkpoint-failed reason=\"a signature of %zu bytes\"", reply->data_len);
+    } else {
+        memcpy(checkpoint->made.signature, reply->data, reply->data_len);
+        checkpoint->made.signature_len = reply->data_len;
+        audit_checkpoint(front->audit, checkpoint->made.text, reply->data, reply->data_len,
+                         checkpoint->public_key_sha256);
+        control_send_checkpoint(front->control, &checkpoint->made);
+    }
+    call_answer(call, &nobody);
+}
+
+static void
+failed(struct call *call, ks_err err, const struct fault *why)
+{
+    call->front->checkpoint->open = false;
+    log_warning("event=checkpoint-failed outcome=%s reason=\"%s\"", err_info(err)->name,
+                why ? why->text : "");
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dispatch - the table of operations, and the order of the checks
+ */
+#include "front/dispatch.h"
+
+#include "base/log.h"
+#include "front/audit.h"
+#include "front/call.h"
+#include "front/connection.h"
+#include "front/front.h"
+#include "front/operations.h"
+#include "front/policy.h"
+#include "front/quota.h"
+#include "front/refusals.h"
+
+/* clang-format off */
+static const struct operation OPERATIONS[REQUEST_OPERATION_COUNT] = {
+    [REQUEST_STATUS]      = {.request = REQUEST_STATUS, .name = "status", .scope = SCOPE_ANYBODY, .start = op_status},
+    [REQUEST_LIST]        = {.request = REQUEST_LIST, .name = "list", .scope = SCOPE_ANYBODY, .start = op_list},
+    [REQUEST_EXPLAIN]     = {.request = REQUEST_EXPLAIN, .name = "explain", .scope = SCOPE_ANYBODY, .start = op_explain},
+    [REQUEST_GET]         = {.request = REQUEST_GET, .name = "get", .scope = SCOPE_KEY, .rule = OPERATION_GET, .start = op_get},
+    [REQUEST_SIGN]        = {.request = REQUEST_SIGN, .name = "sign", .scope = SCOPE_KEY, .rule = OPERATION_SIGN, .start = op_sign, .finish = op_signed},
+    [REQUEST_CSR]         = {.request = REQUEST_CSR, .name = "csr", .scope = SCOPE_KEY, .rule = OPERATION_CSR, .start = op_csr, .finish = op_csr_made},
+    [REQUEST_GENERATE]    = {.request = REQUEST_GENERATE, .name = "generate", .scope = SCOPE_KEY, .rule = OPERATION_GENERATE, .changes = true, .first_worker = true, .slow = true, .start = op_generate, .finish = op_key_made},
+    [REQUEST_ROTATE]      = {.request = REQUEST_ROTATE, .name = "rotate", .scope = SCOPE_KEY, .rule = OPERATION_ROTATE, .changes = true, .first_worker = true, .slow = true, .start = op_rotate, .finish = op_key_made},
+    [REQUEST_RESCAN]      = {.request = REQUEST_RESCAN, .name = "rescan", .scope = SCOPE_SERVICE, .rule = OPERATION_ADMINISTER, .first_worker = true, .slow = true, .start = op_rescan, .finish = op_rescanned},
+    [REQUEST_RELOAD]      = {.request = REQUEST_RELOAD, .name = "reload", .scope = SCOPE_SERVICE, .rule = OPERATION_ADMINISTER, .changes = true, .start = op_reload},
+    [REQUEST_RETRY_LOGIN] = {.request = REQUEST_RETRY_LOGIN, .name = "retry-login", .scope = SCOPE_SERVICE, .rule = OPERATION_ADMINISTER, .changes = true, .start = op_retry_login},
+};
+/* clang-format on */
+
+static ks_err admit(struct call *call, const struct request *request, struct fault *why);
+static void refuse(struct connection *connection, const struct request *request, ks_err err,
+                   const struct fault *why);
+
+void
+dispatch_request(struct connection *connection, const struct request *request, size_t frame_len)
+{
+    const struct operation *operation = &OPERATIONS[request->operation];
+    struct front *front = connection_front(connection);
+    struct fault why = FAULT_INIT;
+    struct call *call;
+    ks_err err;
+
+    err = quota_take(connection_account(connection), &front->config->limits, frame_len, &why);
+    if (err) {
+        refuse(connection, request, err, &why);
+        return;
+    }
+    call = call_new(front, connection, operation, request->id, frame_len);
+    if (!call) {
+        quota_put(connection_account(connection), frame_len);
+        refuse(connection, request, KS_ERR_INTERNAL, &why);
+        return;
+    }
+    if (request->token[0])
+        text_copy(call->subject, sizeof(call->subject), request->token);
+    else if (request->version)
+        keyname_label(request->name, request->version, call->subject);
+    else
+        text_copy(call->subject, sizeof(call->subject), request->name);
+    err = admit(call, request, &why);
+    if (!err)
+        err = operation->start(call, request, &why);
+    if (err)
+        call_fail(call, err, &why);
+}
+
+static ks_err
+admit(struct call *call, const struct request *request, struct fault *why)
+{
+    const struct operation *operation = call->operation;
+    const struct config *config = call->front->config;
+    const struct peer *peer = connection_peer(call->connection);
+    const char *key = operation->scope == SCOPE_KEY ? request->name : NULL;
+    const struct config_rule *rule;
+
+    if (operation->scope == SCOPE_ANYBODY)
+        return KS_OK;
+    rule = policy_find(config, peer, key, operation->rule);
+    if (!rule) {
+        policy_refusal(config, peer, key, operation->rule, why);
+        return KS_ERR_DENIED;
+    }
+    memcpy(call->rule, rule->name, sizeof(call->rule));
+    return quota_rate(call->front->quota, connection_account(call->connection), rule,
+                      call->started_us / 1000, why);
+}
+
+void
+dispatch_malformed(struct connection *connection, const struct request *request, ks_err err,
+                   const struct fault *why)
+{
+    refuse(connection, request, err, why);
+}
+
+/* Refused before it was a call; it has no request id. */
+static void
+refuse(struct connection *connection, const struct request *request, ks_err err,
+       const struct fault *why)
+{
+    const struct peer *peer = connection_peer(connection);
+    struct front *front = connection_front(connection);
+    const char *name = OPERATIONS[request->operation].name;
+    struct reply reply = {.id = request->id, .err = err, .why = why};
+    struct audit_request refused = {
+        .peer = peer,
+        .operation = name ? name : "",
+        .subject = request->name,
+        .rule = "",
+        .outcome = err_info(err)->name,
+        .reason = why->text,
+    };
+
+    if (refusals_allowed(front->refusals, peer)) {
+        log_info("uid=%u pid=%d unit=%s operation=%s outcome=%s reason=\"%s\"", peer->uid,
+                 peer->pid, peer->unit, refused.operation, refused.outcome, why->text);
+        audit_refused(front->audit, &refused);
+    }
+    connection_reply(connection, &reply);
+}

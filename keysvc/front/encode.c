@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * encode - the edge where protobuf begins
+ *
+ * The generated structs point at the reply's own data: const is cast away, packing only reads.
+ */
+#include "front/encode.h"
+
+#include "build-config.h"
+#include "proto/keysvc.pb-c.h"
+#include "proto/wire/frame.h"
+
+static ks_err encode_error(struct buf *out, const struct reply *reply);
+static ks_err encode_hello(struct buf *out, Keysvc__V1__Response *response);
+static ks_err encode_status(struct buf *out, Keysvc__V1__Response *response,
+                            const struct reply_status *status);
+static ks_err encode_list(struct buf *out, Keysvc__V1__Response *response,
+                          const struct reply_list *list);
+static ks_err encode_key(struct buf *out, Keysvc__V1__Response *response,
+                         const struct reply *reply);
+static ks_err encode_sign(struct buf *out, Keysvc__V1__Response *response,
+                          const struct reply_bytes *bytes);
+static ks_err encode_csr(struct buf *out, Keysvc__V1__Response *response,
+                         const struct reply_bytes *bytes);
+static ks_err encode_explain(struct buf *out, Keysvc__V1__Response *response,
+                             const struct reply_explain *explain);
+static ks_err encode_done(struct buf *out, Keysvc__V1__Response *response,
+                          enum request_operation operation);
+static ks_err put_frame(struct buf *out, const Keysvc__V1__Response *response);
+
+ks_err
+encode_reply(struct buf *out, const struct reply *reply)
+{
+    Keysvc__V1__Response response = KEYSVC__V1__RESPONSE__INIT;
+
+    if (reply->err)
+        return encode_error(out, reply);
+    response.id = reply->id;
+    switch (reply->operation) {
+    case REQUEST_HELLO:
+        return encode_hello(out, &response);
+    case REQUEST_STATUS:
+        return encode_status(out, &response, &reply->status);
+    case REQUEST_LIST:
+        return encode_list(out, &response, &reply->list);
+    case REQUEST_GET:
+    case REQUEST_GENERATE:
+    case REQUEST_ROTATE:
+        return encode_key(out, &response, reply);
+    case REQUEST_SIGN:
+        return encode_sign(out, &response, &reply->bytes);
+    case REQUEST_CSR:
+        return encode_csr(out, &response, &reply->bytes);
+    case REQUEST_EXPLAIN:
+        return encode_explain(out, &response, &reply->explain);
+    default:
+        return encode_done(out, &response, reply->operation);
+    }
+}
+
+static ks_err
+encode_error(struct buf *out, const struct reply *reply)
+{
+    const struct err_info *info = err_info(reply->err);
+    const struct fault *why = reply->why;
+    Keysvc__V1__Response response = KEYSVC__V1__RESPONSE__INIT;
+    Keysvc__V1__Error error = KEYSVC__V1__ERROR__INIT;
+
+    error.code = reply->err;
+    error.message = (char *)(why && why->text[0] ? why->text : info->message);
+    error.hint = (char *)(why && why->hint[0] ? why->hint : info->hint);
+    error.retryable = info->retryable;
+    response.id = reply->id;
+    response.result_case = KEYSVC__V1__RESPONSE__RESULT_ERROR;
+    response.error = &error;
+    return put_frame(out, &response);
+}
+
+static ks_err
+encode_hello(struct buf *out, Keysvc__V1__Response *response)
+{
+    Keysvc__V1__Hello hello = KEYSVC__V1__HELLO__INIT;
+
+    hello.protocol_version = REQUEST_PROTOCOL_VERSION;
+    hello.program = (char *)"keysvcd " KEYSVC_VERSION;
+    response->result_case = KEYSVC__V1__RESPONSE__RESULT_HELLO;
+    response->hello = &hello;
+    return put_frame(out, response);
+}
+
+static void
+fill_token(Keysvc__V1__Token *out, const struct reply_token *token)
+{
+    keysvc__v1__token__init(out);
+    out->name = (char *)token->name;
+    out->state = (char *)token->state;
+    out->text = (char *)token->text;
+    out->workers = token->workers;
+    out->ready_workers = token->ready_workers;
+    out->keys = token->keys;
+    out->profile = (char *)token->profile;
+    out->label = (char *)token->label;
+    out->model = (char *)token->model;
+    out->serial = (char *)token->serial;
+    out->queued = token->queued;
+}
+
+static ks_err
+encode_status(struct buf *out, Keysvc__V1__Response *response, const struct reply_status *status)
+{
+    Keysvc__V1__StatusReply reply = KEYSVC__V1__STATUS_REPLY__INIT;
+    Keysvc__V1__Token tokens[CONFIG_MAX_TOKENS];
+    Keysvc__V1__Token *pointers[CONFIG_MAX_TOKENS];
+
+    if (status->n_tokens > CONFIG_MAX_TOKENS)
+        return KS_ERR_INTERNAL;
+    for (size_t i = 0; i < status->n_tokens; i++) {
+        fill_token(&tokens[i], &status->tokens[i]);
+        pointers[i] = &tokens[i];
+    }
+    reply.version = (char *)KEYSVC_VERSION;
+    reply.generation = status->generation;
+    reply.uptime_ms = status->uptime_ms;
+    reply.n_tokens = status->n_tokens;
+    reply.tokens = pointers;
+    reply.connections = status->connections;
+    reply.uid = status->uid;
+    reply.unit = (char *)status->unit;
+    reply.administrator = status->administrator;
+    if (status->configuration_sha256) {
+        reply.configuration_sha256.data = (uint8_t *)status->configuration_sha256;
+        reply.configuration_sha256.len = KS_SHA256_LEN;
+    }
+    response->result_case = KEYSVC__V1__RESPONSE__RESULT_STATUS;
+    response->status = &reply;
+    return put_frame(out, response);
+}
+
+static void
+fill_key(Keysvc__V1__Key *out, const struct reply_key *key)
+{
+    keysvc__v1__key__init(out);
+    out->name = (char *)key->name;
+    out->version = key->version;
+    out->type = (Keysvc__V1__KeyType)key->type;
+    out->purpose = (Keysvc__V1__Purpose)key->purpose;
+    out->token = (char *)key->token;
+    out->class_ = (char *)key->class;
+    out->ambiguous = key->ambiguous;
+    if (key->public_key) {
+        out->public_key.data = (uint8_t *)key->public_key;
+        out->public_key.len = key->public_key_len;
+    }
+    if (key->public_key_sha256) {
+        out->public_key_sha256.data = (uint8_t *)key->public_key_sha256;
+        out->public_key_sha256.len = KS_SHA256_LEN;
+    }
+    out->versions = (uint32_t *)key->versions;
+    out->n_versions = key->n_versions;
+}
+
+static ks_err
+encode_list(struct buf *out, Keysvc__V1__Response *response, const struct reply_list *list)
+{
+    ks_auto(freep) Keysvc__V1__Key *keys = calloc(list->n_keys + 1, sizeof(*keys));
+    ks_auto(freep) Keysvc__V1__Key **pointers = calloc(list->n_keys + 1, sizeof(*pointers));
+    Keysvc__V1__ListReply reply = KEYSVC__V1__LIST_REPLY__INIT;
+
+    if (!keys || !pointers)
+        return KS_ERR_INTERNAL;
+    for (size_t i = 0; i < list->n_keys; i++) {
+        fill_key(&keys[i], &list->keys[i]);
+        pointers[i] = &keys[i];
+    }
+    reply.n_keys = list->n_keys;
+    reply.keys = pointers;
+    reply.more = list->more;
+    response->result_case = KEYSVC__V1__RESPONSE__RESULT_LIST;
+    response->list = &reply;
+    return put_frame(out, response);
+}
+
+static ks_err
+encode_key(struct buf *out, Keysvc__V1__Response *response, const struct reply *reply)
+{
+    Keysvc__V1__Key key;
+
+    fill_key(&key, &reply->key);
+    if (reply->operation == REQUEST_GET) {
+        response->result_case = KEYSVC__V1__RESPONSE__RESULT_GET;
+        response->get = &key;
+    } else if (reply->operation == REQUEST_GENERATE) {
+        response->result_case = KEYSVC__V1__RESPONSE__RESULT_GENERATE;
+        response->generate = &key;
+    } else {
+        response->result_case = KEYSVC__V1__RESPONSE__RESULT_ROTATE;
+        response->rotate = &key;
+    }
+    return put_frame(out, response);
+}
+
+static ks_err
+encode_sign(struct buf *out, Keysvc__V1__Response *response, const struct reply_bytes *bytes)
+{
+    Keysvc__V1__SignReply reply = KEYSVC__V1__SIGN_REPLY__INIT;
+
+    reply.signature.data = (uint8_t *)bytes->data;
+    reply.signature.len = bytes->len;
+    reply.algorithm = (Keysvc__V1__Algorithm)bytes->algorithm;
+    response->result_case = KEYSVC__V1__RESPONSE__RESULT_SIGN;
+    response->sign = &reply;
+    return put_frame(out, response);
+}
+
+static ks_err
+encode_csr(struct buf *out, Keysvc__V1__Response *response, const struct reply_bytes *bytes)
+{
+    Keysvc__V1__CsrReply reply = KEYSVC__V1__CSR_REPLY__INIT;
+
+    reply.csr.data = (uint8_t *)bytes->data;
+    reply.csr.len = bytes->len;
+    response->result_case = KEYSVC__V1__RESPONSE__RESULT_CSR;
+    response->csr = &reply;
+    return put_frame(out, response);
+}
+
+static ks_err
+encode_explain(struct buf *out, Keysvc__V1__Response *response, const struct reply_explain *explain)
+{
+    Keysvc__V1__ExplainReply reply = KEYSVC__V1__EXPLAIN_REPLY__INIT;
+
+    reply.allowed = explain->allowed;
+    reply.rule = (char *)explain->rule;
+    reply.class_ = (char *)explain->class;
+    reply.missing = (char *)explain->missing;
+    reply.n_reasons = explain->reasons->n_items;
+    reply.reasons = explain->reasons->items;
+    response->result_case = KEYSVC__V1__RESPONSE__RESULT_EXPLAIN;
+    response->explain = &reply;
+    return put_frame(out, response);
+}
+
+static ks_err
+encode_done(struct buf *out, Keysvc__V1__Response *response, enum request_operation operation)
+{
+    Keysvc__V1__Done done = KEYSVC__V1__DONE__INIT;
+
+    if (operation == REQUEST_RELOAD) {
+        response->result_case = KEYSVC__V1__RESPONSE__RESULT_RELOAD;
+        response->reload = &done;
+    } else if (operation == REQUEST_RETRY_LOGIN) {
+        response->result_case = KEYSVC__V1__RESPONSE__RESULT_RETRY_LOGIN;
+        response->retry_login = &done;
+    } else if (operation == REQUEST_RESCAN) {
+        response->result_case = KEYSVC__V1__RESPONSE__RESULT_RESCAN;
+        response->rescan = &done;
+    } else {
+        return KS_ERR_INTERNAL;
+    }
+    return put_frame(out, response);
+}
+
+static ks_err
+put_frame(struct buf *out, const Keysvc__V1__Response *response)
+{
+    size_t len = keysvc__v1__response__get_packed_size(response);
+    uint8_t *room;
+
+    if (len > FRAME_MAX_LEN)
+        return KS_ERR_TOO_LARGE;
+    room = buf_reserve(out, FRAME_HEADER_LEN + len);
+    if (!room) {
+        out->failed = false;
+        return KS_ERR_INTERNAL;
+    }
+    frame_header(room, len);
+    keysvc__v1__response__pack(response, room + FRAME_HEADER_LEN);
+    out->len += FRAME_HEADER_LEN + len;
+    return KS_OK;
+}

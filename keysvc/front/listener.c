@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * listener - accept()
+ */
+#include "front/listener.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "front/audit.h"
+#include "front/encode.h"
+#include "front/front.h"
+#include "front/policy.h"
+#include "front/quota.h"
+#include "front/refusals.h"
+
+#define MAX_SOCKETS 8
+#define MAX_ACCEPTS 64        /* in one turn: the connections that are there get their turn too */
+#define PAUSE_US (100 * 1000) /* without descriptors: when to try again */
+
+struct listener {
+    struct front *front;
+    struct event *sockets[MAX_SOCKETS];
+    size_t n_sockets;
+    struct event *retry;
+    bool paused;
+};
+
+static bool is_listening(int fd);
+static void on_connection(evutil_socket_t fd, short what, void *data);
+static void welcome(struct front *front, int fd);
+static void turn_away(struct front *front, int fd, const struct peer *peer, ks_err err,
+                      const struct fault *why);
+static void pause_listening(struct listener *listener);
+static void on_retry(evutil_socket_t fd, short what, void *data);
+
+ks_err
+listener_new(struct front *front, const int *fds, size_t n_fds, struct listener **out,
+             struct fault *why)
+{
+    struct listener *listener = calloc(1, sizeof(*listener));
+    ks_err err = listener ? KS_OK : KS_ERR_INTERNAL;
+
+    for (size_t i = 0; i < n_fds && !err; i++) {
+        if (n_fds > MAX_SOCKETS || !is_listening(fds[i])) {
+            fault_set(why, "a descriptor that is no listening socket");
+            err = KS_ERR_BAD_REQUEST;
+        }
+    }
+    if (!err) {
+        listener->front = front;
+        listener->retry = evtimer_new(front->base, on_retry, listener);
+        err = listener->retry ? KS_OK : KS_ERR_INTERNAL;
+    }
+    for (size_t i = 0; i < n_fds; i++) {
+        struct event *event = NULL;
+
+        if (!err)
+            event = event_new(front->base, fds[i], EV_READ | EV_PERSIST, on_connection, listener);
+        if (!event || event_add(event, NULL) < 0) {
+            close(fds[i]);
+            err = err ? err : KS_ERR_INTERNAL;
+            continue;
+        }
+        listener->sockets[listener->n_sockets++] = event;
+    }
+    if (err) {
+        listener_free(listener);
+        return err;
+    }
+    *out = listener;
+    return KS_OK;
+}
+
+struct listener *
+listener_free(struct listener *listener)
+{
+    if (!listener)
+        return NULL;
+    for (size_t i = 0; i < listener->n_sockets; i++) {
+        close(event_get_fd(listener->sockets[i]));
+        event_free(listener->sockets[i]);
+    }
+    if (listener->retry)
+        event_free(listener->retry);
+    free(listener);
+    return NULL;
+}
+
+static bool
+is_listening(int fd)
+{
+    int domain = 0, listening = 0, flags = fcntl(fd, F_GETFL);
+    socklen_t domain_len = sizeof(domain), listening_len = sizeof(listening);
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_len) == 0 && domain == AF_UNIX &&
+           getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &listening_len) == 0 &&
+           listening && flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+}
+
+static void
+on_connection(evutil_socket_t fd, short what, void *data)
+{
+    struct listener *listener = data;
+
+    (void)what;
+    for (int i = 0; i < MAX_ACCEPTS; i++) {
+        int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (client >= 0) {
+            welcome(listener->front, client);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            pause_listening(listener);
+        /* The one who connected may have gone already. */
+        if (errno != ECONNABORTED && errno != EINTR)
+            return;
+    }
+}
+
+static void
+welcome(struct front *front, int fd)
+{
+    struct peer peer = PEER_INIT;
+    struct quota_account *account;
+    struct fault why = FAULT_INIT;
+    bool administrator;
+    ks_err err;
+
+    err = peer_read(fd, &peer, &why);
+    if (!err) {
+        administrator = policy_find(front->config, &peer, NULL, OPERATION_ADMINISTER) != NULL;
+        err = quota_connect(front->quota, &front->config->limits, &peer, administrator, &account,
+                            &why);
+    }
+    if (err) {
+        turn_away(front, fd, &peer, err, &why);
+        peer_deinit(&peer);
+        return;
+    }
+    err = connection_new(front, fd, &peer, account);
+    if (err)
+        log_error("event=connection-refused outcome=%s", err_info(err)->name);
+}
+
+/* One answer, if it can be written at once, and the end. */
+static void
+turn_away(struct front *front, int fd, const struct peer *peer, ks_err err, const struct fault *why)
+{
+    struct reply reply = {.err = err, .why = why};
+    struct audit_request refused = {
+        .peer = peer,
+        .operation = "connect",
+        .subject = "",
+        .rule = "",
+        .outcome = err_info(err)->name,
+        .reason = why->text,
+    };
+    ks_auto(buf_deinit) struct buf out = BUF_INIT;
+
+    if (refusals_allowed(front->refusals, peer)) {
+        log_info("event=connection-refused uid=%u pid=%d unit=%s outcome=%s reason=\"%s\"",
+                 peer->uid, peer->pid, peer->unit, err_info(err)->name, why->text);
+        audit_refused(front->audit, &refused);
+    }
+    if (encode_reply(&out, &reply) == KS_OK &&
+        send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        log_debug("event=connection-refused answer=unread");
+    close(fd);
+}
+
+static void
+pause_listening(struct listener *listener)
+{
+    const struct timeval pause = {.tv_usec = PAUSE_US};
+
+    log_warning("event=no-descriptors consequence=\"no new connections until one is closed\"");
+    for (size_t i = 0; i < listener->n_sockets; i++)
+        event_del(listener->sockets[i]);
+    event_add(listener->retry, &pause);
+    listener->paused = true;
+}
+
+static void
+on_retry(evutil_socket_t fd, short what, void *data)
+{
+    (void)fd;
+    (void)what;
+    listener_room(data);
+}
+
+void
+listener_room(struct listener *listener)
+{
+    if (!listener || !listener->paused)
+        return;
+    for (size_t i = 0; i < listener->n_sockets; i++)
+        event_add(listener->sockets[i], NULL);
+    listener->paused = false;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * operations - the handlers in op_*.c, for the table in dispatch.c
+ */
+#pragma once
+
+#include "front/call.h"
+#include "front/directory.h"
+#include "ipc/job.h"
+
+ks_err op_status(struct call *call, const struct request *request, struct fault *why) KS_MUST_CHECK;
+ks_err op_list(struct call *call, const struct request *request, struct fault *why) KS_MUST_CHECK;
+ks_err op_get(struct call *call, const struct request *request, struct fault *why) KS_MUST_CHECK;
+ks_err op_generate(struct call *call, const struct request *request,
+                   struct fault *why) KS_MUST_CHECK;
+ks_err op_rotate(struct call *call, const struct request *request, struct fault *why) KS_MUST_CHECK;
+void op_key_made(struct call *call, const struct job_reply *reply);
+ks_err op_sign(struct call *call, const struct request *request, struct fault *why) KS_MUST_CHECK;
+void op_signed(struct call *call, const struct job_reply *reply);
+ks_err op_csr(struct call *call, const struct request *request, struct fault *why) KS_MUST_CHECK;
+void op_csr_made(struct call *call, const struct job_reply *reply);
+ks_err op_explain(struct call *call, const struct request *request,
+                  struct fault *why) KS_MUST_CHECK;
+ks_err op_reload(struct call *call, const struct request *request, struct fault *why) KS_MUST_CHECK;
+ks_err op_retry_login(struct call *call, const struct request *request,
+                      struct fault *why) KS_MUST_CHECK;
+ks_err op_rescan(struct call *call, const struct request *request, struct fault *why) KS_MUST_CHECK;
+void op_rescanned(struct call *call, const struct job_reply *reply);
+
+/* --- what several of them share: op_common.c --- */
+
+/* An entry as a reply shows it; class and purpose follow from the configuration in force. */
+struct reply_key op_reply_key(const struct front *front, const struct directory_entry *entry);
+
+/* As op_reply_key, with public half and versions; the caller frees *versions. */
+struct reply_key op_reply_whole_key(const struct front *front, const struct directory_entry *entry,
+                                    uint32_t **versions);
+
+/* The key on the token of its class. PURPOSE: no class, or the service's own; NO_KEY,
+ * AMBIGUOUS_KEY; TOKEN_UNAVAILABLE: the token's keys are not known yet. */
+ks_err op_find_key(const struct call *call, const char *name, uint32_t version,
+                   const struct directory_entry **out, struct fault *why) KS_MUST_CHECK;
+
+/* As op_find_key, and it is the key the caller means: KEY_CHANGED. */
+ks_err op_find_meant_key(const struct call *call, const struct request *request,
+                         const struct directory_entry **out, struct fault *why) KS_MUST_CHECK;
+
+/* A job about the request's key with the caller filled in. */
+void op_job_init(struct job *job, const struct call *call, const struct request *request,
+                 enum job_operation operation);

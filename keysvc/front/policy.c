@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policy - rules against a peer, a key and an operation
+ *
+ * One function looks at a rule and says everything it lacks; finding, explaining and refusing are
+ * three readings of that, so what is explained is what was decided.
+ */
+#include "front/policy.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/fault.h"
+
+/* What a rule lacks; 0: it allows. */
+enum lack {
+    LACK_USER = 1 << 0,
+    LACK_GROUP = 1 << 1,
+    LACK_UNIT = 1 << 2,
+    LACK_PROOF = 1 << 3, /* the unit matches or is asked for, but nothing proves it */
+    LACK_KEYS = 1 << 4,
+    LACK_OPERATION = 1 << 5,
+};
+#define LACK_WHO (LACK_USER | LACK_GROUP | LACK_UNIT | LACK_PROOF)
+
+/* What is wanted, looked up once for all rules. */
+struct question {
+    const struct config *config;
+    const struct peer *peer;
+    const char *key;                  /* NULL: about the service */
+    const struct config_class *class; /* of the key; NULL: none */
+    enum config_operation asked;
+    enum config_operation listed; /* what a rule must list to allow it */
+    bool keys_count;              /* a rule's keys must match */
+    bool hopeless;                /* no rule can allow it */
+};
+
+#define EXPANDED_MAX 512 /* bytes of a rule's glob with its {words} filled in; longer: no match */
+
+static bool is_own_name(const char *key);
+static struct question question_of(const struct config *config, const struct peer *peer,
+                                   const char *key, enum config_operation operation);
+static unsigned int lacks(const struct question *question, const struct config_rule *rule);
+static void describe(const struct question *question, const struct config_rule *rule,
+                     unsigned int lack, char *out, size_t cap);
+static void missing_sections(const struct question *question, char *out, size_t cap);
+
+const struct config_rule *
+policy_find(const struct config *config, const struct peer *peer, const char *key,
+            enum config_operation operation)
+{
+    struct question question = question_of(config, peer, key, operation);
+
+    for (size_t i = 0; !question.hopeless && i < config->n_rules; i++) {
+        if (lacks(&question, &config->rules[i]) == 0)
+            return &config->rules[i];
+    }
+    return NULL;
+}
+
+/* Names under keysvc/ are the service's own, whatever globs match them. */
+static bool
+is_own_name(const char *key)
+{
+    return strncmp(key, "keysvc/", 7) == 0;
+}
+
+/*
+ * A key of the service or in no class is shown to administrators, wherever their rule's keys point,
+ * and used by nobody. Administering concerns the service, not a key.
+ */
+static struct question
+question_of(const struct config *config, const struct peer *peer, const char *key,
+            enum config_operation operation)
+{
+    struct question question = {.config = config, .peer = peer, .asked = operation};
+
+    if (operation == OPERATION_ADMINISTER) {
+        question.listed = OPERATION_ADMINISTER;
+        return question;
+    }
+    question.key = key;
+    if (key && !is_own_name(key))
+        question.class = config_class_of(config, key);
+    if (key && !question.class && operation == OPERATION_GET) {
+        question.listed = OPERATION_ADMINISTER;
+        return question;
+    }
+    question.listed = operation;
+    question.keys_count = key != NULL;
+    question.hopeless = question.class == NULL;
+    return question;
+}
+
+static bool
+has_id(const uint32_t *ids, size_t n_ids, uint32_t id)
+{
+    for (size_t i = 0; i < n_ids; i++) {
+        if (ids[i] == id)
+            return true;
+    }
+    return false;
+}
+
+static bool
+has_group(const struct config_rule *rule, const struct peer *peer)
+{
+    if (has_id(rule->gids, rule->n_gids, peer->gid))
+        return true;
+    for (size_t i = 0; i < peer->n_gids; i++) {
+        if (has_id(rule->gids, rule->n_gids, peer->gids[i]))
+            return true;
+    }
+    return false;
+}
+
+/* May this rule go by the peer's unit? Without a pidfd the process that is looked up may not be the
+ * one that connected, so the unit only narrows what a user or group has opened. */
+static bool
+unit_counts(const struct config_rule *rule, const struct peer *peer)
+{
+    return peer->unit_proven || rule->n_uids > 0 || rule->n_gids > 0;
+}
+
+/* The value of "{user}", "{uid}" or "{unit}"; empty: it has none that could stand in a key's name.
+ */
+static size_t
+word_value(const char *word, const struct config_rule *rule, const struct peer *peer,
+           const char **value, char uid[static 11])
+{
+    *value = "";
+    if (strncmp(word, "{user}", 6) == 0) {
+        *value = peer->user;
+    } else if (strncmp(word, "{uid}", 5) == 0) {
+        snprintf(uid, 11, "%u", peer->uid);
+        *value = uid;
+    } else if (strncmp(word, "{unit}", 6) == 0) {
+        if (unit_counts(rule, peer))
+            *value = peer->unit;
+    } else {
+        return 0;
+    }
+    /* One whole component: a value with a slash or a star would open other people's keys. */
+    if (strchr(*value, '/') || !keyname_valid(*value))
+        *value = "";
+    return strcspn(word, "}") + 1;
+}
+
+/* False: a word has no value, or the result is too long; then the glob matches nothing. */
+static bool
+expand(const char *glob, const struct config_rule *rule, const struct peer *peer,
+       char out[static EXPANDED_MAX])
+{
+    size_t len = 0;
+
+    while (*glob != '\0') {
+        size_t literal_len = strcspn(glob, "{"), word_len = 0;
+        const char *value = "";
+        char uid[11];
+
+        if (len + literal_len >= EXPANDED_MAX)
+            return false;
+        memcpy(out + len, glob, literal_len);
+        len += literal_len;
+        glob += literal_len;
+        if (*glob == '\0')
+            break;
+        word_len = word_value(glob, rule, peer, &value, uid);
+        if (value[0] == '\0' || !text_copy(out + len, EXPANDED_MAX - len, value))
+            return false;
+        len += strlen(value);
+        glob += word_len;
+    }
+    out[len] = '\0';
+    return true;
+}
+
+static bool
+keys_match(const struct config_rule *rule, const struct peer *peer, const char *key)
+{
+    char expanded[EXPANDED_MAX];
+
+    for (size_t i = 0; i < rule->keys.n_items; i++) {
+        const char *glob = rule->keys.items[i];
+
+        if (strchr(glob, '{')) {
+            if (!expand(glob, rule, peer, expanded))
+                continue;
+            glob = expanded;
+        }
+        if (glob_match(glob, key))
+            return true;
+    }
+    return false;
+}
+
+static unsigned int
+lacks(const struct question *question, const struct config_rule *rule)
+{
+    const struct peer *peer = question->peer;
+    unsigned int lack = 0;
+
+    if (rule->n_uids > 0 && !has_id(rule->uids, rule->n_uids, peer->uid))
+        lack |= LACK_USER;
+    if (rule->n_gids > 0 && !has_group(rule, peer))
+        lack |= LACK_GROUP;
+    if (rule->units.n_items > 0) {
+        if (peer->unit[0] == '\0' || !strv_contains(&rule->units, peer->unit))
+            lack |= LACK_UNIT;
+        else if (!unit_counts(rule, peer))
+            lack |= LACK_PROOF;
+    }
+    if ((rule->operations & (uint32_t)question->listed) == 0)
+        lack |= LACK_OPERATION;
+    if (question->keys_count && !keys_match(rule, peer, question->key))
+        lack |= LACK_KEYS;
+    return lack;
+}
+
+ks_err
+policy_explain(const struct config *config, const struct peer *peer, const char *key,
+               enum config_operation operation, struct policy_answer *out)
+{
+    struct question question = question_of(config, peer, key, operation);
+
+    *out = (struct policy_answer){.class = question.class, .reasons = STRV_INIT};
+    for (size_t i = 0; i < config->n_rules; i++) {
+        const struct config_rule *rule = &config->rules[i];
+        unsigned int lack = lacks(&question, rule);
+        char reason[768];
+
+        if (lack == 0 && !question.hopeless && !out->rule)
+            out->rule = rule;
+        describe(&question, rule, lack, reason, sizeof(reason));
+        if (strv_add(&out->reasons, reason) != KS_OK) {
+            policy_answer_deinit(out);
+            return KS_ERR_INTERNAL;
+        }
+    }
+    if (!out->rule)
+        missing_sections(&question, out->missing, sizeof(out->missing));
+    return KS_OK;
+}
+
+void
+policy_answer_deinit(struct policy_answer *answer)
+{
+    strv_deinit(&answer->reasons);
+}
+
+/* Appends to a text that is cut where it is full. */
+static void KS_PRINTF(3, 4) append(char *out, size_t cap, const char *format, ...)
+{
+    size_t len = strlen(out);
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(out + len, cap - len, format, args);
+    va_end(args);
+}
+
+/* "user www-data (uid 33)", "uid 1000" */
+static void
+append_user(const struct peer *peer, char *out, size_t cap)
+{
+    if (peer->user[0] != '\0')
+        append(out, cap, "user %s (uid %u)", peer->user, peer->uid);
+    else
+        append(out, cap, "uid %u", peer->uid);
+}
+
+static void
+append_unit(const struct question *question, const struct config_rule *rule, char *out, size_t cap)
+{
+    const char *unit = question->peer->unit;
+
+    append(out, cap, "is for unit");
+    for (size_t i = 0; i < rule->units.n_items && i < 3; i++)
+        append(out, cap, "%s %s", i > 0 ? "," : "", rule->units.items[i]);
+    append(out, cap, "%s and not for %s", rule->units.n_items > 3 ? ", ..." : "",
+           unit[0] != '\0' ? unit : "a caller without a unit");
+}
+
+/* What the rule lacks, as phrases with semicolons between them. */
+static void
+append_lacks(const struct question *question, const struct config_rule *rule, unsigned int lack,
+             char *out, size_t cap)
+{
+    size_t start = strlen(out);
+
+#define NEXT (strlen(out) > start ? "; " : "")
+    if (lack & LACK_USER) {
+        append(out, cap, "%sis not for ", NEXT);
+        append_user(question->peer, out, cap);
+    }
+    if (lack & LACK_GROUP)
+        append(out, cap, "%sis for no group of the caller", NEXT);
+    if (lack & LACK_UNIT) {
+        append(out, cap, "%s", NEXT);
+        append_unit(question, rule, out, cap);
+    }
+    if (lack & LACK_PROOF)
+        append(out, cap, "%snames a unit, which nothing proves here, and neither user nor group",
+               NEXT);
+    if (lack & LACK_KEYS)
+        append(out, cap, "%shas no keys that match %s", NEXT, question->key);
+    if (lack & LACK_OPERATION)
+        append(out, cap, "%sdoes not list operation %s", NEXT,
+               config_operation_name((uint32_t)question->listed));
+#undef NEXT
+}
+
+static void
+describe(const struct question *question, const struct config_rule *rule, unsigned int lack,
+         char *out, size_t cap)
+{
+    snprintf(out, cap, "rule %s: ", rule->name);
+    if (lack != 0)
+        append_lacks(question, rule, lack, out, cap);
+    else
+        append(out, cap, question->hopeless ? "matches, but no rule can allow this" : "allows it");
+}
+
+/* A title that is not taken yet. */
+static void
+append_title(const struct question *question, char *out, size_t cap)
+{
+    const struct config *config = question->config;
+    const struct peer *peer = question->peer;
+    const char *operation = config_operation_name((uint32_t)question->asked);
+    char title[CONFIG_TITLE_MAX + 1];
+    bool taken = true;
+
+    for (unsigned int n = 1; taken; n++) {
+        char user[PEER_USER_MAX + 1];
+        size_t len;
+
+        if (peer->user[0] != '\0')
+            text_copy(user, sizeof(user), peer->user);
+        else
+            snprintf(user, sizeof(user), "uid-%u", peer->uid);
+        len = (size_t)snprintf(title, sizeof(title), "%s-%s", user, operation);
+        if (n > 1)
+            snprintf(title + len, sizeof(title) - len, "-%u", n);
+        taken = false;
+        for (size_t i = 0; i < config->n_rules; i++)
+            taken = taken || strcmp(config->rules[i].name, title) == 0;
+    }
+    append(out, cap, "%s", title);
+}
+
+/* A service's own unit says who is meant more exactly than its user alone; a session's or a user
+ * manager's does not outlive the login. */
+static bool
+unit_is_telling(const struct peer *peer)
+{
+    size_t len = strlen(peer->unit);
+
+    return peer->unit_proven && len > 8 && strcmp(peer->unit + len - 8, ".service") == 0 &&
+           strncmp(peer->unit, "user@", 5) != 0;
+}
+
+/* An `allow` section for exactly this caller, key and operation. */
+static void
+append_allow(const struct question *question, bool with_unit, char *out, size_t cap)
+{
+    const struct peer *peer = question->peer;
+    bool about_key = question->class || !question->key || question->asked != OPERATION_GET;
+    enum config_operation operation = about_key ? question->asked : OPERATION_ADMINISTER;
+
+    append(out, cap, "allow ");
+    append_title(question, out, cap);
+    if (peer->user[0] != '\0')
+        append(out, cap, " { user = {%s}", peer->user);
+    else
+        append(out, cap, " { user = {%u}", peer->uid);
+    if (with_unit)
+        append(out, cap, "  unit = {\"%s\"}", peer->unit);
+    if (question->key && operation != OPERATION_ADMINISTER)
+        append(out, cap, "  keys = {\"%s\"}", question->key);
+    append(out, cap, "  operations = {%s} }", config_operation_name((uint32_t)operation));
+}
+
+/* Would a rule allow it, if only the key had a class? */
+static bool
+only_class_is_missing(const struct question *question)
+{
+    for (size_t i = 0; question->hopeless && i < question->config->n_rules; i++) {
+        if (lacks(question, &question->config->rules[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * The sections that would allow it, ready for keysvcd.conf; empty when nothing can: the service's
+ * own keys. A section that does not fit is left out rather than cut: half of one is none.
+ */
+static void
+missing_sections(const struct question *question, char *out, size_t cap)
+{
+    const struct config *config = question->config;
+    char allow[sizeof(((struct policy_answer *)0)->missing)] = "";
+
+    out[0] = '\0';
+    if (question->hopeless && (!question->key || is_own_name(question->key)))
+        return;
+    if (question->hopeless)
+        append(out, cap, "keys \"%s\" { token = %s }", question->key,
+               config->n_tokens > 0 ? config->tokens[0].name : "TOKEN");
+    if (only_class_is_missing(question))
+        return;
+    append_allow(question, unit_is_telling(question->peer), allow, sizeof(allow));
+    if (strlen(out) + strlen(allow) + 2 > cap) {
+        allow[0] = '\0';
+        append_allow(question, false, allow, sizeof(allow));
+    }
+    if (strlen(out) + strlen(allow) + 2 <= cap)
+        append(out, cap, "%s%s", out[0] != '\0' ? "  " : "", allow);
+}
+
+/* The rule that lacks least; among equals one that is for this caller, then the first. */
+static const struct config_rule *
+nearest_rule(const struct question *question, unsigned int *nearest_lack)
+{
+    const struct config_rule *nearest = NULL;
+    int nearest_distance = 0;
+
+    for (size_t i = 0; i < question->config->n_rules; i++) {
+        unsigned int lack = lacks(question, &question->config->rules[i]);
+        int distance = 2 * __builtin_popcount(lack) + ((lack & LACK_WHO) ? 1 : 0);
+
+        if (!nearest || distance < nearest_distance) {
+            nearest = &question->config->rules[i];
+            nearest_distance = distance;
+            *nearest_lack = lack;
+        }
+    }
+    return nearest;
+}
+
+static void
+append_reason(const struct question *question, char *out, size_t cap)
+{
+    const struct config_rule *nearest;
+    unsigned int lack = 0;
+
+    if (question->hopeless && question->key && is_own_name(question->key)) {
+        append(out, cap, "names under keysvc/ are the service's own");
+        return;
+    }
+    if (question->hopeless) {
+        append(out, cap, "the key is in no class (no `keys` section matches its name)");
+        return;
+    }
+    nearest = nearest_rule(question, &lack);
+    if (!nearest) {
+        append(out, cap, "there are no rules");
+        return;
+    }
+    append(out, cap, "no rule allows it; the nearest, %s, ", nearest->name);
+    append_lacks(question, nearest, lack, out, cap);
+}
+
+void
+policy_refusal(const struct config *config, const struct peer *peer, const char *key,
+               enum config_operation operation, struct fault *why)
+{
+    struct question question = question_of(config, peer, key, operation);
+    char text[sizeof(why->text)] = "", missing[sizeof(why->hint) - 32];
+    size_t cap = sizeof(text);
+
+    append_user(peer, text, cap);
+    if (peer->unit[0] != '\0')
+        append(text, cap, " in %.64s", peer->unit);
+    append(text, cap, " may not %s", config_operation_name((uint32_t)operation));
+    if (question.key)
+        append(text, cap, " %s", question.key);
+    append(text, cap, ": ");
+    append_reason(&question, text, cap);
+    fault_set(why, "%s", text);
+
+    missing_sections(&question, missing, sizeof(missing));
+    if (missing[0] != '\0')
+        fault_hint(why, "add to keysvcd.conf: %s", missing);
+    else
+        fault_hint(why, "see keysvc policy explain");
+}

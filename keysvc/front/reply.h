@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reply - one answer as a flat value, before encode.c makes it bytes
+ *
+ * Everything in it is borrowed for the length of one encode_reply(). `operation` says which member
+ * of the union is meant; with `err` set none is, and `why` may add to the outcome's own texts.
+ */
+#pragma once
+
+#include "front/request.h"
+
+struct reply_key {
+    const char *name;
+    uint32_t version;
+    enum ks_key_type type;
+    enum ks_purpose purpose;
+    const char *token;
+    const char *class;         /* empty: none */
+    const uint8_t *public_key; /* NULL: left out */
+    size_t public_key_len;
+    const uint8_t *public_key_sha256; /* NULL: no public half is known */
+    bool ambiguous;
+    const uint32_t *versions;
+    size_t n_versions;
+};
+
+struct reply_token {
+    const char *name, *state, *text, *profile, *label, *model, *serial; /* never NULL */
+    uint32_t workers, ready_workers, keys, queued;
+};
+
+struct reply_status {
+    uint64_t generation, uptime_ms;
+    const struct reply_token *tokens;
+    size_t n_tokens;
+    uint32_t connections;
+    uint32_t uid;
+    const char *unit;
+    bool administrator;
+    const uint8_t *configuration_sha256; /* NULL: not shown */
+};
+
+struct reply_list {
+    const struct reply_key *keys;
+    size_t n_keys;
+    bool more;
+};
+
+struct reply_bytes { /* a signature or a CSR */
+    const uint8_t *data;
+    size_t len;
+    enum ks_algorithm algorithm;
+};
+
+struct reply_explain {
+    bool allowed;
+    const char *rule, *class, *missing; /* never NULL */
+    const struct strv *reasons;
+};
+
+struct reply {
+    uint64_t id; /* the client's; 0: about the connection */
+    enum request_operation operation;
+    ks_err err;
+    const struct fault *why; /* NULL: nothing more precise is known */
+    union {
+        struct reply_status status;   /* STATUS */
+        struct reply_list list;       /* LIST */
+        struct reply_key key;         /* GET, GENERATE, ROTATE */
+        struct reply_bytes bytes;     /* SIGN, CSR */
+        struct reply_explain explain; /* EXPLAIN */
+    };                                /* HELLO, RELOAD, RETRY_LOGIN, RESCAN have nothing to say */
+};

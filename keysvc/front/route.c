@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * route - queues, and who is next
+ */
+#include "front/route.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "front/connection.h"
+#include "front/directory.h"
+#include "front/dispatch.h"
+#include "front/front.h"
+#include "front/worker.h"
+
+struct place {
+    struct worker *worker; /* NULL: there is none */
+    enum token_state state;
+    bool told; /* the supervisor has said its state since the last worker came or went */
+};
+
+struct route_token {
+    struct front *front;
+    char name[CONFIG_TITLE_MAX + 1];
+    struct control_state state;                  /* of the whole token, as the supervisor says */
+    struct place places[CONFIG_MAX_WORKERS + 1]; /* by worker index, from 1 */
+    struct call_list any, first;                 /* waiting: for any worker, for the first */
+    unsigned int n_waiting;                      /* in the queues, and staged */
+};
+
+struct route {
+    struct front *front;
+    struct route_token **tokens;
+    size_t n_tokens;
+};
+
+static struct route_token *token_find(const struct route *route, const char *name);
+static ks_err token_add(struct route *route, const char *name);
+static void token_free(struct route_token *token);
+static bool has_worker(const struct route_token *token, bool first);
+static ks_err unavailable(const struct route_token *token, struct fault *why);
+static bool queue_full(const struct route_token *token, const struct call *call, struct fault *why);
+static void enqueue(struct call *call);
+static void forget(struct call *call);
+static void pump(void *context);
+static void pump_queue(struct route_token *token, struct call_list *queue, bool first);
+static void worker_gone(void *context, struct worker *worker);
+static void fail_hopeless(struct route_token *token);
+
+ks_err
+route_new(struct front *front, struct route **out)
+{
+    struct route *route = calloc(1, sizeof(*route));
+
+    if (!route)
+        return KS_ERR_INTERNAL;
+    route->front = front;
+    *out = route;
+    return KS_OK;
+}
+
+struct route *
+route_free(struct route *route)
+{
+    if (!route)
+        return NULL;
+    for (size_t i = 0; i < route->n_tokens; i++)
+        token_free(route->tokens[i]);
+    free(route->tokens);
+    free(route);
+    return NULL;
+}
+
+ks_err
+route_configure(struct route *route, const struct config *config)
+{
+    for (size_t i = 0; i < config->n_tokens; i++) {
+        if (!token_find(route, config->tokens[i].name) &&
+            token_add(route, config->tokens[i].name) != KS_OK)
+            return KS_ERR_INTERNAL;
+    }
+    for (size_t i = route->n_tokens; i > 0; i--) {
+        struct route_token *token = route->tokens[i - 1];
+
+        if (config_token_find(config, token->name))
+            continue;
+        directory_forget(route->front->directory, token->name);
+        token_free(token);
+        route->tokens[i - 1] = route->tokens[--route->n_tokens];
+    }
+    return KS_OK;
+}
+
+ks_err
+route_worker(struct route *route, const struct control_worker *worker, int fd)
+{
+    struct route_token *token = token_find(route, worker->token);
+    struct worker_owner owner = {token, pump, worker_gone};
+    struct place *place;
+    ks_err err;
+
+    if (!token || worker->worker_index == 0 || worker->worker_index > CONFIG_MAX_WORKERS) {
+        close(fd);
+        return KS_ERR_BAD_REQUEST;
+    }
+    place = &token->places[worker->worker_index];
+    place->worker = worker_free(place->worker);
+    err = worker_new(route->front, token->name, worker->worker_index, fd, &owner, &place->worker);
+    if (err)
+        return err;
+    if (!place->told)
+        place->state = TOKEN_STATE_READY;
+    place->told = false;
+    log_info("event=worker token=%s worker=%u", token->name, worker->worker_index);
+    pump(token);
+    return KS_OK;
+}
+
+ks_err
+route_state(struct route *route, const struct control_state *state)
+{
+    struct route_token *token = token_find(route, state->token);
+    struct place *place;
+
+    if (!token || state->worker_index > CONFIG_MAX_WORKERS)
+        return KS_ERR_BAD_REQUEST;
+    if (state->worker_index == 0) {
+        if (token->state.state != state->state)
+            log_info("event=token-state token=%s state=%s text=\"%s\"", token->name,
+                     token_state_name(state->state), state->text);
+        token->state = *state;
+        return KS_OK;
+    }
+    place = &token->places[state->worker_index];
+    place->state = state->state;
+    place->told = true;
+    fail_hopeless(token);
+    pump(token);
+    return KS_OK;
+}
+
+ks_err
+route_submit(struct route *route, struct call *call, const char *token_name, const struct job *job,
+             struct fault *why)
+{
+    struct route_token *token = token_find(route, token_name);
+
+    if (!token) {
+        fault_set(why, "token %s is not configured", token_name);
+        return KS_ERR_TOKEN_UNAVAILABLE;
+    }
+    if (!has_worker(token, call->operation->first_worker))
+        return unavailable(token, why);
+    if (queue_full(token, call, why))
+        return KS_ERR_BUSY;
+    job_pack(&call->job, job);
+    if (call->job.failed) {
+        fault_set(why, "no memory for a job");
+        return KS_ERR_INTERNAL;
+    }
+    call->token = token;
+    token->n_waiting++;
+    call_stage(call, enqueue, forget);
+    return KS_OK;
+}
+
+void
+route_flush(struct route *route)
+{
+    for (size_t i = 0; i < route->n_tokens; i++) {
+        for (size_t w = 1; w <= CONFIG_MAX_WORKERS; w++) {
+            if (route->tokens[i]->places[w].worker)
+                worker_flush(route->tokens[i]->places[w].worker);
+        }
+    }
+}
+
+static bool
+takes_jobs(const struct place *place)
+{
+    return place->worker && place->state == TOKEN_STATE_READY;
+}
+
+bool
+route_describe(const struct route *route, size_t index, struct reply_token *out)
+{
+    const struct route_token *token;
+
+    if (index >= route->n_tokens)
+        return false;
+    token = route->tokens[index];
+    *out = (struct reply_token){
+        .name = token->name,
+        .state = token_state_name(token->state.state),
+        .text = token->state.text,
+        .profile = "",
+        .label = token->state.label,
+        .model = token->state.model,
+        .serial = token->state.serial,
+        .queued = token->n_waiting,
+    };
+    for (size_t w = 1; w <= CONFIG_MAX_WORKERS; w++) {
+        out->ready_workers += takes_jobs(&token->places[w]);
+        if (token->places[w].worker)
+            out->queued += worker_n_open(token->places[w].worker);
+    }
+    return true;
+}
+
+bool
+route_first_ready(const struct route *route, const char *token_name)
+{
+    const struct route_token *token = token_find(route, token_name);
+
+    return token && has_worker(token, true);
+}
+
+const char *
+route_token_name(const struct route_token *token)
+{
+    return token->name;
+}
+
+static struct route_token *
+token_find(const struct route *route, const char *name)
+{
+    for (size_t i = 0; i < route->n_tokens; i++) {
+        if (strcmp(route->tokens[i]->name, name) == 0)
+            return route->tokens[i];
+    }
+    return NULL;
+}
+
+static ks_err
+token_add(struct route *route, const char *name)
+{
+    struct route_token **tokens =
+        reallocarray(route->tokens, route->n_tokens + 1, sizeof(struct route_token *));
+    struct route_token *token = calloc(1, sizeof(*token));
+
+    if (tokens)
+        route->tokens = tokens;
+    if (!tokens || !token || !text_copy(token->name, sizeof(token->name), name)) {
+        free(token);
+        return KS_ERR_INTERNAL;
+    }
+    token->front = route->front;
+    TAILQ_INIT(&token->any);
+    TAILQ_INIT(&token->first);
+    tokens[route->n_tokens++] = token;
+    return KS_OK;
+}
+
+static void
+fail_queue(struct route_token *token, struct call_list *queue)
+{
+    struct call *call;
+
+    while ((call = TAILQ_FIRST(queue))) {
+        struct fault why = FAULT_INIT;
+        ks_err err = unavailable(token, &why);
+
+        call_fail(call, err, &why);
+    }
+}
+
+/* Calls that are staged for it find it gone: they are failed here too. */
+static void
+token_free(struct route_token *token)
+{
+    struct call *call = TAILQ_FIRST(&token->front->staged);
+
+    while (call) {
+        struct call *next = TAILQ_NEXT(call, queue);
+        struct fault why = FAULT_INIT;
+
+        if (call->token == token) {
+            fault_set(&why, "token %s is not configured any more", token->name);
+            call_fail(call, KS_ERR_TOKEN_UNAVAILABLE, &why);
+            call = TAILQ_FIRST(&token->front->staged);
+        } else {
+            call = next;
+        }
+    }
+    for (size_t w = 1; w <= CONFIG_MAX_WORKERS; w++)
+        token->places[w].worker = worker_free(token->places[w].worker);
+    fail_queue(token, &token->first);
+    fail_queue(token, &token->any);
+    free(token);
+}
+
+static bool
+has_worker(const struct route_token *token, bool first)
+{
+    for (size_t w = 1; w <= (first ? 1 : CONFIG_MAX_WORKERS); w++) {
+        if (takes_jobs(&token->places[w]))
+            return true;
+    }
+    return false;
+}
+
+static ks_err
+unavailable(const struct route_token *token, struct fault *why)
+{
+    const struct control_state *state = &token->state;
+
+    /* The token may be ready and its first worker not: then the state has nothing to say. */
+    fault_set(why, "token %s is not ready (%s)%s%s", token->name,
+              state->state == TOKEN_STATE_READY ? "a process of it is being restarted"
+                                                : token_state_name(state->state),
+              state->text[0] ? ": " : "", state->text);
+    return state->state == TOKEN_STATE_LOGIN_BLOCKED ? KS_ERR_LOGIN_BLOCKED
+                                                     : KS_ERR_TOKEN_UNAVAILABLE;
+}
+
+/* What the workers themselves hold does not count as waiting. */
+static bool
+queue_full(const struct route_token *token, const struct call *call, struct fault *why)
+{
+    const struct config_limits *limits = &token->front->config->limits;
+    unsigned int room = 0;
+    uint32_t max = limits->max_queue;
+
+    for (size_t w = 1; w <= CONFIG_MAX_WORKERS; w++) {
+        if (takes_jobs(&token->places[w]))
+            room += WORKER_WINDOW - worker_n_open(token->places[w].worker);
+    }
+    if (token->n_waiting < room)
+        return false;
+    if (token->n_waiting - room < (max > limits->reserved ? max - limits->reserved : 0))
+        return false;
+    if (token->n_waiting - room < max &&
+        (!call->connection || connection_administrator(call->connection)))
+        return false;
+    fault_set(why, "token %s: %u jobs are waiting for it already", token->name, token->n_waiting);
+    return true;
+}
+
+static void
+enqueue(struct call *call)
+{
+    struct route_token *token = call->token;
+
+    call->place = CALL_QUEUED;
+    if (call->operation->first_worker)
+        TAILQ_INSERT_TAIL(&token->first, call, queue);
+    else
+        TAILQ_INSERT_TAIL(&token->any, call, queue);
+    fail_hopeless(token);
+    pump(token);
+}
+
+static void
+forget(struct call *call)
+{
+    struct route_token *token = call->token;
+
+    if (call->place == CALL_SENT) {
+        worker_forget(call->worker, call);
+        return;
+    }
+    if (call->place == CALL_STAGED)
+        TAILQ_REMOVE(&call->front->staged, call, queue);
+    else if (call->operation->first_worker)
+        TAILQ_REMOVE(&token->first, call, queue);
+    else
+        TAILQ_REMOVE(&token->any, call, queue);
+    token->n_waiting--;
+    call->place = CALL_NOWHERE;
+}
+
+/* Fills the workers' windows. */
+static void
+pump(void *context)
+{
+    struct route_token *token = context;
+
+    pump_queue(token, &token->first, true);
+    pump_queue(token, &token->any, false);
+}
+
+static struct worker *
+choose(const struct route_token *token, bool first)
+{
+    struct worker *best = NULL;
+
+    for (size_t w = 1; w <= (first ? 1 : CONFIG_MAX_WORKERS); w++) {
+        const struct place *place = &token->places[w];
+
+        if (takes_jobs(place) && worker_has_room(place->worker) &&
+            (!best || worker_load(place->worker) < worker_load(best)))
+            best = place->worker;
+    }
+    return best;
+}
+
+static void
+pump_queue(struct route_token *token, struct call_list *queue, bool first)
+{
+    struct call *call;
+
+    while ((call = TAILQ_FIRST(queue))) {
+        struct worker *worker = choose(token, first);
+
+        if (!worker)
+            return;
+        forget(call);
+        if (worker_send(worker, call) != KS_OK)
+            call_fail(call, KS_ERR_BUSY, &(struct fault){.text = "the worker does not keep up"});
+    }
+}
+
+static void
+worker_gone(void *context, struct worker *worker)
+{
+    struct route_token *token = context;
+
+    for (size_t w = 1; w <= CONFIG_MAX_WORKERS; w++) {
+        if (token->places[w].worker != worker)
+            continue;
+        token->places[w].worker = worker_free(worker);
+        token->places[w].told = false;
+    }
+    fail_hopeless(token);
+    pump(token);
+}
+
+/* What nobody is there to do. Nothing of it was begun. */
+static void
+fail_hopeless(struct route_token *token)
+{
+    if (!has_worker(token, true))
+        fail_queue(token, &token->first);
+    if (!has_worker(token, false))
+        fail_queue(token, &token->any);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * route - from a call to a worker of its token
+ *
+ * A token has one queue that any of its workers empties, and one for what only the first may do. A
+ * worker is given at most WORKER_WINDOW jobs at a time, the least loaded one first. A call whose
+ * token has no worker to do it fails at once: nothing waits for a token that may never come.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/fault.h"
+#include "front/call.h"
+#include "front/reply.h"
+#include "ipc/control.h"
+
+struct route;
+
+ks_err route_new(struct front *front, struct route **out) KS_MUST_CHECK;
+struct route *route_free(struct route *route);
+
+/* Tokens come and go with the configuration. INTERNAL: no memory. */
+ks_err route_configure(struct route *route, const struct config *config) KS_MUST_CHECK;
+
+/* From the supervisor. Takes `fd`. BAD_REQUEST: no such token or worker. */
+ks_err route_worker(struct route *route, const struct control_worker *worker, int fd) KS_MUST_CHECK;
+ks_err route_state(struct route *route, const struct control_state *state) KS_MUST_CHECK;
+
+/*
+ * Stages the call with this job. TOKEN_UNAVAILABLE, LOGIN_BLOCKED: nobody can do it now, `why` has
+ * the supervisor's words; BUSY: the queue is full (some places are for administrators).
+ */
+ks_err route_submit(struct route *route, struct call *call, const char *token,
+                    const struct job *job, struct fault *why) KS_MUST_CHECK;
+
+/* The end of a turn: writes to the workers. */
+void route_flush(struct route *route);
+
+/* What status shows of the token at `index`; false: there are no more. */
+bool route_describe(const struct route *route, size_t index, struct reply_token *out);
+
+/* The first worker of this token takes jobs. */
+bool route_first_ready(const struct route *route, const char *token);
+
+/* The name of a call's token. */
+const char *route_token_name(const struct route_token *token);

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker - jobs out, answers and directory in
+ */
+#include "front/worker.h"
+
+#include <event2/event.h>
+
+#include "base/log.h"
+#include "front/directory.h"
+#include "front/dispatch.h"
+#include "front/front.h"
+#include "ipc/channel.h"
+
+#define SLOW_JOB_LOAD (WORKER_WINDOW / 2) /* a key generation takes as long as many signatures */
+
+struct slot {
+    uint64_t id;       /* 0: free */
+    struct call *call; /* NULL: nobody waits for it any more */
+    bool slow;
+};
+
+struct worker {
+    struct front *front;
+    char token[CONFIG_TITLE_MAX + 1];
+    uint32_t index;
+    struct worker_owner owner;
+    struct channel *channel;
+    struct event readable, writable;
+    struct slot slots[WORKER_WINDOW];
+    unsigned int n_open, n_slow;
+};
+
+static void on_readable(evutil_socket_t fd, short what, void *data);
+static void on_writable(evutil_socket_t fd, short what, void *data);
+static ks_err take_messages(struct worker *worker);
+static ks_err take_message(struct worker *worker, const struct message *message);
+static ks_err take_reply(struct worker *worker, const struct message *message);
+static ks_err take_key(struct worker *worker, const struct message *message);
+static struct slot *find_slot(struct worker *worker, uint64_t id);
+static void free_slot(struct worker *worker, struct slot *slot);
+static void fail_open_calls(struct worker *worker);
+
+ks_err
+worker_new(struct front *front, const char *token, uint32_t index, int fd,
+           const struct worker_owner *owner, struct worker **out)
+{
+    struct worker *worker = calloc(1, sizeof(*worker));
+
+    if (!worker) {
+        close(fd);
+        return KS_ERR_INTERNAL;
+    }
+    worker->front = front;
+    worker->index = index;
+    worker->owner = *owner;
+    if (!text_copy(worker->token, sizeof(worker->token), token) ||
+        channel_new(fd, CHANNEL_MAX_BODY, &worker->channel) != KS_OK) {
+        free(worker);
+        return KS_ERR_INTERNAL;
+    }
+    event_assign(&worker->readable, front->base, channel_fd(worker->channel), EV_READ | EV_PERSIST,
+                 on_readable, worker);
+    event_assign(&worker->writable, front->base, channel_fd(worker->channel), EV_WRITE, on_writable,
+                 worker);
+    event_add(&worker->readable, NULL);
+    *out = worker;
+    return KS_OK;
+}
+
+struct worker *
+worker_free(struct worker *worker)
+{
+    if (!worker)
+        return NULL;
+    event_del(&worker->readable);
+    event_del(&worker->writable);
+    fail_open_calls(worker);
+    channel_free(worker->channel);
+    free(worker);
+    return NULL;
+}
+
+bool
+worker_has_room(const struct worker *worker)
+{
+    return worker->n_open < WORKER_WINDOW;
+}
+
+unsigned int
+worker_load(const struct worker *worker)
+{
+    return worker->n_open + worker->n_slow * SLOW_JOB_LOAD;
+}
+
+unsigned int
+worker_n_open(const struct worker *worker)
+{
+    return worker->n_open;
+}
+
+ks_err
+worker_send(struct worker *worker, struct call *call)
+{
+    struct slot *slot = find_slot(worker, 0);
+    ks_err err;
+
+    err = channel_queue(worker->channel, JOB_MESSAGE_JOB, &call->job, NULL, 0);
+    if (err)
+        return err;
+    *slot = (struct slot){.id = call->request_id, .call = call, .slow = call->operation->slow};
+    worker->n_open++;
+    worker->n_slow += slot->slow;
+    call->place = CALL_SENT;
+    call->worker = worker;
+    buf_deinit(&call->job);
+    return KS_OK;
+}
+
+void
+worker_forget(struct worker *worker, struct call *call)
+{
+    struct slot *slot = find_slot(worker, call->request_id);
+
+    if (slot)
+        slot->call = NULL;
+    call->place = CALL_NOWHERE;
+    call->worker = NULL;
+}
+
+void
+worker_flush(struct worker *worker)
+{
+    if (channel_pending(worker->channel) == 0)
+        return;
+    /* A worker that has gone is noticed by reading: what it had answered comes first. */
+    if (channel_flush(worker->channel) != KS_OK)
+        return;
+    if (channel_pending(worker->channel) > 0)
+        event_add(&worker->writable, NULL);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *data)
+{
+    (void)fd;
+    (void)what;
+    worker_flush(data);
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *data)
+{
+    struct worker *worker = data;
+    ks_err filled = channel_fill(worker->channel);
+    ks_err err = take_messages(worker);
+
+    (void)fd;
+    (void)what;
+    if (!err)
+        err = filled;
+    if (!err) {
+        worker->owner.room(worker->owner.context);
+        return;
+    }
+    if (err == KS_ERR_NO_SERVICE)
+        log_warning("event=worker-gone token=%s worker=%u open=%u", worker->token, worker->index,
+                    worker->n_open);
+    else
+        log_error("event=worker-hung-up token=%s worker=%u reason=\"it talks nonsense\"",
+                  worker->token, worker->index);
+    fail_open_calls(worker);
+    worker->owner.gone(worker->owner.context, worker);
+}
+
+static ks_err
+take_messages(struct worker *worker)
+{
+    struct message message = MESSAGE_INIT;
+    bool have;
+    ks_err err;
+
+    for (;;) {
+        err = channel_next(worker->channel, &message, &have);
+        if (err || !have)
+            return err;
+        err = take_message(worker, &message);
+        message_deinit(&message);
+        if (err)
+            return err;
+    }
+}
+
+static ks_err
+take_message(struct worker *worker, const struct message *message)
+{
+    struct directory *directory = worker->front->directory;
+
+    if (message->type == JOB_MESSAGE_REPLY)
+        return take_reply(worker, message);
+    if (worker->index != 1)
+        return KS_ERR_BAD_REQUEST;
+    switch (message->type) {
+    case JOB_MESSAGE_DIRECTORY_BEGIN:
+        return message->len == 0 ? directory_begin(directory, worker->token) : KS_ERR_BAD_REQUEST;
+    case JOB_MESSAGE_DIRECTORY_KEY:
+        return take_key(worker, message);
+    case JOB_MESSAGE_DIRECTORY_END:
+        return message->len == 0 ? directory_end(directory, worker->token) : KS_ERR_BAD_REQUEST;
+    default:
+        return KS_ERR_BAD_REQUEST;
+    }
+}
+
+static ks_err
+take_key(struct worker *worker, const struct message *message)
+{
+    struct job_key key;
+    ks_err err = job_key_unpack(message->body, message->len, &key);
+
+    return err ? err : directory_put(worker->front->directory, worker->token, &key);
+}
+
+static ks_err
+take_reply(struct worker *worker, const struct message *message)
+{
+    struct job_reply reply;
+    struct slot *slot;
+    struct call *call;
+    ks_err err;
+
+    err = job_reply_unpack(message->body, message->len, &reply);
+    if (err)
+        return err;
+    slot = reply.id ? find_slot(worker, reply.id) : NULL;
+    if (!slot)
+        return KS_ERR_BAD_REQUEST;
+    call = slot->call;
+    free_slot(worker, slot);
+    if (!call)
+        return KS_OK;
+    worker_forget(worker, call);
+    if (reply.err)
+        call_fail(call, reply.err, &reply.why);
+    else
+        call->operation->finish(call, &reply);
+    return KS_OK;
+}
+
+static struct slot *
+find_slot(struct worker *worker, uint64_t id)
+{
+    for (size_t i = 0; i < WORKER_WINDOW; i++) {
+        if (worker->slots[i].id == id)
+            return &worker->slots[i];
+    }
+    return NULL;
+}
+
+static void
+free_slot(struct worker *worker, struct slot *slot)
+{
+    worker->n_open--;
+    worker->n_slow -= slot->slow;
+    *slot = (struct slot){0};
+}
+
+static void
+fail_open_calls(struct worker *worker)
+{
+    for (size_t i = 0; i < WORKER_WINDOW; i++) {
+        struct call *call = worker->slots[i].call;
+        struct fault why = FAULT_INIT;
+        ks_err err = KS_ERR_TOKEN_UNAVAILABLE;
+
+        if (worker->slots[i].id)
+            free_slot(worker, &worker->slots[i]);
+        if (!call)
+            continue;
+        worker_forget(worker, call);
+        if (call->operation->changes) {
+            err = KS_ERR_OUTCOME_UNKNOWN;
+            fault_set(&why, "%s of %s: the process of token %s ended before it answered",
+                      call->operation->name, call->subject, worker->token);
+            fault_hint(&why, "look with keysvc key show %s before trying again", call->subject);
+        } else {
+            fault_set(&why, "the process of token %s ended before it answered; it is restarted",
+                      worker->token);
+        }
+        call_fail(call, err, &why);
+    }
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker - the socket to one token process and the jobs that are open on it
+ *
+ * A job whose caller no longer waits keeps its place until the worker answers: the answer is then
+ * thrown away. A worker that talks nonsense is hung up on; it is not more trusted than we are.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "front/call.h"
+
+#define WORKER_WINDOW                                                                              \
+    32 /* jobs open on one worker; more wait in our queue, where they can be taken back */
+
+struct worker;
+
+struct worker_owner {
+    void *context;
+    void (*room)(void *context); /* an answer came: there is room for another job */
+    void (*gone)(void *context, struct worker *worker); /* its calls have failed: free it */
+};
+
+/* Takes `fd`. INTERNAL: no memory. */
+ks_err worker_new(struct front *front, const char *token, uint32_t index, int fd,
+                  const struct worker_owner *owner, struct worker **out) KS_MUST_CHECK;
+
+/* Calls that are open fail. */
+struct worker *worker_free(struct worker *worker);
+
+bool worker_has_room(const struct worker *worker);
+
+/* How long a new job would wait, in jobs. */
+unsigned int worker_load(const struct worker *worker);
+unsigned int worker_n_open(const struct worker *worker);
+
+/* Gives it the call's packed job; it is written by worker_flush(). */
+ks_err worker_send(struct worker *worker, struct call *call) KS_MUST_CHECK;
+
+/* The call has ended; its job has not. */
+void worker_forget(struct worker *worker, struct call *call);
+
+void worker_flush(struct worker *worker);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fuzz_request - a frame's bytes are a request within its bounds, or refused with a reason
+ */
+#include "front/decode.h"
+#include "proto/wire/frame.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void
+check_csr(const struct job_csr *csr)
+{
+    if (csr->n_alternatives > JOB_MAX_ALTERNATIVES || strlen(csr->common_name) > JOB_SUBJECT_MAX)
+        abort();
+    for (size_t i = 0; i < csr->n_alternatives; i++) {
+        if (strlen(csr->alternatives[i].value) > CERTNAME_MAX_LEN)
+            abort();
+    }
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    ks_auto(arena_freep) struct arena *arena = NULL;
+    struct fault why = FAULT_INIT;
+    struct request request;
+
+    if (len > FRAME_MAX_LEN || arena_new(&arena) != KS_OK)
+        return 0;
+    if (decode_request(arena, data, len, &request, &why) != KS_OK) {
+        if (!why.text[0])
+            abort();
+        return 0;
+    }
+    if (request.id == 0 || request.operation == REQUEST_NONE || request.deadline_ms == 0 ||
+        request.deadline_ms > REQUEST_MAX_DEADLINE_MS ||
+        (request.name[0] && !keyname_valid(request.name)))
+        abort();
+    if (request.operation == REQUEST_CSR)
+        check_csr(&request.csr);
+    return 0;
+}

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "harness.h"
+
+#include <sys/socket.h>
+
+#include "proto/wire/frame.h"
+
+static const char *const KEYS[] = {"secret/one@1", "web/shop@1", "web/shop@2", NULL};
+
+static struct harness h;
+
+static void
+setup(void)
+{
+    harness_prepare(&h);
+}
+
+TestSuite(connection, .init = setup, .timeout = 60);
+
+static size_t
+pack_status(uint64_t id, uint8_t *out)
+{
+    Keysvc__V1__Request request = KEYSVC__V1__REQUEST__INIT;
+    Keysvc__V1__StatusRequest status = KEYSVC__V1__STATUS_REQUEST__INIT;
+    size_t len;
+
+    request.id = id;
+    request.operation_case = KEYSVC__V1__REQUEST__OPERATION_STATUS;
+    request.status = &status;
+    len = keysvc__v1__request__pack(&request, out + FRAME_HEADER_LEN);
+    frame_header(out, len);
+    return FRAME_HEADER_LEN + len;
+}
+
+Test(connection, reads_one_byte_at_a_time)
+{
+    uint8_t data[64];
+    size_t len;
+    int fd;
+
+    harness_start(&h);
+    fd = client_hello(&h);
+    len = pack_status(5, data);
+    for (size_t i = 0; i < len; i++)
+        client_send_bytes(fd, data + i, 1);
+    client_expect(fd, 5, KS_OK);
+    close(fd);
+    harness_stop(&h);
+}
+
+Test(connection, wants_hello_first_and_once)
+{
+    Keysvc__V1__Request request = KEYSVC__V1__REQUEST__INIT;
+    Keysvc__V1__Hello hello = KEYSVC__V1__HELLO__INIT;
+    int fd;
+
+    harness_start(&h);
+    fd = client_connect(&h);
+    client_send_status(fd, 1);
+    client_expect(fd, 1, KS_ERR_BAD_REQUEST);
+    client_expect_end(fd);
+
+    fd = client_hello(&h);
+    hello.protocol_version = 1;
+    request.id = 2;
+    request.operation_case = KEYSVC__V1__REQUEST__OPERATION_HELLO;
+    request.hello = &hello;
+    client_send(fd, &request);
+    client_expect(fd, 2, KS_ERR_BAD_REQUEST);
+    client_send_status(fd, 3);
+    client_expect(fd, 3, KS_OK);
+    close(fd);
+
+    fd = client_connect(&h);
+    hello.protocol_version = 2;
+    client_send(fd, &request);
+    client_expect(fd, 2, KS_ERR_BAD_REQUEST);
+    client_expect_end(fd);
+    harness_stop(&h);
+}
+
+Test(connection, nonsense_ends_one_connection_and_no_other)
+{
+    static const uint8_t garbage[] = {0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff};
+    static const uint8_t oversized[] = {0x7f, 0, 0, 0};
+    static const uint8_t empty[] = {0, 0, 0, 0};
+    static const uint8_t no_id[] = {0, 0, 0, 2, 0x5a, 0}; /* StatusRequest without an id */
+    int good, fd;
+
+    harness_start(&h);
+    good = client_hello(&h);
+    fd = client_hello(&h);
+    client_send_bytes(fd, garbage, sizeof(garbage));
+    client_expect(fd, 0, KS_ERR_BAD_REQUEST);
+    client_expect_end(fd);
+    fd = client_hello(&h);
+    client_send_bytes(fd, oversized, sizeof(oversized));
+    client_expect(fd, 0, KS_ERR_TOO_LARGE);
+    client_expect_end(fd);
+    fd = client_hello(&h);
+    client_send_bytes(fd, empty, sizeof(empty));
+    client_expect(fd, 0, KS_ERR_BAD_REQUEST);
+    client_expect_end(fd);
+    fd = client_hello(&h);
+    client_send_bytes(fd, no_id, sizeof(no_id));
+    client_expect(fd, 0, KS_ERR_BAD_REQUEST);
+    client_expect_end(fd);
+    client_send_status(good, 1);
+    client_expect(good, 1, KS_OK);
+    close(good);
+    harness_stop(&h);
+}
+
+Test(connection, an_unknown_operation_is_named_and_the_connection_goes_on)
+{
+    static const uint8_t unknown[] = {0, 0, 0, 5, 0x08, 9, 0xfa, 0x06, 0}; /* id 9, field 111 */
+    static const uint8_t none[] = {0, 0, 0, 2, 0x08, 8};
+    Keysvc__V1__Response *response;
+    int fd;
+
+    harness_start(&h);
+    fd = client_hello(&h);
+    client_send_bytes(fd, unknown, sizeof(unknown));
+    response = client_receive(fd);
+    cr_assert_eq(response->id, 9);
+    cr_assert_eq(response->error->code, KS_ERR_BAD_REQUEST);
+    cr_assert_not_null(strstr(response->error->message, "111"));
+    response_free(response);
+    client_send_bytes(fd, none, sizeof(none));
+    client_expect(fd, 8, KS_ERR_BAD_REQUEST);
+    client_send_status(fd, 10);
+    client_expect(fd, 10, KS_OK);
+    close(fd);
+    harness_stop(&h);
+}
+
+Test(connection, one_too_many_is_turned_away_and_there_is_room_again)
+{
+    int fds[2], fd;
+
+    h.config->limits.max_connections_per_caller = 2;
+    harness_start(&h);
+    fds[0] = client_hello(&h);
+    fds[1] = client_hello(&h);
+    fd = client_connect(&h);
+    client_expect(fd, 0, KS_ERR_BUSY);
+    client_expect_end(fd);
+    close(fds[1]);
+    /* The front may hear of the end after the next one's beginning. */
+    for (;;) {
+        Keysvc__V1__Response *response;
+        bool busy;
+
+        fd = client_connect(&h);
+        client_send_status(fd, 1);
+        response = client_receive(fd);
+        busy = response && response->id == 0;
+        response_free(response);
+        close(fd);
+        if (!busy)
+            break;
+    }
+    client_send_status(fds[0], 1);
+    client_expect(fds[0], 1, KS_OK);
+    close(fds[0]);
+    harness_stop(&h);
+}
+
+Test(connection, half_a_frame_no_hello_and_silence_have_their_time)
+{
+    int silent, half, idle;
+
+    h.config->limits.handshake_timeout_ms = 50;
+    h.config->limits.frame_timeout_ms = 50;
+    h.config->limits.idle_timeout_ms = 100;
+    harness_start(&h);
+    silent = client_connect(&h);
+    client_expect_end(silent);
+    half = client_hello(&h);
+    client_send_bytes(half, "\0\0\0", 3);
+    client_expect_end(half);
+    idle = client_hello(&h);
+    client_expect_end(idle);
+    harness_stop(&h);
+}
+
+Test(connection, who_does_not_read_is_not_read_from_and_then_dropped)
+{
+    uint8_t data[64];
+    size_t len, sent = 0;
+    int fd, good;
+
+    h.config->limits.frame_timeout_ms = 200;
+    harness_start(&h);
+    fd = client_hello(&h);
+    len = pack_status(1, data);
+    /* Until the front reads no more, our buffer is full, and then until we are dropped. */
+    for (;;) {
+        ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
+
+        if (n < 0)
+            break;
+        sent += (size_t)n;
+        cr_assert_lt(sent, 64 * 1024 * 1024);
+    }
+    close(fd);
+    good = client_hello(&h);
+    client_send_status(good, 1);
+    client_expect(good, 1, KS_OK);
+    close(good);
+    harness_stop(&h);
+}
+
+Test(connection, a_flood_that_is_read_is_answered_to_the_last)
+{
+    const uint64_t n = 20000;
+    uint64_t asked = 0, answered = 0;
+    uint8_t data[64];
+    int fd;
+
+    harness_start(&h);
+    fd = client_hello(&h);
+    while (answered < n) {
+        while (asked < n && asked < answered + 5000) {
+            size_t len = pack_status(++asked, data);
+
+            client_send_bytes(fd, data, len);
+            if (asked % 1000 == 0)
+                break;
+        }
+        client_expect(fd, ++answered, KS_OK);
+    }
+    close(fd);
+    harness_stop(&h);
+}
+
+static Keysvc__V1__Response *
+list(int fd, const char *glob, const char *after, uint32_t after_version, uint32_t limit)
+{
+    Keysvc__V1__Request request = KEYSVC__V1__REQUEST__INIT;
+    Keysvc__V1__ListRequest wanted = KEYSVC__V1__LIST_REQUEST__INIT;
+    Keysvc__V1__Response *response;
+
+    wanted.glob = (char *)glob;
+    wanted.after_name = (char *)after;
+    wanted.after_version = after_version;
+    wanted.limit = limit;
+    request.id = 1;
+    request.operation_case = KEYSVC__V1__REQUEST__OPERATION_LIST;
+    request.list = &wanted;
+    client_send(fd, &request);
+    response = client_receive(fd);
+    cr_assert_eq(response->result_case, KEYSVC__V1__RESPONSE__RESULT_LIST);
+    return response;
+}
+
+Test(connection, lists_what_the_caller_may_see_a_page_at_a_time)
+{
+    Keysvc__V1__Response *response;
+    struct channel *worker;
+    int fd;
+
+    harness_start(&h);
+    worker = harness_worker(&h, 1);
+    worker_list(worker, KEYS);
+    harness_settled(&h, 3);
+    fd = client_hello(&h);
+    response = list(fd, "", "", 0, 1);
+    cr_assert_eq(response->list->n_keys, 1);
+    cr_assert(response->list->more);
+    cr_assert_str_eq(response->list->keys[0]->name, "web/shop");
+    cr_assert_eq(response->list->keys[0]->version, 1);
+    cr_assert_eq(response->list->keys[0]->purpose, KEYSVC__V1__PURPOSE__TLS_SERVER);
+    cr_assert_eq(response->list->keys[0]->public_key.len, 0);
+    cr_assert_eq(response->list->keys[0]->public_key_sha256.len, 32);
+    response_free(response);
+    response = list(fd, "", "web/shop", 1, 10);
+    cr_assert_eq(response->list->n_keys, 1);
+    cr_assert_eq(response->list->keys[0]->version, 2);
+    cr_assert_not(response->list->more);
+    response_free(response);
+    response = list(fd, "mail/**", "", 0, 10);
+    cr_assert_eq(response->list->n_keys, 0);
+    response_free(response);
+    close(fd);
+    channel_free(worker);
+    harness_stop(&h);
+}
+
+Test(connection, shows_a_key_with_all_its_versions)
+{
+    Keysvc__V1__Response *response;
+    struct channel *worker;
+    int fd;
+
+    harness_start(&h);
+    worker = harness_worker(&h, 1);
+    worker_list(worker, KEYS);
+    harness_settled(&h, 3);
+    fd = client_hello(&h);
+    client_send_get(fd, 1, "web/shop", 0);
+    response = client_receive(fd);
+    cr_assert_eq(response->result_case, KEYSVC__V1__RESPONSE__RESULT_GET);
+    cr_assert_eq(response->get->version, 2);
+    cr_assert_str_eq(response->get->class_, "web/**");
+    cr_assert_eq(response->get->n_versions, 2);
+    cr_assert_eq(response->get->public_key.len, strlen("web/shop@2"));
+    response_free(response);
+    client_send_get(fd, 2, "secret/one", 0);
+    client_expect(fd, 2, KS_ERR_DENIED);
+    client_send_get(fd, 3, "secret/never", 0);
+    client_expect(fd, 3, KS_ERR_DENIED);
+    close(fd);
+    channel_free(worker);
+    harness_stop(&h);
+}
+
+Test(connection, a_reload_counts_for_connections_that_are_open)
+{
+    ks_auto(message_deinit) struct message message = MESSAGE_INIT;
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+    struct channel *worker;
+    int fd;
+
+    harness_start(&h);
+    worker = harness_worker(&h, 1);
+    worker_list(worker, KEYS);
+    harness_settled(&h, 3);
+    fd = client_hello(&h);
+    client_send_get(fd, 1, "web/shop", 0);
+    client_expect(fd, 1, KS_OK);
+    h.config->generation = 2;
+    h.config->rules[0].operations = OPERATION_SIGN;
+    config_pack(&body, h.config);
+    harness_send(&h, CONTROL_CONFIG, &body);
+    harness_expect(&h, CONTROL_CONFIG_DONE, &message);
+    client_send_get(fd, 2, "web/shop", 0);
+    client_expect(fd, 2, KS_ERR_DENIED);
+    client_send_sign(fd, 3, "web/shop@1", 0);
+    {
+        ks_auto(buf_deinit) struct buf storage = BUF_INIT;
+        struct job job;
+
+        worker_take(worker, &storage, &job);
+        cr_assert_eq(job.generation, 2);
+        worker_answer(worker, job.id, KS_OK, "x");
+    }
+    client_expect(fd, 3, KS_OK);
+    cr_assert_eq(harness_count_audit(&h, "\"event\":\"config\""), 1);
+    close(fd);
+    channel_free(worker);
+    harness_stop(&h);
+}
+
+Test(connection, an_administrators_reload_is_the_supervisors_to_answer)
+{
+    Keysvc__V1__Request request = KEYSVC__V1__REQUEST__INIT;
+    Keysvc__V1__ReloadRequest reload = KEYSVC__V1__RELOAD_REQUEST__INIT;
+    ks_auto(message_deinit) struct message message = MESSAGE_INIT;
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+    struct control_result result = {.err = KS_ERR_BAD_REQUEST, .why = {.text = "line 3: what"}};
+    struct control_admin admin;
+    Keysvc__V1__Response *response;
+    int fd;
+
+    harness_start(&h);
+    fd = client_hello(&h);
+    request.id = 4;
+    request.operation_case = KEYSVC__V1__REQUEST__OPERATION_RELOAD;
+    request.reload = &reload;
+    client_send(fd, &request);
+    harness_expect(&h, CONTROL_ADMIN, &message);
+    cr_assert_eq(control_admin_unpack(message.body, message.len, &admin), KS_OK);
+    cr_assert_eq(admin.action, CONTROL_ADMIN_RELOAD);
+    cr_assert_eq(harness_count_audit(&h, "\"operation\":\"reload\""), 1);
+    result.cookie = admin.cookie;
+    control_result_pack(&body, &result);
+    harness_send(&h, CONTROL_ADMIN_RESULT, &body);
+    response = client_receive(fd);
+    cr_assert_eq(response->id, 4);
+    cr_assert_eq(response->error->code, KS_ERR_BAD_REQUEST);
+    cr_assert_str_eq(response->error->message, "line 3: what");
+    response_free(response);
+    close(fd);
+    harness_stop(&h);
+}
+
+Test(connection, explains_to_everybody_about_themselves)
+{
+    Keysvc__V1__Request request = KEYSVC__V1__REQUEST__INIT;
+    Keysvc__V1__ExplainRequest explain = KEYSVC__V1__EXPLAIN_REQUEST__INIT;
+    Keysvc__V1__Response *response;
+    int fd;
+
+    h.config->rules[0].operations = OPERATION_SIGN;
+    harness_start(&h);
+    fd = client_hello(&h);
+    explain.key = (char *)"web/shop";
+    explain.operation = (char *)"sign";
+    request.id = 1;
+    request.operation_case = KEYSVC__V1__REQUEST__OPERATION_EXPLAIN;
+    request.explain = &explain;
+    client_send(fd, &request);
+    response = client_receive(fd);
+    cr_assert_eq(response->result_case, KEYSVC__V1__RESPONSE__RESULT_EXPLAIN);
+    cr_assert(response->explain->allowed);
+    cr_assert_str_eq(response->explain->rule, "everybody");
+    response_free(response);
+    explain.for_other = true;
+    client_send(fd, &request);
+    client_expect(fd, 1, KS_ERR_DENIED);
+    close(fd);
+    harness_stop(&h);
+}
+
+Test(connection, refusals_of_one_caller_are_counted_when_they_are_too_many)
+{
+    int fd;
+
+    harness_start(&h);
+    fd = client_hello(&h);
+    for (uint64_t i = 1; i <= 200; i++)
+        client_send_get(fd, i, "secret/one", 0);
+    for (uint64_t i = 1; i <= 200; i++)
+        client_expect(fd, i, KS_ERR_DENIED);
+    close(fd);
+    /* A few seconds may begin meanwhile. */
+    cr_assert_leq(harness_count_audit(&h, "\"outcome\":\"DENIED\""), 180);
+    harness_stop(&h);
+}
+
+Test(connection, ends_when_the_supervisor_goes_or_talks_nonsense)
+{
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+    int fd;
+
+    harness_start(&h);
+    fd = client_hello(&h);
+    pack_u8(&body, 1);
+    harness_send(&h, CONTROL_STATE, &body);
+    client_expect_end(fd);
+    harness_join(&h);
+    cr_assert_eq(h.result, KS_ERR_BAD_REQUEST);
+
+    harness_prepare(&h);
+    harness_start(&h);
+    shutdown(channel_fd(h.supervisor), SHUT_RDWR);
+    harness_join(&h);
+    cr_assert_eq(h.result, KS_ERR_NO_SERVICE);
+}
