@@ -41,6 +41,12 @@ keyname_valid(const char *name)
     }
 }
 
+bool
+keyname_reserved(const char *name)
+{
+    return strncmp(name, "keysvc/", strlen("keysvc/")) == 0;
+}
+
 static bool
 parse_version(const char *text, size_t len, uint32_t *version)
 {

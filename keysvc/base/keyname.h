@@ -4,7 +4,8 @@
  *
  * A name is path-like, `web/shop`: 1 to KEYNAME_MAX bytes of letters, digits, `. _ - /`; no empty
  * component, none that is `.` or `..`, no slash at either end. A label is NAME@VERSION, the version
- * a decimal from 1 to KEYNAME_VERSION_MAX without leading zeros.
+ * a decimal from 1 to KEYNAME_VERSION_MAX without leading zeros. Names below keysvc/ are the
+ * service's own.
  */
 #pragma once
 
@@ -15,7 +16,12 @@
 #define KEYNAME_VERSION_MAX 999999999u
 #define KEYNAME_LABEL_MAX (KEYNAME_MAX + 10)
 
+#define KEYNAME_AUDIT "keysvc/audit" /* signs the audit's checkpoints; no client ever uses it */
+
 bool keyname_valid(const char *name);
+
+/* Is it one of the service's own, whatever globs match it? True for globs that begin so, too. */
+bool keyname_reserved(const char *name);
 
 /* Splits "web/shop@2"; a bare name has version 0 only if `bare_allowed`. False: not a key's label.
  */

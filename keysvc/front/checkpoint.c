@@ -13,7 +13,6 @@
 #include "front/front.h"
 #include "front/route.h"
 
-#define AUDIT_KEY "keysvc/audit"
 #define DEADLINE_MS 60000
 
 struct checkpoint {
@@ -93,7 +92,7 @@ make(struct checkpoint *checkpoint)
     job.id = call->request_id;
     job.generation = front->config->generation;
     job.operation = JOB_CHECKPOINT;
-    text_copy(job.name, sizeof(job.name), AUDIT_KEY);
+    text_copy(job.name, sizeof(job.name), KEYNAME_AUDIT);
     job.version = key->version;
     memcpy(job.public_key_sha256, key->public_key_sha256, KS_SHA256_LEN);
     job.checkpoint = checkpoint->made.text;
@@ -109,7 +108,7 @@ static const struct directory_entry *
 find_key(const struct front *front)
 {
     const struct directory_entry *entries;
-    size_t n = directory_versions(front->directory, AUDIT_KEY, &entries);
+    size_t n = directory_versions(front->directory, KEYNAME_AUDIT, &entries);
 
     while (n > 0) {
         const struct directory_entry *key = &entries[--n];

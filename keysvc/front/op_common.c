@@ -25,6 +25,8 @@ op_reply_key(const struct front *front, const struct directory_entry *entry)
         key.class = class->glob;
         key.purpose = class->purpose;
     }
+    if (strcmp(entry->name, KEYNAME_AUDIT) == 0)
+        key.purpose = KS_PURPOSE_AUDIT;
     return key;
 }
 
@@ -76,11 +78,8 @@ op_find_key(const struct call *call, const char *name, uint32_t version,
     const struct front *front = call->front;
     const struct config_class *class = config_class_of(front->config, name);
 
-    if (!class || class->purpose == KS_PURPOSE_AUDIT) {
-        fault_set(why,
-                  class ? "key %s signs the audit's checkpoints and nothing else"
-                        : "key %s belongs to no class",
-                  name);
+    if (!class) {
+        fault_set(why, "key %s belongs to no class", name);
         return KS_ERR_PURPOSE;
     }
     *out = directory_find(front->directory, name, version, class->token);

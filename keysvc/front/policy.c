@@ -37,7 +37,6 @@ struct question {
 
 #define EXPANDED_MAX 512 /* bytes of a rule's glob with its {words} filled in; longer: no match */
 
-static bool is_own_name(const char *key);
 static struct question question_of(const struct config *config, const struct peer *peer,
                                    const char *key, enum config_operation operation);
 static unsigned int lacks(const struct question *question, const struct config_rule *rule);
@@ -58,13 +57,6 @@ policy_find(const struct config *config, const struct peer *peer, const char *ke
     return NULL;
 }
 
-/* Names under keysvc/ are the service's own, whatever globs match them. */
-static bool
-is_own_name(const char *key)
-{
-    return strncmp(key, "keysvc/", 7) == 0;
-}
-
 /*
  * A key of the service or in no class is shown to administrators, wherever their rule's keys point,
  * and used by nobody. Administering concerns the service, not a key.
@@ -80,7 +72,7 @@ question_of(const struct config *config, const struct peer *peer, const char *ke
         return question;
     }
     question.key = key;
-    if (key && !is_own_name(key))
+    if (key)
         question.class = config_class_of(config, key);
     if (key && !question.class && operation == OPERATION_GET) {
         question.listed = OPERATION_ADMINISTER;
@@ -403,7 +395,7 @@ missing_sections(const struct question *question, char *out, size_t cap)
     char allow[sizeof(((struct policy_answer *)0)->missing)] = "";
 
     out[0] = '\0';
-    if (question->hopeless && (!question->key || is_own_name(question->key)))
+    if (question->hopeless && (!question->key || keyname_reserved(question->key)))
         return;
     if (question->hopeless)
         append(out, cap, "keys \"%s\" { token = %s }", question->key,
@@ -445,7 +437,7 @@ append_reason(const struct question *question, char *out, size_t cap)
     const struct config_rule *nearest;
     unsigned int lack = 0;
 
-    if (question->hopeless && question->key && is_own_name(question->key)) {
+    if (question->hopeless && question->key && keyname_reserved(question->key)) {
         append(out, cap, "names under keysvc/ are the service's own");
         return;
     }

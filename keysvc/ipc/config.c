@@ -344,6 +344,8 @@ config_class_of(const struct config *config, const char *key_name)
     const struct config_class *best = NULL;
     size_t best_len = 0;
 
+    if (keyname_reserved(key_name))
+        return NULL;
     for (size_t i = 0; i < config->n_classes; i++) {
         size_t len = glob_literal_len(config->classes[i].glob);
 

@@ -142,5 +142,6 @@ ks_err config_unpack(const void *data, size_t len, struct config **out) KS_MUST_
 /* NULL if there is none of that name. */
 const struct config_token *config_token_find(const struct config *config, const char *name);
 
-/* The class a key belongs to: the longest literal prefix among the globs that match; NULL: none. */
+/* The class a key belongs to: the longest literal prefix among the globs that match; NULL: none,
+ * and none for the service's own names. */
 const struct config_class *config_class_of(const struct config *config, const char *key_name);

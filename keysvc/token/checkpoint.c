@@ -46,7 +46,7 @@ make_key(struct worker *worker, struct fault *why)
     job.caller.uid = getuid();
     job.caller.gid = getgid();
     job.caller.pid = getpid();
-    (void)text_copy(job.name, sizeof(job.name), WORKER_AUDIT_KEY);
+    (void)text_copy(job.name, sizeof(job.name), KEYNAME_AUDIT);
     deed.outcome = generate_label_free(worker, WORKER_AUDIT_LABEL, why);
     if (deed.outcome)
         return deed.outcome;

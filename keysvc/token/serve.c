@@ -372,7 +372,7 @@ note_purpose(struct worker *worker, struct key *key)
     const struct config_class *class = config_class_of(worker->config, key->name);
     enum ks_purpose purpose = class ? class->purpose : KS_PURPOSE_NONE;
 
-    if (strcmp(key->name, WORKER_AUDIT_KEY) == 0)
+    if (strcmp(key->name, KEYNAME_AUDIT) == 0)
         purpose = KS_PURPOSE_AUDIT;
     else if (class && strcmp(class->token, worker->token->name) != 0)
         purpose = KS_PURPOSE_NONE;

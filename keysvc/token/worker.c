@@ -49,7 +49,7 @@ worker_admit(const struct worker *worker, const struct job *job, const struct co
         fault_set(why, "the configuration is being reloaded");
         return KS_ERR_BUSY;
     }
-    if (strcmp(job->name, WORKER_AUDIT_KEY) == 0) {
+    if (strcmp(job->name, KEYNAME_AUDIT) == 0) {
         fault_set(why, "%s signs the audit's checkpoints and nothing else", job->name);
         return KS_ERR_PURPOSE;
     }

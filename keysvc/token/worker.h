@@ -17,8 +17,7 @@
 #include "token/slot.h"
 
 #define WORKER_GO_ON (-1)
-#define WORKER_AUDIT_KEY "keysvc/audit" /* signs checkpoints; no client ever uses it */
-#define WORKER_AUDIT_LABEL WORKER_AUDIT_KEY "@1"
+#define WORKER_AUDIT_LABEL KEYNAME_AUDIT "@1"
 
 struct worker {
     struct config *config;

@@ -74,3 +74,11 @@ Test(keyname, a_bare_name_has_version_0_where_allowed)
     cr_assert(keyname_split("web/shop", 8, true, name, &version));
     cr_assert_eq(version, 0);
 }
+
+Test(keyname, names_below_keysvc_are_the_services_own)
+{
+    cr_assert(keyname_reserved(KEYNAME_AUDIT));
+    cr_assert(keyname_reserved("keysvc/**"));
+    cr_assert_not(keyname_reserved("keysvc"));
+    cr_assert_not(keyname_reserved("web/keysvc/audit"));
+}

@@ -104,3 +104,11 @@ Test(config, each_operation_has_a_name_and_all_leaves_administer_out)
     cr_assert_eq(config_operation_from_name("issue"), 0);
     cr_assert_eq(config_operation_from_name("all") & OPERATION_ADMINISTER, 0);
 }
+
+Test(config, the_services_own_keys_are_in_no_class_whatever_matches_them)
+{
+    ks_auto(config_freep) struct config *config = some_config();
+
+    cr_assert_str_eq(config_class_of(config, "mail")->glob, "**");
+    cr_assert_null(config_class_of(config, KEYNAME_AUDIT));
+}

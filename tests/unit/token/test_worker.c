@@ -195,7 +195,7 @@ Test(worker, admits_only_names_of_a_class_of_its_own_token)
         {"doc/a", 2, KS_ERR_BUSY},
         {"nowhere/a", 1, KS_ERR_DENIED},
         {"away/a", 1, KS_ERR_DENIED},
-        {WORKER_AUDIT_KEY, 1, KS_ERR_PURPOSE},
+        {KEYNAME_AUDIT, 1, KS_ERR_PURPOSE},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
