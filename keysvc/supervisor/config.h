@@ -3,7 +3,9 @@
  * config - keysvcd.conf and the profiles it names, read into struct config (ipc/config.h)
  *
  * Everything that can be wrong with the files is found here, with file and line. Names become ids
- * here.
+ * here. Names under keysvc/ are the service's own (keysvc/audit signs the audit's checkpoints): no
+ * `keys` or `allow` section may name them, though globs such as ** match them; front/policy.c keeps
+ * clients from them.
  */
 #pragma once
 

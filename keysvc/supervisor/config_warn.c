@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config_warn - what works and should not be done
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "supervisor/config.h"
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5; older headers lack it */
+#endif
+
+static void warn_file(const struct config *config);
+static void warn_token(const struct config *config, const struct config_token *token);
+static void warn_rule(const struct config *config, const struct config_rule *rule, bool pidfds);
+static bool kernel_has_peer_pidfds(void);
+
+void
+config_warn(const struct config *config)
+{
+    bool pidfds = kernel_has_peer_pidfds();
+
+    warn_file(config);
+    for (size_t i = 0; i < config->n_tokens; i++)
+        warn_token(config, &config->tokens[i]);
+    for (size_t i = 0; i < config->n_rules; i++)
+        warn_rule(config, &config->rules[i], pidfds);
+    if (config->n_rules == 0)
+        log_warning("%s: there are no rules: nobody may do anything", config->path);
+}
+
+static void
+warn_file(const struct config *config)
+{
+    struct stat st;
+
+    if (stat(config->path, &st) == 0 && (st.st_mode & 022))
+        log_warning("%s: can be written by others than its owner (mode %03o): they decide who may "
+                    "sign",
+                    config->path, st.st_mode & 0777);
+}
+
+static void
+warn_pin_file(const struct config_token *token)
+{
+    struct stat st;
+
+    if (token->pin_file[0] == '\0')
+        return;
+    if (stat(token->pin_file, &st) < 0)
+        log_warning("token %s: pin-file %s: %s", token->name, token->pin_file, strerror(errno));
+    else if (st.st_mode & 077)
+        log_warning("token %s: pin-file %s is open to others than its owner (mode %03o); chmod 600",
+                    token->name, token->pin_file, st.st_mode & 0777);
+}
+
+static void
+warn_token(const struct config *config, const struct config_token *token)
+{
+    warn_pin_file(token);
+    if (access(token->profile.module, F_OK) < 0)
+        log_warning("token %s: module %s: %s", token->name, token->profile.module, strerror(errno));
+    if (token->uid == CONFIG_NO_ID)
+        return;
+    if (token->uid == 0)
+        log_warning("token %s: its module runs as root", token->name);
+    if (token->uid == config->front_uid)
+        log_warning("token %s: runs as the same user as the front process, which talks to clients",
+                    token->name);
+    for (const struct config_token *other = config->tokens; other < token; other++) {
+        if (other->uid == token->uid)
+            log_warning("tokens %s and %s run as one user: each module can reach the other's files",
+                        other->name, token->name);
+    }
+}
+
+/* Could the glob of a rule match a key of some class? {words} stand for anything in a component. */
+static bool
+reaches_a_class(const struct config *config, const char *glob)
+{
+    if (strchr(glob, '{'))
+        return true;
+    for (size_t i = 0; i < config->n_classes; i++) {
+        if (glob_overlap(glob, config->classes[i].glob))
+            return true;
+    }
+    return false;
+}
+
+static void
+warn_rule(const struct config *config, const struct config_rule *rule, bool pidfds)
+{
+    if (rule->units.n_items > 0 && rule->n_uids == 0 && rule->n_gids == 0 && !pidfds)
+        log_warning("allow %s: never matches on this kernel: without SO_PEERPIDFD (Linux 6.5) a "
+                    "rule with unit must also name a user or group",
+                    rule->name);
+    for (size_t i = 0; i < rule->keys.n_items; i++) {
+        if (!reaches_a_class(config, rule->keys.items[i]))
+            log_warning("allow %s: keys \"%s\" match no `keys` section", rule->name,
+                        rule->keys.items[i]);
+    }
+}
+
+static bool
+kernel_has_peer_pidfds(void)
+{
+    ks_auto(closep) int left = -1;
+    ks_auto(closep) int right = -1;
+    ks_auto(closep) int pidfd = -1;
+    socklen_t len = sizeof(pidfd);
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return false;
+    left = pair[0];
+    right = pair[1];
+    return getsockopt(left, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len) == 0;
+}

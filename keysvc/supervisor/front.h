@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * front - the one process that clients talk to: its start, its restarts, what it is told and what
+ * it asks for
+ *
+ *   DOWN --> STARTING --READY--> READY --front_stop()--> STOPPING --> DOWN
+ *
+ * It is less trusted than we are: what makes no sense costs it its life, and a new one is started
+ * at once.
+ */
+#pragma once
+
+#include "supervisor/child.h"
+#include "supervisor/sockets.h"
+
+enum front_event {
+    FRONT_IS_READY,    /* wire all ready workers to it, tell it all states */
+    FRONT_CONFIG_DONE, /* it has taken the generation it was sent last */
+    FRONT_IS_DOWN,
+};
+
+struct front;
+
+struct front_events {
+    void (*changed)(void *context, enum front_event event);
+    void (*admin)(void *context, const struct control_admin *admin);
+};
+
+/* `launch`, `sockets` and `events` outlive it. */
+ks_err front_new(const struct launch *launch, const struct sockets *sockets,
+                 const struct front_events *events, void *context,
+                 struct front **out) KS_MUST_CHECK;
+/* Takes NULL; kills a process that still runs. */
+struct front *front_free(struct front *front);
+
+void front_start(struct front *front);
+void front_stop(struct front *front);
+void front_kill(struct front *front, const char *why);
+bool front_ready(const struct front *front);
+bool front_down(const struct front *front);
+
+/* Nothing happens while it is not ready: it is told everything when it is. */
+void front_send_worker(struct front *front, const char *token, uint32_t worker_index, int fd);
+void front_send_state(struct front *front, const struct control_state *state);
+void front_send_result(struct front *front, const struct control_result *result);
+
+/* The running configuration (launch->settings) to a ready front; a starting one gets it when it is
+ * ready. */
+void front_send_config(struct front *front);
+bool front_owes_config(const struct front *front);
+
+void front_rotate_audit(struct front *front);

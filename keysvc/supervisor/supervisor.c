@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * supervisor - what all parts share, and what happens between them
+ *
+ *   roster - token - worker - child      front - child      reload
+ *        \__________________________ supervisor __________________/
+ *
+ * A ready worker and a ready front are joined by a socketpair that we make and keep no end of. A
+ * new one of either kind is joined to all there are of the other kind.
+ */
+#include "supervisor/supervisor.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "supervisor/config.h"
+#include "supervisor/durable.h"
+#include "supervisor/front.h"
+#include "supervisor/hang.h"
+#include "supervisor/notify.h"
+#include "supervisor/reload.h"
+#include "supervisor/roster.h"
+#include "supervisor/sockets.h"
+#include "supervisor/turn.h"
+
+#define STATE_DIR_MODE 0700
+#define AUDIT_DIR_MODE 0750
+#define FRONT_STOP_MS 5000 /* for the answers that are under way */
+#define STATUS_LEN 256
+#define N_SIGNALS 4
+
+enum timer {
+    TIMER_TICK,
+    TIMER_WATCHDOG,
+    TIMER_COUNT,
+};
+
+struct supervisor {
+    const struct supervisor_options *options;
+    struct launch launch;
+    struct sockets sockets;
+    int lock_fd;
+    struct roster *roster;
+    struct front *front;
+    struct reload *reload;
+    struct event *signals[N_SIGNALS];
+    struct event *timers[TIMER_COUNT];
+    bool ready_told;
+    char status[STATUS_LEN];
+    uint64_t stop_ms; /* when stopping began; 0: not stopping */
+    bool tokens_stopping;
+};
+
+static ks_err open_all(struct supervisor *supervisor, struct fault *why);
+static ks_err open_folders(struct supervisor *supervisor, const struct config *config,
+                           struct fault *why);
+static ks_err make_parts(struct supervisor *supervisor);
+static ks_err watch_signals(struct supervisor *supervisor);
+static ks_err watch_clock(struct supervisor *supervisor);
+static void close_all(struct supervisor *supervisor);
+static void on_token(void *context, struct token *token, struct worker *worker,
+                     enum worker_event event);
+static void on_front(void *context, enum front_event event);
+static void on_admin(void *context, const struct control_admin *admin);
+static void on_signal(evutil_socket_t number, short what, void *context);
+static void on_tick(evutil_socket_t fd, short what, void *context);
+static void on_watchdog(evutil_socket_t fd, short what, void *context);
+static void wire(struct supervisor *supervisor, struct token *token, struct worker *worker);
+static void wire_all(struct supervisor *supervisor);
+static void tell_manager(struct supervisor *supervisor);
+static void stop_begin(struct supervisor *supervisor);
+static void stop_step(struct supervisor *supervisor);
+
+static const struct front_events front_events = {.changed = on_front, .admin = on_admin};
+
+ks_err
+supervisor_run(const struct supervisor_options *options, struct fault *why)
+{
+    struct supervisor supervisor = {.options = options, .lock_fd = -1, .sockets = SOCKETS_INIT};
+    ks_err err = open_all(&supervisor, why);
+
+    if (!err) {
+        front_start(supervisor.front);
+        err = roster_apply(supervisor.roster, NULL, supervisor.launch.settings, why);
+    }
+    if (!err) {
+        tell_manager(&supervisor);
+        if (event_base_dispatch(supervisor.launch.base) < 0) {
+            fault_set(why, "the event loop failed");
+            err = KS_ERR_INTERNAL;
+        }
+    }
+    close_all(&supervisor);
+    return err;
+}
+
+static ks_err
+open_all(struct supervisor *supervisor, struct fault *why)
+{
+    const struct supervisor_options *options = supervisor->options;
+    struct launch *launch = &supervisor->launch;
+    struct config *config = NULL;
+    ks_err err;
+
+    launch->libexec_dir = options->libexec_dir;
+    launch->switch_users = spawn_can_switch_users();
+    launch->debug = options->debug;
+    err =
+        config_load(options->config_path, options->profile_dir, launch->switch_users, &config, why);
+    if (err)
+        return err;
+    config->generation = 1;
+    config_warn(config);
+    err = settings_new(config, &launch->settings);
+    if (err) {
+        fault_set(why, "no memory");
+        return err;
+    }
+    err = open_folders(supervisor, config, why);
+    if (!err)
+        err = sockets_open(config, &supervisor->sockets, why);
+    if (err)
+        return err;
+    err = make_parts(supervisor);
+    if (!err)
+        err = watch_signals(supervisor);
+    if (!err)
+        err = watch_clock(supervisor);
+    if (err)
+        fault_set(why, "no memory");
+    return err;
+}
+
+static ks_err
+open_folders(struct supervisor *supervisor, const struct config *config, struct fault *why)
+{
+    ks_err err = durable_folder(config->state_dir, STATE_DIR_MODE, why);
+
+    if (!err)
+        err = durable_folder(config->audit_dir, AUDIT_DIR_MODE, why);
+    if (!err)
+        err = durable_lock(config->state_dir, &supervisor->lock_fd, why);
+    return err;
+}
+
+static ks_err
+make_parts(struct supervisor *supervisor)
+{
+    struct launch *launch = &supervisor->launch;
+    struct reload_parts parts = {.launch = launch,
+                                 .config_path = supervisor->options->config_path,
+                                 .profile_dir = supervisor->options->profile_dir};
+    ks_err err;
+
+    launch->base = event_base_new();
+    if (!launch->base)
+        return KS_ERR_INTERNAL;
+    err = turn_new(launch->base, TURN_MAX_MS, &launch->turn);
+    if (!err)
+        err = roster_new(launch, on_token, supervisor, &supervisor->roster);
+    if (!err)
+        err =
+            front_new(launch, &supervisor->sockets, &front_events, supervisor, &supervisor->front);
+    if (err)
+        return err;
+    parts.roster = supervisor->roster;
+    parts.front = supervisor->front;
+    return reload_new(&parts, &supervisor->reload);
+}
+
+static ks_err
+watch_signals(struct supervisor *supervisor)
+{
+    static const int numbers[N_SIGNALS] = {SIGHUP, SIGUSR1, SIGTERM, SIGINT};
+
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < N_SIGNALS; i++) {
+        supervisor->signals[i] =
+            evsignal_new(supervisor->launch.base, numbers[i], on_signal, supervisor);
+        if (!supervisor->signals[i] || event_add(supervisor->signals[i], NULL) < 0)
+            return KS_ERR_INTERNAL;
+    }
+    return KS_OK;
+}
+
+static ks_err
+watch_clock(struct supervisor *supervisor)
+{
+    const uint32_t periods_ms[TIMER_COUNT] = {HANG_POLL_MS, notify_watchdog_ms()};
+    static const event_callback_fn callbacks[TIMER_COUNT] = {on_tick, on_watchdog};
+
+    for (size_t i = 0; i < TIMER_COUNT; i++) {
+        struct timeval period = {.tv_sec = periods_ms[i] / 1000,
+                                 .tv_usec = (suseconds_t)(periods_ms[i] % 1000) * 1000};
+
+        if (periods_ms[i] == 0)
+            continue;
+        supervisor->timers[i] =
+            event_new(supervisor->launch.base, -1, EV_PERSIST, callbacks[i], supervisor);
+        if (!supervisor->timers[i] || event_add(supervisor->timers[i], &period) < 0)
+            return KS_ERR_INTERNAL;
+    }
+    return KS_OK;
+}
+
+static void
+close_all(struct supervisor *supervisor)
+{
+    reload_free(supervisor->reload);
+    front_free(supervisor->front);
+    roster_free(supervisor->roster);
+    for (size_t i = 0; i < N_SIGNALS; i++) {
+        if (supervisor->signals[i])
+            event_free(supervisor->signals[i]);
+    }
+    for (size_t i = 0; i < TIMER_COUNT; i++) {
+        if (supervisor->timers[i])
+            event_free(supervisor->timers[i]);
+    }
+    turn_free(supervisor->launch.turn);
+    if (supervisor->launch.base)
+        event_base_free(supervisor->launch.base);
+    sockets_close(&supervisor->sockets);
+    settings_unref(supervisor->launch.settings);
+    closep(&supervisor->lock_fd);
+}
+
+static void
+on_token(void *context, struct token *token, struct worker *worker, enum worker_event event)
+{
+    struct supervisor *supervisor = context;
+
+    if (event == WORKER_CHANGED)
+        front_send_state(supervisor->front, worker ? worker_status(worker) : token_status(token));
+    if (event == WORKER_IS_READY)
+        wire(supervisor, token, worker);
+    if (event == WORKER_CONFIG_DONE || event == WORKER_IS_DOWN)
+        reload_step(supervisor->reload);
+    tell_manager(supervisor);
+    stop_step(supervisor);
+}
+
+static void
+on_front(void *context, enum front_event event)
+{
+    struct supervisor *supervisor = context;
+
+    if (event == FRONT_IS_READY)
+        wire_all(supervisor);
+    reload_step(supervisor->reload);
+    tell_manager(supervisor);
+    stop_step(supervisor);
+}
+
+static void
+wire(struct supervisor *supervisor, struct token *token, struct worker *worker)
+{
+    ks_auto(closep) int to_front = -1;
+    ks_auto(closep) int to_worker = -1;
+    int ends[2];
+
+    if (!front_ready(supervisor->front))
+        return;
+    if (channel_pair(ends) != KS_OK) {
+        worker_kill(worker, false, "no descriptors to join it to the front");
+        return;
+    }
+    to_front = ends[0];
+    to_worker = ends[1];
+    front_send_state(supervisor->front, worker_status(worker));
+    worker_send_front(worker, to_front);
+    front_send_worker(supervisor->front, token_name(token), worker_index(worker), to_worker);
+    log_debug("event=wired child=%s/%u", token_name(token), worker_index(worker));
+}
+
+static void
+wire_all(struct supervisor *supervisor)
+{
+    struct token *token;
+
+    for (size_t i = 0; (token = roster_token(supervisor->roster, i)); i++) {
+        front_send_state(supervisor->front, token_status(token));
+        for (size_t j = 0; j < token_n_workers(token); j++) {
+            struct worker *worker = token_worker(token, j);
+
+            if (worker_state(worker) == WORKER_READY)
+                wire(supervisor, token, worker);
+            else
+                front_send_state(supervisor->front, worker_status(worker));
+        }
+    }
+}
+
+static void
+on_admin(void *context, const struct control_admin *admin)
+{
+    struct supervisor *supervisor = context;
+    struct control_result result = {.cookie = admin->cookie, .why = FAULT_INIT};
+    struct token *token;
+
+    if (supervisor->stop_ms != 0) {
+        result.err = KS_ERR_BUSY;
+        fault_set(&result.why, "keysvcd is stopping");
+    } else if (admin->action == CONTROL_ADMIN_RELOAD) {
+        reload_by_admin(supervisor->reload, admin->cookie);
+        return;
+    } else if ((token = roster_find(supervisor->roster, admin->token))) {
+        result.err = token_retry_login(token, &result.why);
+    } else {
+        result.err = KS_ERR_BAD_REQUEST;
+        fault_set(&result.why, "there is no token \"%s\"", admin->token);
+    }
+    front_send_result(supervisor->front, &result);
+}
+
+static void
+on_signal(evutil_socket_t number, short what, void *context)
+{
+    struct supervisor *supervisor = context;
+
+    (void)what;
+    if (number == SIGTERM || number == SIGINT) {
+        stop_begin(supervisor);
+    } else if (supervisor->stop_ms == 0 && number == SIGHUP) {
+        reload_by_signal(supervisor->reload);
+    } else if (supervisor->stop_ms == 0) {
+        roster_rotate_audit(supervisor->roster);
+        front_rotate_audit(supervisor->front);
+    }
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *context)
+{
+    struct supervisor *supervisor = context;
+    uint64_t now_ms = clock_mono_ms();
+
+    (void)fd;
+    (void)what;
+    roster_tick(supervisor->roster, now_ms);
+    reload_tick(supervisor->reload, now_ms);
+    if (supervisor->stop_ms != 0 && !supervisor->tokens_stopping &&
+        now_ms - supervisor->stop_ms > FRONT_STOP_MS)
+        front_kill(supervisor->front, "it was asked to stop and did not");
+    stop_step(supervisor);
+}
+
+static void
+on_watchdog(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    (void)context;
+    notify_watchdog();
+}
+
+static void
+tell_manager(struct supervisor *supervisor)
+{
+    bool settled = front_ready(supervisor->front);
+    size_t n_tokens = 0, n_ready = 0;
+    char status[STATUS_LEN];
+    struct token *token;
+
+    if (supervisor->stop_ms != 0)
+        return;
+    for (; (token = roster_token(supervisor->roster, n_tokens)); n_tokens++) {
+        settled = settled && token_settled(token);
+        n_ready += token_status(token)->state == TOKEN_STATE_READY;
+    }
+    snprintf(status, sizeof(status), "front %s, %zu of %zu tokens ready",
+             front_ready(supervisor->front) ? "ready" : "starting", n_ready, n_tokens);
+    if (strcmp(status, supervisor->status) != 0) {
+        text_copy(supervisor->status, sizeof(supervisor->status), status);
+        notify_status(status);
+    }
+    if (!settled || supervisor->ready_told)
+        return;
+    supervisor->ready_told = true;
+    log_info("event=ready status=\"%s\"", status);
+    notify_ready();
+}
+
+/* The front first, so that what it has asked the workers is still answered; then the workers. */
+static void
+stop_begin(struct supervisor *supervisor)
+{
+    if (supervisor->stop_ms != 0)
+        return;
+    log_info("event=stopping");
+    notify_stopping();
+    supervisor->stop_ms = clock_mono_ms();
+    front_stop(supervisor->front);
+    stop_step(supervisor);
+}
+
+static void
+stop_step(struct supervisor *supervisor)
+{
+    if (supervisor->stop_ms == 0 || !front_down(supervisor->front))
+        return;
+    if (!supervisor->tokens_stopping) {
+        supervisor->tokens_stopping = true;
+        roster_stop(supervisor->roster);
+    }
+    if (roster_empty(supervisor->roster))
+        event_base_loopbreak(supervisor->launch.base);
+}

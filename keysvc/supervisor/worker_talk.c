@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker_talk - what a token process says, and what it is answered
+ *
+ * What may be said in which state stands in one table; the rest is nonsense and costs the process
+ * its life. The turn (turn.h) is held from START_GO, or from LOGIN_GO when a ready worker logs in
+ * again, until the login's result, READY or the end of the process.
+ */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "supervisor/checkpoint.h"
+#include "supervisor/worker_private.h"
+
+/* What a token process says. */
+struct step {
+    uint32_t allowed; /* bits of the worker states in which it may come */
+    ks_err (*take)(struct worker *worker, struct message *message, struct fault *why);
+};
+
+static ks_err take_start_wanted(struct worker *worker, struct message *message, struct fault *why);
+static ks_err take_login_wanted(struct worker *worker, struct message *message, struct fault *why);
+static ks_err take_login_result(struct worker *worker, struct message *message, struct fault *why);
+static ks_err take_ready(struct worker *worker, struct message *message, struct fault *why);
+static ks_err take_state(struct worker *worker, struct message *message, struct fault *why);
+static ks_err take_config_done(struct worker *worker, struct message *message, struct fault *why);
+static ks_err take_checkpoint(struct worker *worker, struct message *message, struct fault *why);
+
+#define IN(state) (1u << (state))
+#define ALIVE (IN(WORKER_STARTING) | IN(WORKER_READY) | IN(WORKER_STOPPING))
+
+/* A stopping worker may still say what it said before it read STOP. */
+/* clang-format off */
+static const struct step steps[] = {
+    [CONTROL_START_WANTED] = {IN(WORKER_STARTING) | IN(WORKER_STOPPING), take_start_wanted},
+    [CONTROL_LOGIN_WANTED] = {ALIVE,                                     take_login_wanted},
+    [CONTROL_LOGIN_RESULT] = {ALIVE,                                     take_login_result},
+    [CONTROL_READY]        = {IN(WORKER_STARTING) | IN(WORKER_STOPPING), take_ready},
+    [CONTROL_STATE]        = {ALIVE,                                     take_state},
+    [CONTROL_CONFIG_DONE]  = {IN(WORKER_READY) | IN(WORKER_STOPPING),    take_config_done},
+    [CONTROL_CHECKPOINT]   = {ALIVE,                                     take_checkpoint},
+};
+/* clang-format on */
+
+static void login_go(struct worker *worker);
+static ks_err nonsense(struct fault *why, const char *text);
+
+ks_err
+worker_talk_take(struct worker *worker, struct message *message, struct fault *why)
+{
+    const struct step *step = message->type < ARRAY_LEN(steps) ? &steps[message->type] : NULL;
+
+    if (!step || !step->take || message->n_fds > 0)
+        return nonsense(why, "a token process does not say this");
+    if (!(step->allowed & IN(worker->state)))
+        return nonsense(why, "a token process does not say this now");
+    return step->take(worker, message, why);
+}
+
+static ks_err
+nonsense(struct fault *why, const char *text)
+{
+    fault_set(why, "%s", text);
+    return KS_ERR_BAD_REQUEST;
+}
+
+static ks_err
+take_start_wanted(struct worker *worker, struct message *message, struct fault *why)
+{
+    if (message->len != 0)
+        return nonsense(why, "START_WANTED has a body");
+    if (worker->state == WORKER_STARTING)
+        turn_want(worker->launch->turn, &worker->place);
+    return KS_OK;
+}
+
+static ks_err
+take_login_wanted(struct worker *worker, struct message *message, struct fault *why)
+{
+    if (message->len != 0 || worker->in_login || worker->login_wanted)
+        return nonsense(why, "LOGIN_WANTED has a body or comes twice");
+    worker->login_wanted = true;
+    if (worker->state == WORKER_STOPPING)
+        worker_talk_deny(worker, KS_ERR_TOKEN_UNAVAILABLE, "keysvcd is stopping this process");
+    else if (turn_held(&worker->place))
+        login_go(worker);
+    else
+        turn_want(worker->launch->turn, &worker->place);
+    return KS_OK;
+}
+
+void
+worker_talk_go(struct worker *worker)
+{
+    if (worker->login_wanted)
+        login_go(worker);
+    else
+        child_send(worker->child, CONTROL_START_GO, NULL, NULL, 0);
+}
+
+static void
+login_go(struct worker *worker)
+{
+    ks_auto(closep) int pin_fd = -1;
+    struct fault why = FAULT_INIT;
+    ks_err err;
+
+    err = login_begin(worker->login, &pin_fd, &why);
+    if (err) {
+        worker_talk_deny(worker, err, why.text);
+        return;
+    }
+    worker->login_wanted = false;
+    worker->in_login = true;
+    child_send(worker->child, CONTROL_LOGIN_GO, NULL, &pin_fd, 1);
+}
+
+void
+worker_talk_deny(struct worker *worker, ks_err err, const char *text)
+{
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+    struct control_result result = {.err = err, .why = FAULT_INIT};
+
+    worker->login_wanted = false;
+    worker->denied = err;
+    snprintf(worker->said, sizeof(worker->said), "%.255s", text);
+    log_warning("child=%s event=login-denied error=\"%s\"", worker->name, text);
+    fault_set(&result.why, "%s", text);
+    control_result_pack(&body, &result);
+    child_send(worker->child, CONTROL_LOGIN_DENIED, &body, NULL, 0);
+    turn_done(worker->launch->turn, &worker->place);
+}
+
+static ks_err
+take_login_result(struct worker *worker, struct message *message, struct fault *why)
+{
+    struct control_result result;
+
+    memset(&result, 0, sizeof(result));
+    if (control_result_unpack(message->body, message->len, &result) != KS_OK || !worker->in_login)
+        return nonsense(why, "LOGIN_RESULT without a login, or malformed");
+    worker->in_login = false;
+    login_end(worker->login, result.err, &result.why);
+    turn_done(worker->launch->turn, &worker->place);
+    if (result.err) {
+        log_warning("child=%s event=login outcome=%s error=\"%s\"", worker->name,
+                    err_info(result.err)->name, result.why.text);
+        snprintf(worker->said, sizeof(worker->said), "%.255s", result.why.text);
+    }
+    return KS_OK;
+}
+
+static ks_err
+take_ready(struct worker *worker, struct message *message, struct fault *why)
+{
+    ks_err err;
+
+    if (worker->in_login || worker->login_wanted)
+        return nonsense(why, "READY in the middle of a login");
+    err = take_state(worker, message, why);
+    if (err)
+        return err;
+    turn_done(worker->launch->turn, &worker->place);
+    if (worker->state == WORKER_STOPPING)
+        return KS_OK;
+    worker->state = WORKER_READY;
+    worker->status.state = TOKEN_STATE_READY;
+    worker->status.text[0] = '\0';
+    worker->said[0] = '\0';
+    log_info("child=%s event=ready pid=%d", worker->name, (int)child_pid(worker->child));
+    if (worker->config_stale)
+        worker_send_config(worker, worker->settings);
+    worker_rotate_audit(worker);
+    worker->listener(worker->context, worker, WORKER_IS_READY);
+    return KS_OK;
+}
+
+static ks_err
+take_state(struct worker *worker, struct message *message, struct fault *why)
+{
+    struct control_state state;
+
+    memset(&state, 0, sizeof(state));
+    if (control_state_unpack(message->body, message->len, &state) != KS_OK ||
+        strcmp(state.token, worker->token) != 0 || state.worker_index != worker->index)
+        return nonsense(why, "it reports the state of another, or malformed");
+    worker->status = state;
+    text_copy(worker->said, sizeof(worker->said), state.text);
+    worker->listener(worker->context, worker, WORKER_CHANGED);
+    return KS_OK;
+}
+
+static ks_err
+take_config_done(struct worker *worker, struct message *message, struct fault *why)
+{
+    struct unpacker in = unpack_start(message->body, message->len);
+    uint64_t generation = unpack_u64(&in);
+
+    if (!unpack_done(&in) || generation > worker->config_sent || generation <= worker->config_done)
+        return nonsense(why, "CONFIG_DONE of a generation it was not sent");
+    worker->config_done = generation;
+    if (generation == worker->config_sent)
+        worker->listener(worker->context, worker, WORKER_CONFIG_DONE);
+    return KS_OK;
+}
+
+static ks_err
+take_checkpoint(struct worker *worker, struct message *message, struct fault *why)
+{
+    const struct config *config = settings_config(worker->settings);
+    struct control_checkpoint checkpoint;
+    struct fault failed = FAULT_INIT;
+    ks_err err;
+
+    memset(&checkpoint, 0, sizeof(checkpoint));
+    if (control_checkpoint_unpack(message->body, message->len, &checkpoint) != KS_OK)
+        return nonsense(why, "a malformed checkpoint");
+    err = checkpoint_keep(config->state_dir, worker->audit.chain, worker->token, &checkpoint,
+                          &failed);
+    if (err == KS_ERR_BAD_REQUEST)
+        return nonsense(why, failed.text);
+    if (err)
+        log_error("child=%s event=checkpoint error=\"%s\" hint=\"%s\"", worker->name, failed.text,
+                  failed.hint);
+    return KS_OK;
+}
