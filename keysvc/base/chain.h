@@ -3,8 +3,8 @@
  * chain - one append-only audit file whose records are chained by their hashes
  *
  * A record is one line, a JSON object with its members in this order:
- *   {"seq":12,"time":"2026-11-22T00:18:16.123456Z","prev":"64 hex","event":"sign",...,"hash":"64
- * hex"}
+ *   {"seq":12,"time":"2026-11-22T00:18:16.123456Z","prev":"64 hex","event":"sign",...,
+ *    "hash":"64 hex"}
  * hash is SHA-256 over the line's bytes before `,"hash":`; prev is the hash of the record before
  * (64 zeros for seq 1). Texts are escaped byte by byte: what is not printable ASCII is \u00XX.
  *

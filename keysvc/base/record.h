@@ -2,8 +2,8 @@
 /*
  * record - one line of an audit file, read strictly: exactly what chain.c writes and nothing else
  *
- *   {"seq":12,"time":"2026-11-22T00:18:16.123456Z","prev":"64 hex","event":"sign",...,"hash":"64
- * hex"}
+ *   {"seq":12,"time":"2026-11-22T00:18:16.123456Z","prev":"64 hex","event":"sign",...,
+ *    "hash":"64 hex"}
  *
  * No spaces, no other order, no other spelling of a number, a text or an escape: whoever reads a
  * record in two ways could be shown two stories. Pure; a scanned record borrows from the line.

@@ -316,3 +316,15 @@ control_send_checkpoint(struct control *control, const struct control_checkpoint
     if (channel_queue(control->channel, CONTROL_CHECKPOINT, &body, NULL, 0) != KS_OK)
         log_error("event=checkpoint-not-kept");
 }
+
+void
+control_send_worker_bad(struct control *control, const char *token, uint32_t worker_index)
+{
+    struct control_worker worker = {.worker_index = worker_index};
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+
+    if (text_copy(worker.token, sizeof(worker.token), token))
+        control_worker_pack(&body, &worker);
+    if (channel_queue(control->channel, CONTROL_WORKER_BAD, &body, NULL, 0) != KS_OK)
+        log_error("event=worker-not-reported token=%s worker=%u", token, worker_index);
+}

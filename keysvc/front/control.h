@@ -39,6 +39,9 @@ void control_ask(struct control *control, struct call *call, enum control_admin_
 
 void control_send_checkpoint(struct control *control, const struct control_checkpoint *checkpoint);
 
+/* It talked nonsense and was hung up on: to be restarted. */
+void control_send_worker_bad(struct control *control, const char *token, uint32_t worker_index);
+
 /* The end of a turn. */
 void control_flush(struct control *control);
 

@@ -7,6 +7,7 @@
 #include <event2/event.h>
 
 #include "base/log.h"
+#include "front/control.h"
 #include "front/directory.h"
 #include "front/dispatch.h"
 #include "front/front.h"
@@ -163,12 +164,14 @@ on_readable(evutil_socket_t fd, short what, void *data)
         worker->owner.room(worker->owner.context);
         return;
     }
-    if (err == KS_ERR_NO_SERVICE)
+    if (err == KS_ERR_NO_SERVICE) {
         log_warning("event=worker-gone token=%s worker=%u open=%u", worker->token, worker->index,
                     worker->n_open);
-    else
+    } else {
         log_error("event=worker-hung-up token=%s worker=%u reason=\"it talks nonsense\"",
                   worker->token, worker->index);
+        control_send_worker_bad(worker->front->control, worker->token, worker->index);
+    }
     fail_open_calls(worker);
     worker->owner.gone(worker->owner.context, worker);
 }

@@ -6,8 +6,9 @@
  * Nothing here blocks except channel_send() and channel_receive(). Many messages are read and
  * written in one system call.
  *
- *   event loop:  readable -> channel_fill(), then channel_next() until false; channel_queue() ...,
- * channel_flush() blocking:    channel_send(), channel_receive()
+ *   event loop:  readable -> channel_fill(), then channel_next() until false;
+ *                channel_queue() ..., channel_flush()
+ *   blocking:    channel_send(), channel_receive()
  *
  * Whoever reads decides what a mistake means (docs/architecture.md, "who brings whom down").
  */
@@ -21,7 +22,8 @@
 #define CHANNEL_MAX_BODY                                                                           \
     ((1024 + 128) * 1024) /* bytes: a whole client frame and what the front adds */
 #define CHANNEL_MAX_CONFIG                                                                         \
-    (8 * 1024 * 1024) /* bytes: a configuration with its rules and classes                         \
+    (8 * 1024 *                                                                                    \
+     1024) /* bytes: a configuration with its rules and classes                         \
                        */
 #define CHANNEL_MAX_BACKLOG (64 * 1024 * 1024) /* bytes queued to a reader that does not read */
 

@@ -5,20 +5,24 @@
  * Each child is executed with its control socket as descriptor CONTROL_FD and nothing else but 0,
  * 1, 2. Its first message is SETUP.
  *
- *   supervisor -> token process            token process -> supervisor
- *     SETUP     + pulse, audit               START_WANTED   before C_Initialize: one at a time on
- * the host START_GO                               LOGIN_WANTED   just before C_Login: the marker is
- * written first LOGIN_GO  + PIN                        LOGIN_RESULT   just after it LOGIN_DENIED
- * READY          keys are listed, jobs are welcome FRONT     + socket to the front        STATE
- * what status shows CONFIG                                 CONFIG_DONE    jobs of this generation
- * are welcome AUDIT     + a new audit file           CHECKPOINT     a signed checkpoint, to be kept
- * elsewhere STOP
+ *   supervisor -> token process        token process -> supervisor
+ *     SETUP  + pulse, audit              START_WANTED  before C_Initialize: one at a time on a host
+ *     START_GO                           LOGIN_WANTED  before C_Login: the marker is written first
+ *     LOGIN_GO  + PIN                    LOGIN_RESULT  just after it
+ *     LOGIN_DENIED                       READY         keys are listed, jobs are welcome
+ *     FRONT  + socket to the front       STATE         what status shows
+ *     CONFIG                             CONFIG_DONE   jobs of this generation are welcome
+ *     AUDIT  + a new audit file          CHECKPOINT    a signed checkpoint, to be kept elsewhere
+ *     STOP
  *
- *   supervisor -> front                    front -> supervisor
- *     SETUP     + audit, listening sockets   READY          (generation)
- *     WORKER    + socket to a worker         CONFIG_DONE
- *     STATE     of a token, for status       ADMIN          reload, retry-login: answered by
- * ADMIN_RESULT CONFIG, AUDIT + file, ADMIN_RESULT     CHECKPOINT     of the front's own chain STOP
+ *   supervisor -> front                front -> supervisor
+ *     SETUP  + audit, listening sockets  READY         with the generation
+ *     WORKER  + socket to a worker       WORKER_BAD    it talked nonsense: it is restarted
+ *     STATE  of a token, for status      ADMIN         reload, retry-login
+ *     ADMIN_RESULT
+ *     CONFIG                             CONFIG_DONE
+ *     AUDIT  + a new audit file          CHECKPOINT    of the front's own chain
+ *     STOP
  */
 #pragma once
 
@@ -51,6 +55,7 @@ enum control_message {
     CONTROL_ADMIN = 16,        /* control_admin */
     CONTROL_ADMIN_RESULT = 17, /* control_result with the cookie */
     CONTROL_STOP = 18,         /* empty: finish what is open, flush, exit 0 */
+    CONTROL_WORKER_BAD = 19,   /* control_worker */
 };
 
 /* Exit codes of a token process; anything else is a crash and is restarted with back-off. */

@@ -45,6 +45,7 @@ static ks_err take_ready(struct front *front, struct message *message, struct fa
 static ks_err take_config_done(struct front *front, struct message *message, struct fault *why);
 static ks_err take_admin(struct front *front, struct message *message, struct fault *why);
 static ks_err take_checkpoint(struct front *front, struct message *message, struct fault *why);
+static ks_err take_worker_bad(struct front *front, struct message *message, struct fault *why);
 
 #define IN(state) (1u << (state))
 
@@ -54,6 +55,7 @@ static const struct step steps[] = {
     [CONTROL_CONFIG_DONE] = {IN(FRONT_READY) | IN(FRONT_STOPPING),                      take_config_done},
     [CONTROL_ADMIN]       = {IN(FRONT_READY) | IN(FRONT_STOPPING),                      take_admin},
     [CONTROL_CHECKPOINT]  = {IN(FRONT_STARTING) | IN(FRONT_READY) | IN(FRONT_STOPPING), take_checkpoint},
+    [CONTROL_WORKER_BAD]  = {IN(FRONT_READY) | IN(FRONT_STOPPING),                      take_worker_bad},
 };
 /* clang-format on */
 
@@ -261,6 +263,18 @@ take_checkpoint(struct front *front, struct message *message, struct fault *why)
     if (err)
         log_error("child=front event=checkpoint error=\"%s\" hint=\"%s\"", failed.text,
                   failed.hint);
+    return KS_OK;
+}
+
+static ks_err
+take_worker_bad(struct front *front, struct message *message, struct fault *why)
+{
+    struct control_worker worker;
+
+    memset(&worker, 0, sizeof(worker));
+    if (control_worker_unpack(message->body, message->len, &worker) != KS_OK)
+        return nonsense(why, "a malformed WORKER_BAD");
+    front->events->worker_bad(front->context, &worker);
     return KS_OK;
 }
 

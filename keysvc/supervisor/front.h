@@ -24,6 +24,7 @@ struct front;
 struct front_events {
     void (*changed)(void *context, enum front_event event);
     void (*admin)(void *context, const struct control_admin *admin);
+    void (*worker_bad)(void *context, const struct control_worker *worker);
 };
 
 /* `launch`, `sockets` and `events` outlive it. */

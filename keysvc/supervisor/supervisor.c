@@ -73,7 +73,13 @@ static void tell_manager(struct supervisor *supervisor);
 static void stop_begin(struct supervisor *supervisor);
 static void stop_step(struct supervisor *supervisor);
 
-static const struct front_events front_events = {.changed = on_front, .admin = on_admin};
+static void on_worker_bad(void *context, const struct control_worker *worker);
+
+static const struct front_events front_events = {
+    .changed = on_front,
+    .admin = on_admin,
+    .worker_bad = on_worker_bad,
+};
 
 ks_err
 supervisor_run(const struct supervisor_options *options, struct fault *why)
@@ -313,6 +319,21 @@ on_admin(void *context, const struct control_admin *admin)
         fault_set(&result.why, "there is no token \"%s\"", admin->token);
     }
     front_send_result(supervisor->front, &result);
+}
+
+/* The front is less trusted than its workers: its word costs a worker a restart, with back-off. */
+static void
+on_worker_bad(void *context, const struct control_worker *bad)
+{
+    struct supervisor *supervisor = context;
+    struct token *token = roster_find(supervisor->roster, bad->token);
+
+    for (size_t i = 0; token && i < token_n_workers(token); i++) {
+        struct worker *worker = token_worker(token, i);
+
+        if (worker_index(worker) == bad->worker_index && worker_state(worker) == WORKER_READY)
+            worker_kill(worker, false, "the front says that it talks nonsense");
+    }
 }
 
 static void

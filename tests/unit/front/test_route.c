@@ -213,6 +213,7 @@ Test(route, a_workers_death_answers_what_it_had)
 Test(route, a_worker_that_talks_nonsense_is_hung_up_on)
 {
     struct message message = MESSAGE_INIT;
+    struct control_worker bad;
     int fd;
 
     begin();
@@ -222,6 +223,10 @@ Test(route, a_worker_that_talks_nonsense_is_hung_up_on)
     worker_answer(worker, 12345, KS_OK, "nobody asked");
     client_expect(fd, 1, KS_ERR_TOKEN_UNAVAILABLE);
     cr_assert_eq(channel_receive(worker, &message, HARNESS_WAIT_MS), KS_ERR_NO_SERVICE);
+    harness_expect(&h, CONTROL_WORKER_BAD, &message);
+    cr_assert_eq(control_worker_unpack(message.body, message.len, &bad), KS_OK);
+    cr_assert_str_eq(bad.token, "main");
+    cr_assert_eq(bad.worker_index, 1);
     client_send_get(fd, 2, "web/shop", 1);
     client_expect(fd, 2, KS_OK);
     close(fd);

@@ -4,14 +4,17 @@
  *
  * It is linked under both names into a test's own folder, where it finds `script-main-1` or
  * `script-front`: line N is what its Nth start does, the last line is used again and again. It
- * appends what it sees to `log` there, one line each. Words of a script, done in order: start
- * START_WANTED, wait for START_GO            login        LOGIN_WANTED, wait; a denial is exit 66
- *   login-ok     LOGIN_RESULT OK                            login-refused  ... LOGIN_BLOCKED, exit
- * 66 login-other  ... TOKEN_UNAVAILABLE, exit 65             ready        READY serve        answer
- * CONFIG, until STOP                  wait         as serve, but CONFIG is not answered exit=N die
- * SIGKILL to itself                noise        bytes that are no message wrong        a message
- * nobody may send here             hang=N       a call of phase N that never ends checkpoint
- * CHECKPOINT of its own chain                reload, retry=TOKEN     ADMIN
+ * appends what it sees to `log` there, one line each. Words of a script, done in order:
+ *
+ *   start        START_WANTED, wait for START_GO     login        LOGIN_WANTED, wait; denied: exit 66
+ *   login-ok     LOGIN_RESULT OK                     login-refused  ... LOGIN_BLOCKED, exit 66
+ *   login-other  ... TOKEN_UNAVAILABLE, exit 65      ready        READY
+ *   serve        answer CONFIG, until STOP           wait         as serve, CONFIG is not answered
+ *   exit=N                                           die          SIGKILL to itself
+ *   noise        bytes that are no message           wrong        a message nobody may send here
+ *   hang=N       a call of phase N that never ends   checkpoint   CHECKPOINT of its own chain
+ *   worker       serve until WORKER comes            bad=N        WORKER_BAD of main's worker N
+ *   reload, retry=TOKEN   ADMIN
  */
 #include <signal.h>
 #include <stdarg.h>
@@ -255,6 +258,17 @@ send_admin(enum control_admin_action action, const char *token)
 }
 
 static void
+send_worker_bad(const char *token, uint32_t index)
+{
+    struct control_worker worker = {.worker_index = index};
+    struct buf body = BUF_INIT;
+
+    text_copy(worker.token, sizeof(worker.token), token);
+    control_worker_pack(&body, &worker);
+    send_buf(CONTROL_WORKER_BAD, &body);
+}
+
+static void
 play_word(const char *word)
 {
     static const uint8_t noise[32] = {0xff, 0xff, 0xff, 0xff, 0xff};
@@ -299,6 +313,10 @@ play_word(const char *word)
         send_checkpoint();
     } else if (strcmp(word, "reload") == 0) {
         send_admin(CONTROL_ADMIN_RELOAD, "");
+    } else if (strcmp(word, "worker") == 0) {
+        serve_until(CONTROL_WORKER, true);
+    } else if (strncmp(word, "bad=", 4) == 0) {
+        send_worker_bad("main", (uint32_t)atoi(word + 4));
     } else if (strncmp(word, "retry=", 6) == 0) {
         send_admin(CONTROL_ADMIN_RETRY_LOGIN, word + 6);
     } else {

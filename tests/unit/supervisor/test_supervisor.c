@@ -164,6 +164,18 @@ Test(supervisor, restarts_a_worker_that_talks_nonsense, .init = open_one, .fini 
     cr_assert_eq(stage_count(&stage, "front began"), 1);
 }
 
+Test(supervisor, restarts_a_worker_of_which_the_front_says_that_it_talks_nonsense, .init = open_one,
+     .fini = close_it)
+{
+    stage_script(&stage, "front", "ready worker bad=7 bad=1 serve\n");
+    stage_script(&stage, "main-1", "start login login-ok ready serve\n");
+    stage_start(&stage);
+    stage_expect(&stage, "front worker main-1", 2);
+    cr_assert_eq(stage_stop(&stage), 0);
+    cr_assert_eq(stage_count(&stage, "main-1 began"), 2, "there is no worker 7");
+    cr_assert_eq(stage_count(&stage, "front began"), 1);
+}
+
 Test(supervisor, restarts_a_front_that_talks_nonsense, .init = open_one, .fini = close_it)
 {
     stage_script(&stage, "front", "ready noise serve\nready wrong serve\nready serve\n");
