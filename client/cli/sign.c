@@ -8,7 +8,8 @@
 #include "client/cli/pem.h"
 
 #define INPUT_MAX                                                                                  \
-    ((size_t)1024 * 1024 * 1024) /* bytes held in memory; larger files: --prehashed                \
+    ((size_t)1024 * 1024 *                                                                         \
+     1024) /* bytes held in memory; larger files: --prehashed                \
                                   */
 
 enum {

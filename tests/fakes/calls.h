@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * calls - how often each PKCS#11 function was called, counted in one file by every process that
+ * shares it
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define FORWARD(name, parameters, arguments) FUNCTION_##name,
+#define OWN(name) FUNCTION_##name,
+enum function {
+#include "tests/fakes/functions.h"
+    FUNCTION_COUNT
+};
+#undef FORWARD
+#undef OWN
+
+/* FUNCTION_COUNT: no such function. */
+enum function calls_function(const char *name);
+const char *calls_name(enum function function);
+
+/* The counters in FOLDER/calls, mapped; the file is made if there is none. NULL: errno says why. */
+struct calls *calls_open(const char *folder);
+struct calls *calls_close(struct calls *calls);
+
+/* The number of this call: 1 for the first. */
+uint64_t calls_count(struct calls *calls, enum function function);
+uint64_t calls_get(const struct calls *calls, enum function function);

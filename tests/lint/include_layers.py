@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+include_layers - who may include whom
+
+    cli                 ->  the public header of client/lib          ->  base
+    client/lib          ->  proto/wire                               ->  base
+    front               ->  ipc, proto/wire                          ->  base
+    supervisor, token   ->  ipc                                      ->  base
+
+Siblings never include each other. The generated protobuf header is for three files only: past them there are our own
+structs.
+"""
+import re
+
+import tree
+
+# folder: the beginnings of what its files may include besides their own folder
+ARROWS = {
+    "keysvc/base": [],
+    "keysvc/ipc": ["base/"],
+    "proto/wire": ["base/"],
+    "keysvc/front": ["ipc/", "proto/wire/", "base/", "build-config.h"],
+    "keysvc/supervisor": ["ipc/", "base/", "build-config.h"],
+    "keysvc/token": ["ipc/", "base/", "build-config.h"],
+    "client/lib": ["proto/wire/", "base/", "build-config.h"],
+    "client/cli": ["client/lib/keysvc.h", "base/", "build-config.h"],
+}
+GENERATED = "proto/keysvc.pb-c.h"
+MAY_INCLUDE_GENERATED = {"keysvc/front/decode.c", "keysvc/front/encode.c", "client/lib/convert.c"}
+
+
+def check(source, build):
+    del build
+    problems = []
+    for path in tree.files(source, ".c", ".h"):
+        name = path.relative_to(source).as_posix()
+        if not name.startswith("tests/"):
+            problems += check_file(name, path.read_text())
+    return problems
+
+
+def check_file(name, text):
+    folder = name.rsplit("/", 1)[0] if "/" in name else ""
+    if folder not in ARROWS:
+        return [f"{name}: its folder is not in the table of layers"]
+    problems = []
+    for number, line in enumerate(text.splitlines(), 1):
+        found = re.match(r'\s*#\s*include\s*"([^"]+)"', line)
+        if found and not allowed(name, folder, found.group(1)):
+            problems.append(f'{name}:{number}: may not include "{found.group(1)}"')
+    return problems
+
+
+def allowed(name, folder, included):
+    if included == GENERATED:
+        return name in MAY_INCLUDE_GENERATED
+    if ".." in included.split("/"):
+        return False
+    own = folder.removeprefix("keysvc/") + "/"
+    return any(included.startswith(arrow) for arrow in [own] + ARROWS[folder])
+
+
+def selftest():
+    bad = {
+        "keysvc/front/a.c": '#include "token/sign.h"\n',  # a sibling
+        "keysvc/base/b.c": '#include "ipc/job.h"\n',  # upwards
+        "keysvc/front/c.c": '#include "proto/keysvc.pb-c.h"\n',  # generated, elsewhere
+        "client/cli/d.c": '#include "client/lib/call.h"\n',  # past the public header
+        "keysvc/token/e.c": '#include "sign.h"\n',  # the folder is not spelled
+        "other/f.c": "",  # a folder nobody knows
+    }
+    good = {
+        "keysvc/front/decode.c": '#include "proto/keysvc.pb-c.h"\n#include "ipc/job.h"\n',
+        "client/cli/sign.c": '#include "client/lib/keysvc.h"\n#include "base/err.h"\n',
+    }
+    with tree.made_up(bad) as top:
+        found = check(top, None)
+    with tree.made_up(good) as top:
+        return len(found) == len(bad) and not check(top, None)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+runner - tests/run fails for what criterion and bats would let pass
+
+Each row is an executable that a careless runner counts as good: a suite in which nothing ran, a plan that was not
+fulfilled, a leak (criterion says rc 0), undefined behaviour.
+"""
+import importlib.machinery
+import importlib.util
+import pathlib
+import subprocess
+import tempfile
+import types
+
+LEAK = """
+#include <criterion/criterion.h>
+#include <limits.h>
+static void *volatile kept;
+Test(s, leaks) { kept = malloc(10); kept = NULL; }
+Test(s, is_fine) { }
+"""
+UNDEFINED = """
+#include <criterion/criterion.h>
+#include <limits.h>
+static volatile int big = INT_MAX;
+Test(s, overflows) { big = big + 1; }
+"""
+SHELL = {
+    "nothing runs": ("echo 1..0", "failed"),
+    "nothing is printed": ("true", "failed"),
+    "the plan is not fulfilled": ("echo 1..3; echo 'ok 1 - a'", "failed"),
+    "the exit code alone": ("echo 1..1; echo 'ok 1 - a'; exit 3", "failed"),
+    "a failure": ("echo 1..1; echo 'not ok 1 - a'; exit 1", "failed"),
+    "a skip is no pass": ("echo 1..1; echo 'ok 1 - a # skip no reason'", "skipped"),
+    "a pass": ("echo 1..1; echo 'ok 1 - a'", "passed"),
+}
+
+
+def check(source, build):
+    del build
+    run = load(source / "tests" / "run")
+    with tempfile.TemporaryDirectory(prefix="keysvc-lint-") as folder:
+        return experiments(run, pathlib.Path(folder))
+
+
+def experiments(run, folder):
+    problems = []
+    for name, (script, expected) in SHELL.items():
+        suite = run.run_suite(run.Suite(name, ["sh", "-c", script]), folder)
+        counts = {what: getattr(suite, what) for what in ("passed", "failed", "skipped")}
+        if not counts[expected] or (expected != "failed" and counts["failed"]):
+            problems.append(f"{name}: {counts}")
+
+    reports = folder / "reports"
+    reports.mkdir()
+    env = {"ASAN_OPTIONS": f"log_path={reports}/asan:detect_leaks=1"}
+    run.run_suite(run.Suite("leak", [compiled(folder, "leak", LEAK)], env, criterion=True), folder)
+    if not list(reports.iterdir()):
+        problems.append("a leak leaves no report")
+    undefined = run.run_suite(run.Suite("undefined", [compiled(folder, "undefined", UNDEFINED)], env, criterion=True), folder)
+    if not undefined.failed:
+        problems.append("undefined behaviour fails no test")
+    return problems
+
+
+def load(path):
+    """tests/run has no suffix: it is a program."""
+    loader = importlib.machinery.SourceFileLoader("tests_run", str(path))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("tests_run", loader))
+    loader.exec_module(module)
+    return module
+
+
+def compiled(folder, name, text):
+    (folder / f"{name}.c").write_text(text)
+    command = ["cc", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-o", name, f"{name}.c", "-lcriterion"]
+    subprocess.run(command, cwd=folder, check=True)
+    return str(folder / name)
+
+
+def selftest():
+    """A runner that believes everybody is found out."""
+
+    def believe(suite, logs):
+        del logs
+        suite.passed = 1
+        return suite
+
+    believer = types.SimpleNamespace(run_suite=believe, Suite=lambda name, *_, **__: types.SimpleNamespace(
+        name=name, passed=0, failed=0, skipped=0))
+    with tempfile.TemporaryDirectory(prefix="keysvc-lint-") as folder:
+        problems = experiments(believer, pathlib.Path(folder))
+    return len(problems) == len(SHELL) - 1 + 2

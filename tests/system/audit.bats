@@ -1,0 +1,257 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# audit.bats - the chains: whole after everything, and the first place named where they were altered
+
+setup()
+{
+    load harness
+}
+
+teardown()
+{
+    show_log_if_failed
+    end_world
+}
+
+CHAIN=main-1.log
+
+# A few records of every kind, and keysvcd stopped again.
+history()
+{
+    world
+    start
+    keysvc key generate web/shop
+    for ((i = 0; i < 5; i++)); do
+        as $ALICE keysvc sign web/shop --in "$W/data" >"$W/signature"
+    done
+    as $BOB keysvc sign web/shop --in "$W/data" >/dev/null 2>&1 || true
+    stop
+}
+
+@test "whole after work, while the daemon runs and while it is down" {
+    history
+    audit_verify
+    start
+    audit_verify
+}
+
+@test "a signature's record says who, what and with which key, and not what was signed" {
+    history
+    grep '"event":"sign"' "$W/audit/$CHAIN" | grep 'web/shop@1' | grep "$ALICE"
+    not grep -q 'data to sign' "$W/audit/$CHAIN"
+    need_root
+    # The refusal stands in the front's own chain.
+    grep "$BOB" "$W/audit/front.log" | grep -i -E 'refus|denied'
+    # The two join on the request's id.
+    id=$(grep '"event":"sign"' "$W/audit/$CHAIN" | tail -n 1 | json 'd.get("request") or d.get("id")')
+    grep "$id" "$W/audit/front.log"
+}
+
+@test "a generated key leaves an intent before and a result after" {
+    history
+    intent=$(grep -n '"event":"intent"' "$W/audit/$CHAIN" | grep web/shop | cut -d: -f1)
+    result=$(grep -n '"event":"result"' "$W/audit/$CHAIN" | grep web/shop | cut -d: -f1)
+    [ "$intent" -lt "$result" ]
+}
+
+@test "show reads the files while the daemon is down" {
+    history
+    audit_show | grep web/shop@1
+    audit_show --key web/shop | grep "$ALICE"
+}
+
+# altered TEXT-IN-OUTPUT: verify fails and names that.
+altered()
+{
+    run audit_verify
+    echo "$output"
+    [ "$status" != 0 ]
+    [[ $output == *"$CHAIN"* || $output == *"${CHAIN%.log}"* ]]
+    [[ $output =~ $1 ]]
+}
+
+@test "a flipped bit is found and its line named, whichever it is" {
+    history
+    cp "$W/audit/$CHAIN" "$W/good"
+    n_bytes=$(stat -c %s "$W/good")
+    # Every byte is flipped by tests of base/verify; here every 97th, through the whole program.
+    for ((at = 0; at < n_bytes; at += 97)); do
+        /usr/bin/python3 - "$W/good" "$W/audit/$CHAIN" "$at" <<'END'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+data[int(sys.argv[3])] ^= 1
+open(sys.argv[2], "wb").write(data)
+END
+        line=$(($(head -c "$at" "$W/good" | wc -l) + 1))
+        run audit_verify
+        [ "$status" != 0 ] || { echo "byte $at of $n_bytes"; return 1; }
+        [[ $output == *"$CHAIN:$line:"* ]] || { echo "byte $at is on line $line: $output"; return 1; }
+    done
+    cp "$W/good" "$W/audit/$CHAIN"
+    audit_verify
+}
+
+@test "a record cut out is found" {
+    history
+    sed -i 3d "$W/audit/$CHAIN"
+    altered "$CHAIN:3:"
+}
+
+@test "the first record cut off is found" {
+    history
+    sed -i 1d "$W/audit/$CHAIN"
+    altered "$CHAIN:1:"
+}
+
+@test "two records swapped are found" {
+    history
+    sed -i '3{h;d};4{G}' "$W/audit/$CHAIN"
+    altered "$CHAIN:3:"
+}
+
+@test "a record put in twice is found" {
+    history
+    sed -i '3p' "$W/audit/$CHAIN"
+    altered "$CHAIN:4:"
+}
+
+@test "a cut at the end is found back to the last checkpoint" {
+    DAEMON_OPTIONS='audit-checkpoint = "1s"'
+    world
+    start
+    keysvc key generate web/shop
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    checkpointed()
+    {
+        grep -q '"event":"checkpoint"' "$W/audit/$CHAIN" && [ -s "$W/state/main-1.checkpoint" ]
+    }
+    wait_for checkpointed
+    stop
+    audit_verify
+    last=$(grep -n '"event":"checkpoint"' "$W/audit/$CHAIN" | tail -n 1 | cut -d: -f1)
+    sed -i "$((last - 1))"',$d' "$W/audit/$CHAIN"
+    altered "checkpoint"
+}
+
+@test "a chain written anew with right hashes is betrayed by the signed checkpoint" {
+    history
+    grep -q '"event":"checkpoint"' "$W/audit/$CHAIN"
+    # Everything from the key's first record on is made again, as whoever knows the format could.
+    /usr/bin/python3 - "$W/audit/$CHAIN" <<'END'
+import hashlib, re, sys
+lines = open(sys.argv[1]).read().splitlines()
+first = next(number for number, line in enumerate(lines) if "web/shop" in line)
+lines[first] = lines[first].replace("web/shop", "web/evil")
+prev = re.search(r'"hash":"([0-9a-f]{64})"', lines[first - 1]).group(1)
+for number in range(first, len(lines)):
+    body = re.sub(r'"prev":"[0-9a-f]{64}"', f'"prev":"{prev}"', lines[number].split(',"hash":')[0])
+    prev = hashlib.sha256(body.encode()).hexdigest()
+    lines[number] = f'{body},"hash":"{prev}"}}'
+open(sys.argv[1], "w").write("\n".join(lines) + "\n")
+END
+    altered checkpoint
+}
+
+@test "a chain taken away whole is missed" {
+    history
+    rm "$W/audit/$CHAIN"
+    altered "missing|gone|no file|taken away"
+}
+
+@test "a torn last line is closed, recorded and no alteration" {
+    history
+    printf '{"seq":99,"time":"2026-11-' >>"$W/audit/$CHAIN"
+    start
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    stop
+    grep '"event":"torn"' "$W/audit/$CHAIN"
+    audit_verify
+}
+
+@test "a chain is carried on after a restart" {
+    history
+    before=$(wc -l <"$W/audit/$CHAIN")
+    start
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    stop
+    [ "$(wc -l <"$W/audit/$CHAIN")" -gt "$before" ]
+    audit_verify
+}
+
+@test "rotated by renaming and reloading, the chain goes on in the new file" {
+    world
+    start
+    keysvc key generate web/shop
+    mv "$W/audit/$CHAIN" "$W/audit/$CHAIN.1"
+    keysvc reload
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    wait_for test -s "$W/audit/$CHAIN"
+    last=$(tail -n 1 "$W/audit/$CHAIN.1" | json 'd["hash"]')
+    [ "$(head -n 1 "$W/audit/$CHAIN" | json 'd["prev"]')" = "$last" ]
+    audit_verify
+}
+
+@test "a full disk: signatures and changes are refused, reads go on, and room is enough to mend it" {
+    need_root
+    world
+    keysvc_in_full_disk
+    keysvc key generate web/shop
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    workers=$(token_pids)
+    inside dd if=/dev/zero of="$W/audit/ballast" bs=4096 status=none || true
+    # What fits into the page that is open may still be written.
+    full()
+    {
+        run keysvc sign web/shop --in "$W/data" --timeout 5s
+        [ "$status" = 14 ]
+    }
+    wait_for full
+    run keysvc key generate web/more
+    [ "$status" = 14 ]
+    # Reads need no record.
+    keysvc key show web/shop
+    keysvc key list
+    keysvc status
+    inside rm "$W/audit/ballast"
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    verify web/shop "$W/data" "$W/signature"
+    keysvc key generate web/more
+    [ "$(token_pids)" = "$workers" ]
+    stop_inside
+}
+
+# keysvcd in a mount namespace of its own, with its audit on a small file system.
+keysvc_in_full_disk()
+{
+    unshare -m sh -c '
+        mount -t tmpfs -o size=256k,mode=700 tmpfs "$W/audit"
+        exec keysvcd --config "$W/keysvcd.conf" --libexec-dir "$PROGRAMS/keysvc" --profile-dir "$1"
+    ' sh "$SOURCE/hsm-profiles" >>"$W/log" 2>&1 3>&- &
+    echo $! >"$W/keysvcd.pid"
+    wait_ready
+}
+
+inside()
+{
+    nsenter -m -t "$(pid)" -- "$@"
+}
+
+# The files are gone with the namespace: verified before.
+stop_inside()
+{
+    inside env PATH="$PATH" keysvc audit verify --audit-dir "$W/audit" --state-dir "$W/state"
+    stop
+}
+
+@test "the configuration's hash stands in the chain at each start and reload" {
+    world
+    start
+    sum=$(keysvc status --json | json 'd.get("configuration_sha256")')
+    grep -r "$sum" "$W/audit"
+    echo '# changed' >>"$W/keysvcd.conf"
+    keysvc reload
+    other=$(keysvc status --json | json 'd.get("configuration_sha256")')
+    [ "$sum" != "$other" ]
+    grep -r "$other" "$W/audit"
+}

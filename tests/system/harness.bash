@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# harness.bash - a fresh world for each test: a SoftHSM token, a configuration, keysvcd, and users
+#
+# A test reads as a script:
+#
+#     world                        folders, token, keysvcd.conf in a temporary folder $W
+#     start                        keysvcd, until every token is ready
+#     as $ALICE keysvc sign ...    what a user does; as root everybody is somebody else
+#     stop                         which must be clean
+#
+# As root the front, the token process, ALICE and BOB are four numeric users without accounts; otherwise everybody is
+# the user who runs the tests, and what needs several users calls need_root. Nothing is shared between tests: they run
+# in parallel and in any order. KEYSVC_BUILD is the build folder.
+
+bats_require_minimum_version 1.5.0
+
+: "${KEYSVC_BUILD:?the build folder}"
+SOURCE=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+PIN=Pin-2718-28182
+SO_PIN=31415926
+SOFTHSM=/usr/lib/softhsm/libsofthsm2.so
+ME=$(id -u)
+if [ "$ME" = 0 ]; then
+    FRONT=64801 TOKEN=64802 ALICE=64811 BOB=64812
+else
+    FRONT=$ME TOKEN=$ME ALICE=$ME BOB=$ME
+fi
+
+# ---------------------------------------------------------------- a world
+
+# Makes $W with everything but a running keysvcd. `world break` puts the module that breaks on purpose before SoftHSM.
+world()
+{
+    W=$(mktemp -d "${TMPDIR:-/tmp}/keysvc-test-XXXXXX")
+    chmod 755 "$W"
+    export W KEYSVC_SOCKET=$W/run/keysvc.sock MODULE=$SOFTHSM
+    mkdir -m 755 "$W/run" "$W/state" "$W/home"
+    mkdir -m 700 "$W/audit" "$W/tokens" "$W/break"
+    find_programs
+    echo "directories.tokendir = $W/tokens" >"$W/softhsm2.conf"
+    [ "${1-}" != break ] || MODULE=$KEYSVC_BUILD/tests/fakes/libpkcs11-break.so
+    [ "$ME" != 0 ] || chown "$TOKEN:$TOKEN" "$W/tokens" "$W/break"
+    (umask 077 && printf '%s' "$PIN" >"$W/pin")
+    as "$TOKEN" softhsm2-util --init-token --free --label keysvc --pin "$PIN" --so-pin "$SO_PIN" >/dev/null
+    printf 'data to sign\n' >"$W/data"
+    write_profile
+    write_config
+}
+
+# What others may not reach (a checkout below /root, say) they cannot execute: they get a copy then.
+find_programs()
+{
+    PROGRAMS=$KEYSVC_BUILD
+    if ! as "$TOKEN" test -x "$KEYSVC_BUILD/keysvc/keysvc-token"; then
+        PROGRAMS=$W/programs
+        mkdir -p "$PROGRAMS/keysvc" "$PROGRAMS/client/cli" "$PROGRAMS/client/lib" "$PROGRAMS/tests/fakes"
+        cp "$KEYSVC_BUILD"/keysvc/keysvcd "$KEYSVC_BUILD"/keysvc/keysvc-front "$KEYSVC_BUILD"/keysvc/keysvc-token \
+            "$PROGRAMS/keysvc"
+        cp "$KEYSVC_BUILD/client/cli/keysvc" "$PROGRAMS/client/cli"
+        cp -a "$KEYSVC_BUILD"/client/lib/libkeysvc.so* "$PROGRAMS/client/lib"
+        cp "$KEYSVC_BUILD/tests/fakes/libpkcs11-break.so" "$PROGRAMS/tests/fakes"
+    fi
+    export PROGRAMS PATH=$PROGRAMS/client/cli:$PROGRAMS/keysvc:$PATH
+}
+
+# The profile: SoftHSM's, with short times, and another module in between if the world wants it.
+write_profile()
+{
+    cat >"$W/profile.conf" <<END
+module = "$MODULE"
+workers = ${WORKERS-1}
+hang-timeout = "${HANG_TIMEOUT-5s}"
+generate-timeout = "60s"
+kill-in-login = false
+set-id = true
+private-attributes = {"SIGN"}
+public-attributes = {"VERIFY"}
+environment = {"SOFTHSM2_CONF=$W/softhsm2.conf"}
+END
+}
+
+# keysvcd.conf. Standard input, if it is not a terminal's, replaces the sections of keys and rules.
+write_config()
+{
+    {
+        echo "daemon {"
+        echo "    socket = \"$KEYSVC_SOCKET\""
+        echo "    audit-dir = \"$W/audit\""
+        echo "    state-dir = \"$W/state\""
+        [ "$ME" != 0 ] || echo "    front-user = \"$FRONT\""
+        [ -z "${DAEMON_OPTIONS-}" ] || echo "    $DAEMON_OPTIONS"
+        echo "}"
+        echo "token main {"
+        echo "    profile = \"$W/profile.conf\""
+        echo "    label = \"keysvc\""
+        echo "    pin-file = \"$W/pin\""
+        [ "$ME" != 0 ] || echo "    user = \"$TOKEN\""
+        echo "    environment = {$(token_environment)}"
+        echo "}"
+        default_rules
+    } >"$W/keysvcd.conf.new"
+    mv "$W/keysvcd.conf.new" "$W/keysvcd.conf"
+}
+
+token_environment()
+{
+    printf '"PKCS11_BREAK_DIR=%s/break"' "$W"
+    # The environment of the service's processes is made, not inherited: a sanitizer is told here where to write.
+    [ -z "${ASAN_OPTIONS-}" ] || printf ', "ASAN_OPTIONS=%s", "UBSAN_OPTIONS=%s"' "$ASAN_OPTIONS" "$UBSAN_OPTIONS"
+}
+
+# Alice may do everything with her keys; Bob has no rule; the user who runs the tests is the administrator.
+default_rules()
+{
+    cat <<END
+keys "web/**" {
+    token = main
+    type = ec-p256
+    purpose = sign
+    usage = {"serverAuth"}
+    names = {"shop.example", ".shop.example", "*.shop.example", "10.0.0.0/8"}
+}
+keys "tls/**" {
+    token = main
+    type = ec-p256
+    purpose = tls-server
+    names = {"shop.example", ".shop.example"}
+}
+keys "rsa/**" {
+    token = main
+    type = rsa-2048
+    purpose = sign
+    names = {"shop.example"}
+}
+allow alice {
+    user = {"$ALICE"}
+    keys = {"web/**", "tls/**", "rsa/**"}
+    operations = {all}
+}
+allow admins {
+    user = {"$ME"}
+    keys = {"**"}
+    operations = {all, administer}
+}
+END
+}
+
+# keysvcd as `keysvc token init` and `keysvc doctor` start it: it knows where the build folder is.
+own_keysvcd()
+{
+    printf '#!/bin/sh\nexec "%s" "$@" --libexec-dir "%s" --profile-dir "%s"\n' "$PROGRAMS/keysvc/keysvcd" \
+        "$PROGRAMS/keysvc" "$SOURCE/hsm-profiles" >"$W/own-keysvcd"
+    chmod 755 "$W/own-keysvcd"
+    echo "$W/own-keysvcd"
+}
+
+# Replaces everything behind the token's section by standard input.
+rules()
+{
+    local text
+    text=$(cat)
+    sed '/^}/q' "$W/keysvcd.conf" >"$W/keysvcd.conf.new"                            # daemon
+    sed '1,/^}/d' "$W/keysvcd.conf" | sed '/^}/q' >>"$W/keysvcd.conf.new"           # token
+    printf '%s\n' "$text" >>"$W/keysvcd.conf.new"
+    mv "$W/keysvcd.conf.new" "$W/keysvcd.conf"
+}
+
+# ---------------------------------------------------------------- the service
+
+# Starts keysvcd and waits until its token is ready; `start nowait` does not wait.
+start()
+{
+    keysvcd --config "$W/keysvcd.conf" --libexec-dir "$PROGRAMS/keysvc" --profile-dir "$SOURCE/hsm-profiles" \
+        >>"$W/log" 2>&1 3>&- &
+    echo $! >"$W/keysvcd.pid"
+    [ "${1-}" = nowait ] || wait_ready
+}
+
+pid()
+{
+    cat "$W/keysvcd.pid"
+}
+
+# The processes of one kind, ours only.
+front_pid()
+{
+    pgrep -P "$(pid)" -x keysvc-front
+}
+
+token_pids()
+{
+    pgrep -P "$(pid)" -x keysvc-token
+}
+
+# Waits (20 s) for a command to succeed.
+wait_for()
+{
+    local i
+    for ((i = 0; i < 400; i++)); do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.05
+    done
+    echo "waited in vain for: $*" >&2
+    return 1
+}
+
+token_state()
+{
+    keysvc status --json | json 'd["tokens"][0]["state"]'
+}
+
+token_is()
+{
+    [ "$(token_state)" = "$1" ]
+}
+
+wait_ready()
+{
+    wait_for token_is ready
+}
+
+# State Z is gone: not every PID 1 reaps at once.
+is_gone()
+{
+    local state
+    state=$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -c1)
+    [ -z "$state" ] || [ "$state" = Z ]
+}
+
+# A clean stop: within 15 s, exit code 0, no process left.
+stop()
+{
+    local main children code=0
+    main=$(pid)
+    children=$(pgrep -P "$main" || true)
+    kill -TERM "$main"
+    wait_for is_gone "$main" || { kill -KILL "$main"; return 1; }
+    wait "$main" || code=$?
+    rm -f "$W/keysvcd.pid"
+    # 127: it is no child of this shell (setup_file started it), its code is not ours to know.
+    [ "$code" = 0 ] || [ "$code" = 127 ] || { echo "keysvcd ended with $code" >&2; return 1; }
+    for child in $children; do
+        wait_for is_gone "$child" || return 1
+    done
+}
+
+# For teardown: ends what runs, keeps a sanitizer's report, removes the world.
+end_world()
+{
+    [ -n "${W-}" ] && [ -d "$W" ] || return 0
+    if [ -s "$W/keysvcd.pid" ] && ! is_gone "$(pid)"; then
+        stop || true
+    fi
+    report_sanitizer
+    rm -rf "$W"
+}
+
+# The front's and keysvcd's own reports stand in the log; tests/run looks into the folder of log_path.
+report_sanitizer()
+{
+    local reports
+    [ -n "${ASAN_OPTIONS-}" ] && [ -s "$W/log" ] || return 0
+    reports=$(sed 's/.*log_path=\([^:]*\).*/\1/' <<<"$ASAN_OPTIONS")
+    if grep -qE 'ERROR: (Address|Leak)Sanitizer|runtime error:' "$W/log"; then
+        cp "$W/log" "$reports-log.$(basename "$W")"
+    fi
+}
+
+# ---------------------------------------------------------------- doing and looking
+
+# as UID COMMAND...: as that user, in no group but its own, with nothing of the caller's environment that matters.
+as()
+{
+    local uid=$1
+    shift
+    if [ "$ME" = 0 ] && [ "$uid" != 0 ]; then
+        SOFTHSM2_CONF=$W/softhsm2.conf HOME=$W/home setpriv --reuid "$uid" --regid "$uid" --clear-groups -- "$@"
+    else
+        SOFTHSM2_CONF=$W/softhsm2.conf "$@"
+    fi
+}
+
+need_root()
+{
+    [ "$ME" = 0 ] || skip "needs root: several users"
+}
+
+# json EXPRESSION: what the document on standard input, d, holds there.
+json()
+{
+    /usr/bin/python3 -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
+}
+
+# fails CODE TEXT COMMAND...: the exit code and a part of what is said.
+fails()
+{
+    local code=$1 text=$2
+    shift 2
+    run "$@"
+    if [ "$status" != "$code" ] || [[ $output != *"$text"* ]]; then
+        printf 'expected exit code %s and "%s", not %s and:\n%s\n' "$code" "$text" "$status" "$output" >&2
+        return 1
+    fi
+}
+
+# verify KEY FILE SIGNATURE [OPENSSL-OPTION...]: openssl says whether this is the key's signature of that file.
+verify()
+{
+    local key=$1 file=$2 signature=$3
+    shift 3
+    keysvc key public "$key" >"$W/verify.pem"
+    openssl dgst -sha256 "$@" -verify "$W/verify.pem" -signature "$signature" "$file"
+}
+
+# The chains of this world, read beside the service.
+audit_verify()
+{
+    keysvc audit verify --audit-dir "$W/audit" --state-dir "$W/state" "$@"
+}
+
+audit_show()
+{
+    keysvc audit show --audit-dir "$W/audit" "$@"
+}
+
+# How often a function of the module was called, with `world break`.
+calls()
+{
+    "$KEYSVC_BUILD/tests/fakes/pkcs11-break-calls" "$W/break" "$1"
+}
+
+# break_rules RULE...: replaces the rules of the module that breaks; none: nothing is broken any more.
+break_rules()
+{
+    printf '%s\n' "$@" >"$W/break/rules.new"
+    chmod 644 "$W/break/rules.new"
+    mv "$W/break/rules.new" "$W/break/rules"
+}
+
+# next C_Sign: the number that the next call will have.
+next()
+{
+    echo $(($(calls "$1") + 1))
+}
+
+# A client in another language, made from the .proto and docs/protocol.md alone: the commands `client` and `hostile`.
+python_client()
+{
+    local program
+    mkdir -m 755 "$W/python"
+    protoc --proto_path="$SOURCE/proto" --python_out="$W/python" keysvc.proto
+    cp "$SOURCE/tests/system/client.py" "$SOURCE/tests/system/hostile.py" "$W/python"
+    for program in client hostile; do
+        printf '#!/bin/sh\nexec /usr/bin/python3 -B "%s" "$KEYSVC_SOCKET" "$@"\n' "$W/python/$program.py" \
+            >"$W/python/$program"
+        chmod 755 "$W/python/$program"
+    done
+    chmod -R a+rX "$W/python"
+    export PATH=$W/python:$PATH
+}
+
+# A picture of the token as its own tools see it.
+pkcs11()
+{
+    as "$TOKEN" pkcs11-tool --module "$SOFTHSM" --token-label keysvc --login --pin "$PIN" "$@" 2>&1
+}
+
+show_log_if_failed()
+{
+    if [ -z "${BATS_TEST_COMPLETED-}" ] && [ -s "${W-}/log" ]; then
+        echo "--- the log of keysvcd:"
+        tail -n 60 "$W/log"
+    fi
+}
+
+# not COMMAND...: bash does not end a test at a `!` that is not its last line.
+not()
+{
+    if "$@"; then
+        echo "should have failed: $*" >&2
+        return 1
+    fi
+}

@@ -1,0 +1,200 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# pin.bats - the PIN: tried once for each version of its file, whatever restarts, and seen nowhere
+
+setup()
+{
+    load harness
+}
+
+teardown()
+{
+    show_log_if_failed
+    end_world
+}
+
+# A world in which logins are counted, with a wrong PIN in the file.
+wrong_pin()
+{
+    world break
+    printf 'wrong' >"$W/pin"
+}
+
+blocked()
+{
+    token_is login-blocked
+}
+
+@test "a wrong PIN and 100 restarts cost one login" {
+    wrong_pin
+    # The instrumented build is slow to start, and counts no differently.
+    restarts=100
+    [ -z "${KEYSVC_SANITIZED-}" ] || restarts=15
+    for ((i = 0; i < restarts; i++)); do
+        start nowait
+        wait_for blocked
+        stop
+    done
+    [ "$(calls C_Login)" = 1 ]
+}
+
+@test "a wrong PIN and a killed front, killed workers and reloads cost one login" {
+    wrong_pin
+    start nowait
+    wait_for blocked
+    for ((i = 0; i < 10; i++)); do
+        kill -KILL "$(front_pid)"
+        for process in $(token_pids); do
+            kill -KILL "$process"
+        done
+        kill -HUP "$(pid)"
+        wait_for blocked
+    done
+    sleep 1
+    [ "$(calls C_Login)" = 1 ]
+}
+
+@test "while logins are blocked the caller is told, and told what to do" {
+    wrong_pin
+    start nowait
+    wait_for blocked
+    keysvc token list | grep login-blocked
+    keysvc status --json | json 'd["tokens"][0]["text"]' | grep -i pin
+    run keysvc key generate web/shop
+    [ "$status" = 18 ] || [ "$status" = 10 ]
+}
+
+@test "a corrected PIN file is noticed" {
+    wrong_pin
+    start nowait
+    wait_for blocked
+    printf '%s' "$PIN" >"$W/pin"
+    wait_ready
+    keysvc key generate web/shop
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    verify web/shop "$W/data" "$W/signature"
+    [ "$(calls C_Login)" = 2 ]
+}
+
+@test "another wrong PIN costs one more login and no third" {
+    wrong_pin
+    start nowait
+    wait_for blocked
+    printf 'wrong again' >"$W/pin"
+    two_logins()
+    {
+        [ "$(calls C_Login)" = 2 ] && blocked
+    }
+    wait_for two_logins
+    stop
+    start nowait
+    wait_for blocked
+    [ "$(calls C_Login)" = 2 ]
+}
+
+@test "retry-login is one more try" {
+    world break
+    break_rules 'C_Login:1:CKR_PIN_INCORRECT'
+    start nowait
+    wait_for blocked
+    keysvc token retry-login main
+    wait_ready
+    [ "$(calls C_Login)" = 2 ]
+}
+
+@test "a right PIN: each start logs in once, and no marker stays" {
+    world break
+    start
+    stop
+    start
+    [ "$(calls C_Login)" = 2 ]
+    [ ! -e "$W/state/main.login-tried" ]
+}
+
+@test "a token that reports a low PIN count is left alone" {
+    world break
+    break_rules 'C_GetTokenInfo:*:flags 0x10000'
+    start nowait
+    wait_for blocked
+    [ "$(calls C_Login)" = 0 ]
+    # An administrator may insist, once.
+    keysvc token retry-login main
+    wait_ready
+    [ "$(calls C_Login)" = 1 ]
+}
+
+@test "a token whose PIN is locked is left alone whoever says so" {
+    world break
+    break_rules 'C_GetTokenInfo:*:flags 0x40000'
+    start nowait
+    wait_for blocked
+    keysvc token retry-login main || true
+    sleep 1
+    blocked
+    [ "$(calls C_Login)" = 0 ]
+}
+
+@test "a process that dies in C_Login leaves the marker" {
+    world break
+    break_rules 'C_Login:*:abort'
+    start nowait
+    marked()
+    {
+        [ -e "$W/state/main.login-tried" ] && blocked
+    }
+    wait_for marked
+    stop
+    start nowait
+    wait_for blocked
+    [ "$(calls C_Login)" = 1 ]
+}
+
+@test "the PIN stands in no argument, environment, log or audit file" {
+    world
+    start
+    keysvc key generate web/shop
+    for process in $(pid) $(front_pid) $(token_pids); do
+        not grep -qa "$PIN" "/proc/$process/cmdline"
+        not grep -qa "$PIN" "/proc/$process/environ"
+    done
+    not grep -q "$PIN" "$W/log"
+    not grep -rq "$PIN" "$W/audit" "$W/state"
+    not as "$TOKEN" grep -rqa "$PIN" "$W/tokens"
+}
+
+@test "a missing PIN file is named" {
+    world
+    rm "$W/pin"
+    start nowait
+    named()
+    {
+        grep -q "$W/pin" "$W/log"
+    }
+    wait_for named
+    (umask 077 && printf '%s' "$PIN" >"$W/pin")
+    wait_ready
+}
+
+@test "token init makes a token with the PIN of the file" {
+    world
+    as "$TOKEN" find "$W/tokens" -mindepth 1 -delete
+    (umask 077 && printf '%s' "$SO_PIN" >"$W/so-pin")
+    keysvc token init main --so-pin-file "$W/so-pin" --config "$W/keysvcd.conf" --keysvcd "$(own_keysvcd)"
+    start
+    keysvc key generate web/shop
+}
+
+@test "change-pin changes token and file together" {
+    world
+    start
+    keysvc key generate web/shop
+    (umask 077 && printf 'Other-31415' >"$W/pin.new")
+    keysvc token change-pin main --new-pin-file "$W/pin.new" --config "$W/keysvcd.conf" \
+        --keysvcd "$(own_keysvcd)"
+    [ "$(cat "$W/pin")" = Other-31415 ]
+    stop
+    start
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    not pkcs11 --list-objects --type privkey
+}

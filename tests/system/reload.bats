@@ -1,0 +1,115 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# reload.bats - another configuration under a running service
+
+setup()
+{
+    load harness
+}
+
+teardown()
+{
+    show_log_if_failed
+    end_world
+}
+
+generation()
+{
+    keysvc status --json | json 'd["generation"]'
+}
+
+generation_is()
+{
+    [ "$(generation)" = "$1" ]
+}
+
+@test "SIGHUP: a new rule counts, the generation grows, processes stay" {
+    need_root
+    world
+    start
+    keysvc key generate web/shop
+    [ "$(generation)" = 1 ]
+    processes="$(front_pid) $(token_pids)"
+    fails 3 "" as $BOB keysvc sign web/shop --in "$W/data"
+    echo "allow bob { user = {\"$BOB\"} keys = {\"web/**\"} operations = {get, sign} }" >>"$W/keysvcd.conf"
+    kill -HUP "$(pid)"
+    wait_for generation_is 2
+    as $BOB keysvc sign web/shop --in "$W/data" >"$W/signature"
+    [ "$(front_pid) $(token_pids)" = "$processes" ]
+}
+
+@test "keysvc reload answers when the new configuration counts" {
+    need_root
+    world
+    start
+    keysvc key generate web/shop
+    echo "allow bob { user = {\"$BOB\"} keys = {\"web/**\"} operations = {get, sign} }" >>"$W/keysvcd.conf"
+    keysvc reload
+    as $BOB keysvc sign web/shop --in "$W/data" >"$W/signature"
+    # And back again: what is no longer allowed is refused.
+    sed -i '/^allow bob/d' "$W/keysvcd.conf"
+    keysvc reload
+    fails 3 "" as $BOB keysvc sign web/shop --in "$W/data"
+    [ "$(generation)" = 3 ]
+}
+
+@test "connections stay open over a reload" {
+    world
+    start
+    python_client
+    client stay "$W/go" >"$W/stayed" 3>&- &
+    stays=$!
+    wait_for grep 1 "$W/stayed"
+    keysvc reload
+    touch "$W/go"
+    wait $stays
+    [ "$(cat "$W/stayed")" = "1
+2" ]
+}
+
+@test "a bad file keeps the running configuration and is said where it is bad" {
+    world
+    start
+    keysvc key generate web/shop
+    cp "$W/keysvcd.conf" "$W/good"
+    echo 'allow broken { user = {"0"} keyz = {"**"} operations = {all} }' >>"$W/keysvcd.conf"
+    line=$(wc -l <"$W/keysvcd.conf")
+    run keysvc reload
+    [ "$status" != 0 ]
+    [[ $output == *"$W/keysvcd.conf:$line: "* ]]
+    kill -HUP "$(pid)"
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    [ "$(generation)" = 1 ]
+    cp "$W/good" "$W/keysvcd.conf"
+    keysvc reload
+    [ "$(generation)" = 2 ]
+}
+
+@test "under load no request is lost to a reload" {
+    world
+    start
+    keysvc key generate web/shop
+    python_client
+    client load web/shop "$W/data" 2 >"$W/report" 3>&- &
+    load=$!
+    for ((i = 0; i < 5; i++)); do
+        sleep 0.2
+        keysvc reload
+    done
+    wait $load
+    echo "# $(cat "$W/report")" >&3
+    [ "$(json 'd["lost"] + d["refused"] + d["strange"]' <"$W/report")" = 0 ]
+    [ "$(json 'd["signed"] > 100' <"$W/report")" = True ]
+    [ "$(generation)" = 6 ]
+}
+
+@test "a class's purpose that changes is enforced after the reload" {
+    world
+    start
+    keysvc key generate web/shop
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    sed -i '/^keys "web/,/^}/{s/purpose = sign/purpose = tls-server/;/usage/d}' "$W/keysvcd.conf"
+    keysvc reload
+    fails 8 web/shop keysvc sign web/shop --in "$W/data"
+}
