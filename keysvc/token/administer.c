@@ -115,7 +115,7 @@ run(int argc, char **argv, struct fault *why)
     closep(&a.fds[0]);
     closep(&a.fds[1]);
     control_setup_deinit(&setup);
-    free(a.module);
+    a.module = module_free(a.module);
     return err;
 }
 

@@ -137,17 +137,16 @@ static int
 start_token(struct worker *worker, bool login_override, struct fault *why)
 {
     const struct slot_broker broker = {ask_login, tell_login, worker};
-    struct module *module = NULL;
     CK_SLOT_ID slot_id = 0;
     ks_err err;
 
     err = parent_start(worker->parent, why);
     if (err)
         return parent_is_stopping(worker->parent) ? CONTROL_EXIT_OK : CONTROL_EXIT_SETUP;
-    err = module_load(worker->token->profile.module, worker->p11.pulse, &module, why);
+    err = module_load(worker->token->profile.module, worker->p11.pulse, &worker->module, why);
     if (!err) {
-        worker->p11.list = module_functions(module);
-        err = module_find_token(module, worker->token, &slot_id, why);
+        worker->p11.list = module_functions(worker->module);
+        err = module_find_token(worker->module, worker->token, &slot_id, why);
     }
     if (!err)
         err = slot_new(&worker->p11, slot_id, &broker, login_override, &worker->slot);

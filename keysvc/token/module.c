@@ -11,10 +11,20 @@
 
 #include "token/ckr.h"
 
+#define MAX_LISTS 8 /* initialising a token takes three */
+
+/* libp11 gives a new list each time, and releasing one closes all sessions of its slots. */
+struct slot_list {
+    PKCS11_SLOT *slots;
+    unsigned int n_slots;
+};
+
 struct module {
     PKCS11_CTX *context;
     CK_FUNCTION_LIST *functions;
     struct pulse *pulse;
+    struct slot_list lists[MAX_LISTS];
+    size_t n_lists;
 };
 
 static ks_err find_functions(const char *path, CK_FUNCTION_LIST **out, struct fault *why);
@@ -73,6 +83,22 @@ module_load(const char *path, struct pulse *pulse, struct module **out, struct f
     return KS_OK;
 }
 
+struct module *
+module_free(struct module *module)
+{
+    if (!module)
+        return NULL;
+    while (module->n_lists > 0) {
+        struct slot_list *list = &module->lists[--module->n_lists];
+
+        PKCS11_release_all_slots(module->context, list->slots, list->n_slots);
+    }
+    PKCS11_CTX_unload(module->context);
+    PKCS11_CTX_free(module->context);
+    free(module);
+    return NULL;
+}
+
 /* dlopen() gives libp11 the same instance again. */
 static ks_err
 find_functions(const char *path, CK_FUNCTION_LIST **out, struct fault *why)
@@ -113,13 +139,17 @@ module_context(const struct module *module)
 ks_err
 module_slots(struct module *module, PKCS11_SLOT **slots, unsigned int *n_slots, struct fault *why)
 {
-    int rc;
+    int rc = -1;
 
-    enter(module);
-    rc = PKCS11_enumerate_slots(module->context, slots, n_slots);
-    leave(module);
-    if (rc == 0)
+    if (module->n_lists < MAX_LISTS) {
+        enter(module);
+        rc = PKCS11_enumerate_slots(module->context, slots, n_slots);
+        leave(module);
+    }
+    if (rc == 0) {
+        module->lists[module->n_lists++] = (struct slot_list){*slots, *n_slots};
         return KS_OK;
+    }
     fault_set(why, "the module's slots cannot be listed: %s", module_error_text());
     return KS_ERR_TOKEN_UNAVAILABLE;
 }

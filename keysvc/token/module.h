@@ -23,10 +23,14 @@ struct module;
 ks_err module_load(const char *path, struct pulse *pulse, struct module **out,
                    struct fault *why) KS_MUST_CHECK;
 
+/* Closes all sessions and finalises the module; takes NULL; returns NULL. A serving process ends
+ * without it (serve.c): not every module survives. */
+struct module *module_free(struct module *module);
+
 CK_FUNCTION_LIST *module_functions(const struct module *module);
 PKCS11_CTX *module_context(const struct module *module);
 
-/* All slots as libp11 sees them now; they stay valid. TOKEN_UNAVAILABLE. */
+/* All slots as libp11 sees them now; they live as long as the module. TOKEN_UNAVAILABLE. */
 ks_err module_slots(struct module *module, PKCS11_SLOT **slots, unsigned int *n_slots,
                     struct fault *why) KS_MUST_CHECK;
 

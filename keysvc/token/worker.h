@@ -12,6 +12,7 @@
 #include "ipc/job.h"
 #include "token/audit.h"
 #include "token/keys.h"
+#include "token/module.h"
 #include "token/p11.h"
 #include "token/parent.h"
 #include "token/slot.h"
@@ -23,6 +24,7 @@ struct worker {
     struct config *config;
     const struct config_token *token; /* into config */
     uint32_t index;                   /* 1 generates and announces */
+    struct module *module;            /* as long as the process lives */
     struct p11 p11;
     struct parent *parent; /* NULL in unit tests */
     struct slot *slot;
