@@ -236,12 +236,11 @@ dial(struct ks_client *client, uint64_t deadline_ms, struct ks_error *error)
     err = connection_dial(lent->connection, client->socket, client->program, deadline_ms, error);
     pthread_mutex_lock(&client->lock);
     client->dialling = false;
+    client->has_connected = client->has_connected || connection_reached(lent->connection);
     pthread_cond_broadcast(&client->dialled);
     put_locked(lent);
     if (err)
         drop_current(client);
-    else
-        client->has_connected = true;
     return err;
 }
 

@@ -23,5 +23,5 @@ void client_put(struct ks_client *client, struct lent *lent);
 
 uint32_t client_timeout_ms(const struct ks_client *client);
 
-/* keysvcd has answered this client before: it is being restarted rather than not there. */
+/* keysvcd has listened to this client before: it is being restarted rather than not there. */
 bool client_has_connected(struct ks_client *client);

@@ -42,6 +42,7 @@ struct connection {
     struct wait *waits;
     bool dead;
     struct ks_error death; /* if dead: what all calls are told */
+    bool reached;          /* connect() worked */
     bool reading;
     struct frame_reader frames;
     uint8_t input[INPUT_LEN];
@@ -164,6 +165,12 @@ connection_dial(struct connection *connection, const char *path, const char *pro
     return KS_OK;
 }
 
+bool
+connection_reached(const struct connection *connection)
+{
+    return connection->reached;
+}
+
 static ks_err
 dial_socket(struct connection *connection, const char *path, struct ks_error *error)
 {
@@ -172,7 +179,9 @@ dial_socket(struct connection *connection, const char *path, struct ks_error *er
 
     if (!text_copy(address.sun_path, sizeof(address.sun_path), path))
         return error_set(error, KS_ERR_USAGE, "%s: longer than a socket's path can be", path);
-    if (connect(connection->fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+    connection->reached =
+        connect(connection->fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+    if (connection->reached)
         return KS_OK;
     if (errno == EAGAIN)
         return error_set(error, KS_ERR_BUSY, "%s: too many wait for keysvcd to accept them", path);

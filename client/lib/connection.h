@@ -33,6 +33,9 @@ struct connection *connection_free(struct connection *connection);
 ks_err connection_dial(struct connection *connection, const char *path, const char *program,
                        uint64_t deadline_ms, struct ks_error *error) KS_MUST_CHECK;
 
+/* Somebody listened: what failed after that is a service being restarted, not one that is not there. */
+bool connection_reached(const struct connection *connection);
+
 /*
  * One request and its answer; `deadline_ms` is of clock_mono_ms(). KS_OK: *out is the answer, which
  * may be an error of the service. NO_SERVICE: the connection was lost; DEADLINE; INTERNAL: the

@@ -372,9 +372,12 @@ front_send_result(struct front *front, const struct control_result *result)
 void
 front_send_config(struct front *front)
 {
-    if (front->state != FRONT_READY)
+    uint64_t generation = settings_config(front->launch->settings)->generation;
+
+    /* A front that became ready during the reload has it already: a second CONFIG_DONE would be nonsense. */
+    if (front->state != FRONT_READY || front->config_sent == generation)
         return;
-    front->config_sent = settings_config(front->launch->settings)->generation;
+    front->config_sent = generation;
     child_send(front->child, CONTROL_CONFIG, settings_packed(front->launch->settings), NULL, 0);
 }
 

@@ -123,7 +123,7 @@ conclude(struct token *token)
         token->settled = true;
     if (memcmp(&status, &token->status, sizeof(status)) == 0)
         return;
-    if (status.state != token->status.state)
+    if (status.state != token->status.state && !token->stopping)
         log_info("token=%s state=%s text=\"%s\"", token->name, token_state_name(status.state),
                  status.text);
     token->status = status;

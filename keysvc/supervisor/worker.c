@@ -390,7 +390,8 @@ worker_send_config(struct worker *worker, struct settings *settings)
     worker->settings = settings_ref(settings);
     settings_unref(before);
     worker->config_stale = worker->state == WORKER_STARTING;
-    if (worker->state != WORKER_READY)
+    if (worker->state != WORKER_READY ||
+        worker->config_sent == settings_config(settings)->generation)
         return;
     worker->config_sent = settings_config(settings)->generation;
     child_send(worker->child, CONTROL_CONFIG, settings_packed(settings), NULL, 0);

@@ -27,6 +27,8 @@ static ks_err decide_version(struct worker *worker, const struct job *job, uint3
                              struct fault *why);
 static ks_err make(struct worker *worker, const struct job *job, const struct plan *plan,
                    struct key **key, struct fault *why);
+static ks_err call_again(struct worker *worker, struct template *template, const char *label,
+                         struct pair *pair, struct fault *why);
 static ks_err call_token(struct worker *worker, struct template *template, struct pair *pair,
                          struct fault *why);
 static ks_err check_pair(struct worker *worker, enum ks_key_type type, const struct pair *pair,
@@ -207,7 +209,7 @@ generate_pair(struct worker *worker, enum ks_key_type type, const char *label, s
     if (err)
         err = worker_recover(worker, err, &again, why);
     if (again)
-        err = call_token(worker, &template, &pair, why);
+        err = call_again(worker, &template, label, &pair, why);
     if (err)
         return end_unknown(worker, label, err, why);
     err = check_pair(worker, type, &pair, why);
@@ -234,6 +236,24 @@ call_token(struct worker *worker, struct template *template, struct pair *pair, 
                       template->public_attributes, template->n_public, template->private_attributes,
                       template->n_private, &pair->public_key, &pair->private_key);
     return rv == CKR_OK ? KS_OK : ckr_fault(rv, "C_GenerateKeyPair", why);
+}
+
+/*
+ * A session that was lost may have been lost after the work was done: a second pair under one label
+ * would make both unusable for ever.
+ */
+static ks_err
+call_again(struct worker *worker, struct template *template, const char *label, struct pair *pair,
+           struct fault *why)
+{
+    struct fault found = FAULT_INIT;
+
+    if (label_free_once(worker, label, &found) == KS_OK)
+        return call_token(worker, template, pair, why);
+    fault_set(why, "the session was lost while %s was made: %s", label, found.text);
+    fault_hint(why, "`keysvc token rescan %s`, then look with `keysvc key show`",
+               worker->token->name);
+    return KS_ERR_OUTCOME_UNKNOWN;
 }
 
 /* Not what we asked for, but what the token says it made. */

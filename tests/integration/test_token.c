@@ -29,7 +29,7 @@ tear_down(void)
     rig = rig_free(rig);
 }
 
-TestSuite(token, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(token, .init = set_up, .fini = tear_down, .timeout = 300);
 
 static EVP_PKEY *
 public_key(const char *name, uint32_t version)

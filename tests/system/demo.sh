@@ -25,11 +25,15 @@ main()
 {
     trap clean_up EXIT
     programs
-    token
+    folders
     configuration
 
-    say "keysvcd: the only process on this host that logs in to the token"
+    say "a fresh SoftHSM token stands for the HSM; its PINs are in files that only the administrator reads"
     show cat keysvcd.conf
+    show keysvc token init main --config keysvcd.conf --so-pin-file so-pin -- \
+        --libexec-dir "$PROGRAMS/keysvc" --profile-dir "$SOURCE/hsm-profiles"
+
+    say "keysvcd: the only process on this host that logs in to the token"
     keysvcd --config "$D/keysvcd.conf" --libexec-dir "$PROGRAMS/keysvc" --profile-dir "$SOURCE/hsm-profiles" \
         2>"$D/log" &
     DAEMON=$!
@@ -89,18 +93,16 @@ programs()
     PATH=$PROGRAMS/client/cli:$PROGRAMS/keysvc:$PATH
 }
 
-token()
+folders()
 {
     mkdir -m 755 run state alice
     mkdir -m 700 audit tokens
     echo "directories.tokendir = $D/tokens" >softhsm2.conf
-    (umask 077 && echo "$PIN" >pin)
+    (umask 077 && echo "$PIN" >pin && openssl rand -hex 8 >so-pin)
     if [ "$ME" = 0 ]; then
         chown "$TOKEN:$TOKEN" tokens
         chown "$ALICE:$ALICE" alice
     fi
-    say "a fresh SoftHSM token stands for the HSM"
-    show_as "$TOKEN" softhsm2-util --init-token --free --label keysvc --pin "$PIN" --so-pin 12345678
 }
 
 configuration()
@@ -162,7 +164,6 @@ show_as()
     shift
     [ "$ME" != 0 ] || case $uid in
     0) prompt='root#' ;;
-    "$TOKEN") prompt='keysvc-token$' ;;
     "$ALICE") prompt='alice$' ;;
     "$BOB") prompt='bob$' ;;
     esac

@@ -38,8 +38,9 @@ teardown_file()
 }
 
 @test "all keys, page by page" {
-    run as $ALICE client list
-    [ "$output" = "rsa/shop@1
+    # The administrator, who without root is the same user, also sees the audit's own key.
+    as $ALICE client list | grep -v '^keysvc/' >"$W/list"
+    [ "$(cat "$W/list")" = "rsa/shop@1
 web/more@1
 web/shop@1" ]
     run as $ALICE client list 'web/*'

@@ -54,6 +54,32 @@ generation_is()
     [ "$(generation)" = 3 ]
 }
 
+# The workers cannot answer, so the reload is still under way when the new front, which has the new configuration already,
+# becomes ready; it must not be given it a second time.
+@test "a front that starts while a reload is under way stays" {
+    world
+    start
+    workers=$(token_pids)
+    first=$(front_pid)
+    kill -STOP $workers
+    kill -HUP "$(pid)"
+    sleep 0.3
+    kill -9 "$first"
+    wait_for another_front "$first"
+    second=$(front_pid)
+    sleep 0.5
+    kill -CONT $workers
+    wait_for generation_is 2
+    keysvc key generate web/shop
+    [ "$(front_pid)" = "$second" ]
+}
+
+another_front()
+{
+    local now
+    now=$(front_pid) && [ -n "$now" ] && [ "$now" != "$1" ]
+}
+
 @test "connections stay open over a reload" {
     world
     start

@@ -12,7 +12,7 @@ Test(err, every_outcome_has_a_name_a_message_and_a_hint)
         cr_assert_not_null(info->message);
         cr_assert_not_null(info->hint);
         cr_assert(err == KS_OK || info->hint[0] != '\0', "%s has no hint", info->name);
-        cr_assert_eq(err_from_name(info->name), err);
+        cr_assert_eq((int)err_from_name(info->name), err);
     }
 }
 

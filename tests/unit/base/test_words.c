@@ -8,13 +8,13 @@
 Test(crypto, every_name_leads_back_to_its_value)
 {
     for (int i = 1; i < KS_KEY_TYPE_COUNT; i++)
-        cr_assert_eq(ks_key_type_from_name(ks_key_type_name((enum ks_key_type)i)), i);
+        cr_assert_eq((int)ks_key_type_from_name(ks_key_type_name((enum ks_key_type)i)), i);
     for (int i = 1; i < KS_PURPOSE_COUNT; i++)
-        cr_assert_eq(ks_purpose_from_name(ks_purpose_name((enum ks_purpose)i)), i);
+        cr_assert_eq((int)ks_purpose_from_name(ks_purpose_name((enum ks_purpose)i)), i);
     for (int i = 1; i < KS_HASH_COUNT; i++)
-        cr_assert_eq(ks_hash_from_name(ks_hash_name((enum ks_hash)i)), i);
+        cr_assert_eq((int)ks_hash_from_name(ks_hash_name((enum ks_hash)i)), i);
     for (int i = 1; i < KS_ALGORITHM_COUNT; i++)
-        cr_assert_eq(ks_algorithm_from_name(ks_algorithm_name((enum ks_algorithm)i)), i);
+        cr_assert_eq((int)ks_algorithm_from_name(ks_algorithm_name((enum ks_algorithm)i)), i);
 }
 
 Test(crypto, an_unknown_name_is_none_and_an_unknown_value_has_a_harmless_name)

@@ -228,9 +228,13 @@ say_hello(struct fake_server *server, int fd, uint64_t id)
 
     pthread_mutex_lock(&server->lock);
     wanted = server->hello;
+    if (wanted == FAKE_HELLO_DROPPED)
+        server->hello = FAKE_HELLO_ANSWERED;
     pthread_mutex_unlock(&server->lock);
     if (wanted == FAKE_HELLO_SILENT)
         return true;
+    if (wanted == FAKE_HELLO_DROPPED)
+        return false;
     response.id = id;
     response.result_case = KEYSVC__V1__RESPONSE__RESULT_HELLO;
     response.hello = &hello;

@@ -33,6 +33,7 @@ enum fake_hello {
     FAKE_HELLO_ANSWERED,
     FAKE_HELLO_SILENT,
     FAKE_HELLO_OTHER_VERSION,
+    FAKE_HELLO_DROPPED, /* the connection is closed instead; the next ones are answered */
     FAKE_HELLO_REFUSED, /* error BUSY about the connection, then closed */
 };
 

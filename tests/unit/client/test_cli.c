@@ -124,7 +124,7 @@ run_program(const struct fake_server *server, const char *arguments, char *out, 
     FILE *program;
     size_t len;
 
-    snprintf(command, sizeof(command), "KEYSVC_SOCKET=%s %s %s 2>&1", fake_server_path(server),
+    snprintf(command, sizeof(command), "KEYSVC_SOCKET='%s' '%s' %s 2>&1", fake_server_path(server),
              KEYSVC_PROGRAM, arguments);
     program = popen(command, "re");
     cr_assert_not_null(program);

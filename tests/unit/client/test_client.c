@@ -376,6 +376,19 @@ Test(client, tells_what_the_service_says_about_the_connection)
     fake_server_stop(server, true);
 }
 
+Test(client, a_first_connection_lost_before_its_hello_is_made_again)
+{
+    struct fake_server *server = fake_server_start(NULL, answer_normally, NULL);
+    struct ks_client *client = new_client(server);
+    struct ks_error error;
+
+    fake_server_hello(server, FAKE_HELLO_DROPPED);
+    cr_assert_eq(sign_text(client, "a", &error), KS_OK, "%s", error.message);
+    cr_assert_eq(fake_server_connections(server), 2);
+    ks_client_free(client);
+    fake_server_stop(server, true);
+}
+
 Test(client, a_service_that_says_no_hello_costs_the_timeout)
 {
     struct fake_server *server = fake_server_start(NULL, answer_normally, NULL);

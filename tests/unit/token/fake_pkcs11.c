@@ -38,6 +38,7 @@ static struct {
     bool is_logged_in;
     bool breaks_signatures;
     bool makes_extractable;
+    bool loses_after_generate;
     CK_FLAGS flags;
     CK_OBJECT_HANDLE found[MAX_OBJECTS];
     size_t n_found;
@@ -431,6 +432,11 @@ generate(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *publi
     set_flag(private_object, CKA_NEVER_EXTRACTABLE, !has_flag(private_object, CKA_EXTRACTABLE));
     *public_key = public_object->handle;
     *private_key = private_object->handle;
+    if (fake.loses_after_generate) {
+        fake.loses_after_generate = false;
+        fake_lose_session();
+        return CKR_SESSION_CLOSED;
+    }
     return CKR_OK;
 }
 
@@ -467,6 +473,12 @@ void
 fake_fail_next(enum fake_call call, CK_RV rv)
 {
     fake.failures[call] = rv;
+}
+
+void
+fake_lose_session_after_generate(void)
+{
+    fake.loses_after_generate = true;
 }
 
 unsigned int

@@ -31,6 +31,8 @@ void fake_free(void);
 
 /* The next call of this kind answers `rv` instead of doing anything. */
 void fake_fail_next(enum fake_call call, CK_RV rv);
+/* The next generation makes its pair, loses the session and answers as if it had not. */
+void fake_lose_session_after_generate(void);
 unsigned int fake_n_calls(enum fake_call call);
 
 void fake_token_flags(CK_FLAGS flags); /* beside CKF_TOKEN_INITIALIZED */

@@ -127,6 +127,14 @@ Test(generate, logs_in_again_once_and_then_generates_once)
     cr_assert_eq(fake_count("doc/a@1"), 2);
 }
 
+Test(generate, makes_no_second_pair_when_the_session_was_lost_after_the_first)
+{
+    fake_lose_session_after_generate();
+    cr_assert_eq(generate("doc/a"), KS_ERR_OUTCOME_UNKNOWN, "%s", why.text);
+    cr_assert_eq(fake_count("doc/a@1"), 2, "one private key and one public key");
+    cr_assert_not_null(strstr(why.hint, "rescan"));
+}
+
 Test(generate, says_when_nobody_knows_how_it_ended)
 {
     fake_fail_next(FAKE_GENERATE, CKR_DEVICE_ERROR);
