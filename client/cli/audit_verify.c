@@ -323,6 +323,9 @@ report_text(FILE *out, const struct finding *finding)
         fprintf(out, "signed up to record %llu", (unsigned long long)result->last_signed_seq);
     else
         fprintf(out, "not signed");
+    if (result->first_seq > 1)
+        fprintf(out, ", continues records up to %llu, which were not read",
+                (unsigned long long)(result->first_seq - 1));
     if (result->n_unproven)
         fprintf(out, ", %llu checkpoints not proven", (unsigned long long)result->n_unproven);
     if (result->n_torn)
@@ -358,6 +361,10 @@ report_object(const struct finding *finding)
         (json_int_t)result->n_unproven, "signed_up_to", (json_int_t)result->last_signed_seq, "torn",
         (json_int_t)result->n_torn, "torn_end", result->torn_end, "n_open_intents",
         (json_int_t)result->n_open_intents, "open_intents", intents);
+    /* Older files that are gone are no alteration, but nothing is known of them. */
+    if (object && result->first_seq > 1)
+        json_object_set_new(object, "not_read_up_to",
+                            json_integer((json_int_t)(result->first_seq - 1)));
     if (object && finding->err) {
         json_object_set_new(object, "code", json_string(ks_err_name(finding->err)));
         json_object_set_new(object, "problem", json_string(finding->why.text));

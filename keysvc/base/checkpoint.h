@@ -2,7 +2,7 @@
 /*
  * checkpoint - reading the text that a checkpoint signs, and checking its signature
  *
- * Used offline by verify.c only; chain.h documents and writes the text.
+ * For verify.c, offline, and for who keeps checkpoints; chain.h documents and writes the text.
  */
 #pragma once
 

@@ -383,6 +383,12 @@ check_place(struct verify *verify, const struct record *record, struct fault *wh
     if (verify->result.n_records == 0) {
         if (seq == 0 || (seq == 1 && memcmp(record->prev, zeros, sizeof(zeros)) != 0))
             return altered(verify, why, "record %llu cannot begin a chain", seq);
+        /* Else a forged file that says it continues another would never meet the checkpoint. */
+        if (verify->has_outside && verify->outside.seq < seq - 1)
+            return altered(verify, why,
+                           "the records up to %llu, which the checkpoint kept outside names, are "
+                           "missing before record %llu",
+                           (unsigned long long)verify->outside.seq, seq);
         memcpy(verify->first_prev, record->prev, KS_SHA256_LEN);
         verify->seq = seq - 1;
         verify->result.first_seq = seq;

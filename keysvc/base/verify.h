@@ -8,8 +8,9 @@
  *   verify_new() -> verify_add() for each file -> verify_end() -> verify_free()
  * What is seen: any flipped byte, a record cut out, moved or put in, at the front too (a file
  * begins with record 1 or with "continued"), and, where a checkpoint was kept outside, a cut at the
- * end back to it. What is not: a whole chain written anew after the last checkpoint that is signed
- * or kept outside.
+ * end back to it and a file that claims to continue more than it names. What is not: a whole chain
+ * written anew after the last checkpoint that is signed or kept outside; older files that are gone
+ * (first_seq > 1 says so).
  */
 #pragma once
 
@@ -39,12 +40,13 @@ struct verify_options {
                                       verified, only chained */
     size_t n_keys;
     const char *last_checkpoint; /* "TEXT SIGNATUREHEX" kept outside of the file; NULL if none: a
-                                    cut at the end is not seen */
+                                    cut at the end is not seen. The record it names, or the one
+                                    right after, must be in the files */
 };
 
 struct verify_result {
     uint64_t n_records;
-    uint64_t first_seq, last_seq; /* 0: no record */
+    uint64_t first_seq, last_seq; /* 0: no record; a first above 1: those before were not read */
     uint64_t n_checkpoints;       /* with a good signature of a given key */
     uint64_t n_unproven;          /* checkpoints by another key, or too far behind */
     uint64_t last_signed_seq;     /* everything up to here is signed */

@@ -4,9 +4,12 @@
  */
 #include "supervisor/checkpoint.h"
 
+#include <assert.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 
+#include "base/checkpoint.h"
+#include "base/hex.h"
 #include "base/log.h"
 #include "supervisor/durable.h"
 
@@ -14,64 +17,100 @@
 #define PEM_END "-----END PUBLIC KEY-----\n"
 #define PEM_LINE_BYTES 48 /* become 64 characters */
 #define PEM_MAX 2048      /* bytes: 640 of DER and its lines */
+#define KEPT ".checkpoint"
+#define REFUSED ".checkpoint.refused"
 #define FILE_NAME_MAX 128
 #define LINE_MAX_LEN (CHAIN_CHECKPOINT_MAX + 1 + 2 * KS_SIGNATURE_MAX_LEN + 2)
 
 static bool well_formed(const char *chain, const char *token,
-                        const struct control_checkpoint *checkpoint);
+                        const struct control_checkpoint *message, struct checkpoint *out);
 static ks_err keep_key(const char *state_dir, bool may_introduce,
-                       const struct control_checkpoint *checkpoint, struct fault *why);
+                       const struct control_checkpoint *message, struct fault *why);
+static ks_err check_signature(const struct control_checkpoint *message, struct fault *why);
+static ks_err check_kept(const char *state_dir, const struct checkpoint *now, const char *line,
+                         bool *wanted, struct fault *why);
 static void to_pem(const uint8_t *der, size_t len, char out[static PEM_MAX]);
-static size_t to_line(const struct control_checkpoint *checkpoint, char out[static LINE_MAX_LEN]);
+static size_t to_line(const struct control_checkpoint *message, char out[static LINE_MAX_LEN]);
 
 ks_err
 checkpoint_keep(const char *state_dir, const char *chain, const char *token,
-                const struct control_checkpoint *checkpoint, struct fault *why)
+                const struct control_checkpoint *message, struct fault *why)
 {
     char name[FILE_NAME_MAX];
     char line[LINE_MAX_LEN];
+    struct checkpoint now;
+    bool wanted = false;
     size_t len;
     ks_err err;
 
-    if (!durable_name_valid(chain) || !well_formed(chain, token, checkpoint)) {
+    if (!durable_name_valid(chain) || !well_formed(chain, token, message, &now)) {
         fault_set(why, "the checkpoint is none of chain %s", chain);
         return KS_ERR_BAD_REQUEST;
     }
-    err = keep_key(state_dir, token != NULL, checkpoint, why);
+    err = keep_key(state_dir, token != NULL, message, why);
     if (err)
         return err;
-    len = to_line(checkpoint, line);
-    snprintf(name, sizeof(name), "%s.checkpoint", chain);
-    err = durable_write(state_dir, name, line, len, why);
+    len = to_line(message, line);
+    err = check_kept(state_dir, &now, line, &wanted, why);
+    if (!err && wanted) {
+        snprintf(name, sizeof(name), "%s" KEPT, chain);
+        err = durable_write(state_dir, name, line, len, why);
+    }
+    /* The journal has also what is refused here: evidence of what stands in that chain. */
     line[len - 1] = '\0';
-    log_info("event=checkpoint token=%s checkpoint=\"%s\"", checkpoint->token, line);
+    if (err || wanted)
+        log_info("event=checkpoint token=%s checkpoint=\"%s\"", message->token, line);
     return err;
 }
 
-static bool
-well_formed(const char *chain, const char *token, const struct control_checkpoint *checkpoint)
-{
-    char start[sizeof(CHAIN_CHECKPOINT_PREFIX) + FILE_NAME_MAX + 16];
+/* SubjectPublicKeyInfo up to the point, of the curves that tokens have. */
+static const struct {
+    size_t len; /* of the whole */
+    size_t start_len;
+    uint8_t start[28];
+} CURVES[] = {
+    {91, 27, {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
+              0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04}},
+    {120, 24, {0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
+               0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04}},
+    {158, 26, {0x30, 0x81, 0x9b, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
+               0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23, 0x03, 0x81, 0x86, 0x00, 0x04}},
+};
 
-    snprintf(start, sizeof(start), CHAIN_CHECKPOINT_PREFIX "chain=%s ", chain);
-    if (strncmp(checkpoint->text, start, strlen(start)) != 0)
+/* Before any decoder, which runs with our rights here, looks at what a child sent. */
+static bool
+named_curve(const uint8_t *der, size_t len)
+{
+    for (size_t i = 0; i < ARRAY_LEN(CURVES); i++)
+        if (len == CURVES[i].len && memcmp(der, CURVES[i].start, CURVES[i].start_len) == 0)
+            return true;
+    return false;
+}
+
+static bool
+well_formed(const char *chain, const char *token, const struct control_checkpoint *message,
+            struct checkpoint *out)
+{
+    if (!checkpoint_parse(message->text, out) || strcmp(out->chain, chain) != 0)
         return false;
-    for (const char *c = checkpoint->text; *c; c++) {
-        if (*c < 0x20 || *c > 0x7e || *c == '"')
-            return false;
-    }
-    if (!durable_name_valid(checkpoint->token) || (token && strcmp(token, checkpoint->token) != 0))
+    if (!durable_name_valid(message->token) || (token && strcmp(token, message->token) != 0))
         return false;
-    return checkpoint->signature_len > 0 &&
-           checkpoint->signature_len <= sizeof(checkpoint->signature) &&
-           checkpoint->public_key_len > 0 &&
-           checkpoint->public_key_len <= sizeof(checkpoint->public_key);
+    return message->signature_len > 0 && message->signature_len <= sizeof(message->signature) &&
+           named_curve(message->public_key, message->public_key_len);
+}
+
+/* A file of ours that cannot be read is nothing that the sender of the checkpoint did. */
+static ks_err
+read_kept(const char *state_dir, const char *name, char *out, size_t cap, bool *exists,
+          struct fault *why)
+{
+    return durable_read(state_dir, name, out, cap, exists, why) ? KS_ERR_INTERNAL : KS_OK;
 }
 
 /* The first key stays: a worker that was taken over must not be able to replace the one its old
  * records verify with. */
 static ks_err
-keep_key(const char *state_dir, bool may_introduce, const struct control_checkpoint *checkpoint,
+keep_key(const char *state_dir, bool may_introduce, const struct control_checkpoint *message,
          struct fault *why)
 {
     char name[FILE_NAME_MAX];
@@ -79,20 +118,125 @@ keep_key(const char *state_dir, bool may_introduce, const struct control_checkpo
     bool exists;
     ks_err err;
 
-    snprintf(name, sizeof(name), "%s.audit-key.pem", checkpoint->token);
-    to_pem(checkpoint->public_key, checkpoint->public_key_len, pem);
-    err = durable_read(state_dir, name, kept, sizeof(kept), &exists, why);
+    snprintf(name, sizeof(name), "%s.audit-key.pem", message->token);
+    to_pem(message->public_key, message->public_key_len, pem);
+    err = read_kept(state_dir, name, kept, sizeof(kept), &exists, why);
     if (err)
         return err;
     if (exists && strcmp(pem, kept) != 0) {
         fault_set(why, "a checkpoint of token %s was signed with another key than %s/%s holds",
-                  checkpoint->token, state_dir, name);
+                  message->token, state_dir, name);
         fault_hint(why, "if keysvc/audit was replaced on purpose, move that file away");
         return KS_ERR_EXISTS;
     }
-    if (exists || !may_introduce)
-        return KS_OK;
+    if (!exists && !may_introduce) {
+        fault_set(why, "no audit key of token %s is kept yet", message->token);
+        return KS_ERR_NO_KEY;
+    }
+    err = check_signature(message, why);
+    if (err || exists)
+        return err;
     return durable_write(state_dir, name, pem, strlen(pem), why);
+}
+
+/* By the key that came with it, which is the one kept, or becomes it. */
+static ks_err
+check_signature(const struct control_checkpoint *message, struct fault *why)
+{
+    ks_auto(checkpoint_keys_freep) struct checkpoint_keys *keys = NULL;
+    char signature[2 * KS_SIGNATURE_MAX_LEN + 1];
+    struct verify_key key;
+    ks_err err;
+
+    static_assert(sizeof(key.der) == sizeof(message->public_key));
+    memcpy(key.der, message->public_key, message->public_key_len);
+    key.der_len = message->public_key_len;
+    err = checkpoint_keys_new(&key, 1, &keys, why);
+    if (err)
+        return err;
+    hex_text(signature, message->signature, message->signature_len);
+    if (checkpoint_signed(keys, NULL, message->text, signature))
+        return KS_OK;
+    fault_set(why, "a checkpoint is not signed by the audit key of token %s, which it names",
+              message->token);
+    return KS_ERR_KEY_CHANGED;
+}
+
+/* The text of a kept line. */
+static bool
+parse_line(char *line, struct checkpoint *out)
+{
+    char *space = strrchr(line, ' ');
+
+    if (!space)
+        return false;
+    *space = '\0';
+    return checkpoint_parse(line, out);
+}
+
+/* Which record was named when the chain was first found cut or replaced. The file that says so
+ * makes us stay with it when that chain has become longer than the one that is gone. */
+static ks_err
+first_refused(const char *state_dir, const struct checkpoint *now, const char *line, bool cut,
+              struct checkpoint *first, bool *refused, struct fault *why)
+{
+    char name[FILE_NAME_MAX], earlier[LINE_MAX_LEN];
+    ks_err err;
+
+    *first = *now;
+    snprintf(name, sizeof(name), "%s" REFUSED, now->chain);
+    err = read_kept(state_dir, name, earlier, sizeof(earlier), refused, why);
+    if (err || (!*refused && !cut))
+        return err;
+    if (!*refused) {
+        *refused = true;
+        return durable_write(state_dir, name, line, strlen(line), why);
+    }
+    if (!parse_line(earlier, first))
+        *first = *now;
+    return KS_OK;
+}
+
+/* Only a later record's replaces what is kept; else a chain that was removed and began anew would
+ * erase the evidence. */
+static ks_err
+check_kept(const char *state_dir, const struct checkpoint *now, const char *line, bool *wanted,
+           struct fault *why)
+{
+    char name[FILE_NAME_MAX], refused_name[FILE_NAME_MAX], text[LINE_MAX_LEN];
+    struct checkpoint kept, first;
+    bool exists, refused;
+    ks_err err;
+
+    snprintf(name, sizeof(name), "%s" KEPT, now->chain);
+    snprintf(refused_name, sizeof(refused_name), "%s" REFUSED, now->chain);
+    err = read_kept(state_dir, name, text, sizeof(text), &exists, why);
+    if (err)
+        return err;
+    if (!exists) {
+        *wanted = true;
+        return durable_remove(state_dir, refused_name, why);
+    }
+    if (!parse_line(text, &kept)) {
+        fault_set(why, "%s/%s holds no checkpoint", state_dir, name);
+        fault_hint(why, "keep it for the investigation: move that file away");
+        return KS_ERR_EXISTS;
+    }
+    if (kept.seq == now->seq && memcmp(kept.hash, now->hash, sizeof(kept.hash)) == 0)
+        return KS_OK;
+    err = first_refused(state_dir, now, line, now->seq <= kept.seq, &first, &refused, why);
+    *wanted = !err && !refused;
+    if (err || !refused)
+        return err;
+    fault_set(why,
+              "chain %s ends at record %llu, %s record %llu of the checkpoint kept in %s/%s: the "
+              "audit file was cut or replaced",
+              now->chain, (unsigned long long)first.seq,
+              first.seq == kept.seq ? "which is not" : "before", (unsigned long long)kept.seq,
+              state_dir, name);
+    fault_hint(why, "keep both for the investigation; if it was done on purpose, move that file "
+                    "away");
+    return KS_ERR_EXISTS;
 }
 
 static void
@@ -110,12 +254,10 @@ to_pem(const uint8_t *der, size_t len, char out[static PEM_MAX])
 }
 
 static size_t
-to_line(const struct control_checkpoint *checkpoint, char out[static LINE_MAX_LEN])
+to_line(const struct control_checkpoint *message, char out[static LINE_MAX_LEN])
 {
-    int len = snprintf(out, LINE_MAX_LEN, "%s ", checkpoint->text);
+    char signature[2 * KS_SIGNATURE_MAX_LEN + 1];
 
-    for (size_t i = 0; i < checkpoint->signature_len; i++)
-        len += snprintf(out + len, LINE_MAX_LEN - (size_t)len, "%02x", checkpoint->signature[i]);
-    out[len++] = '\n';
-    return (size_t)len;
+    hex_text(signature, message->signature, message->signature_len);
+    return (size_t)snprintf(out, LINE_MAX_LEN, "%s %s\n", message->text, signature);
 }

@@ -75,6 +75,8 @@ config_load(const char *path, const char *profile_dir, bool as_root, struct conf
         fault_set(why, "%s: no memory to read it", path);
     if (err == KS_ERR_BAD_REQUEST && mistakes.n > 1)
         fault_hint(why, "%u more mistakes are in the log", mistakes.n - 1);
+    else if (err == KS_ERR_BAD_REQUEST)
+        fault_hint(why, "mend it and look again with keysvcd --check, see keysvcd.conf(5)");
     if (err)
         return err;
     *out = ks_steal(&config);

@@ -30,6 +30,7 @@ struct front {
     bool stopped; /* not to be started again */
     struct child *child;
     struct audit_file audit;
+    struct fault checkpoint_failed; /* why the last checkpoint was not kept, as logged */
     struct backoff backoff;
     struct event *timer;
     uint64_t config_sent, config_done;
@@ -260,9 +261,10 @@ take_checkpoint(struct front *front, struct message *message, struct fault *why)
     err = checkpoint_keep(config->state_dir, front->audit.chain, NULL, &checkpoint, &failed);
     if (err == KS_ERR_BAD_REQUEST)
         return nonsense(why, failed.text);
-    if (err)
+    if (err && strcmp(failed.text, front->checkpoint_failed.text) != 0)
         log_error("child=front event=checkpoint error=\"%s\" hint=\"%s\"", failed.text,
                   failed.hint);
+    front->checkpoint_failed = failed;
     return KS_OK;
 }
 

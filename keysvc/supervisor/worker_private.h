@@ -27,6 +27,7 @@ struct worker {
     struct hang hang;
     bool spare_logged;
     struct audit_file audit;
+    struct fault checkpoint_failed; /* why the last checkpoint was not kept, as logged */
     struct turn_place place;
     bool login_wanted; /* the turn is for a login */
     bool in_login;     /* LOGIN_GO was sent, its result is not there */

@@ -219,8 +219,9 @@ take_checkpoint(struct worker *worker, struct message *message, struct fault *wh
                           &failed);
     if (err == KS_ERR_BAD_REQUEST)
         return nonsense(why, failed.text);
-    if (err)
+    if (err && strcmp(failed.text, worker->checkpoint_failed.text) != 0)
         log_error("child=%s event=checkpoint error=\"%s\" hint=\"%s\"", worker->name, failed.text,
                   failed.hint);
+    worker->checkpoint_failed = failed;
     return KS_OK;
 }

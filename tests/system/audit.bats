@@ -153,10 +153,83 @@ END
     altered checkpoint
 }
 
+# forged FIRST: the chain's file becomes one that says it continues another and begins with record FIRST.
+forged()
+{
+    /usr/bin/python3 - "$W/audit/$CHAIN" "$1" <<'END'
+import hashlib, sys
+prev = "ab" * 32
+lines = []
+for seq, event in enumerate(["continued", "sign", "sign"], int(sys.argv[2])):
+    body = f'{{"seq":{seq},"time":"2026-11-22T01:00:00.000000Z","prev":"{prev}","event":"{event}"'
+    prev = hashlib.sha256(body.encode()).hexdigest()
+    lines.append(f'{body},"hash":"{prev}"}}\n')
+open(sys.argv[1], "w").writelines(lines)
+END
+}
+
+@test "a file that claims to continue another cannot stand for the history that the checkpoint names" {
+    history
+    named=$(sed -E 's/.* seq=([0-9]+) .*/\1/' "$W/state/main-1.checkpoint")
+    for after in 2 3 60; do
+        forged $((named + after))
+        altered "$CHAIN:1:.*up to $named.*missing"
+    done
+    # Right behind it, only with its hash.
+    forged $((named + 1))
+    altered "$CHAIN:1:.*written anew"
+}
+
+@test "a history whose older files are gone is whole, and says that they were not read" {
+    world
+    start
+    keysvc key generate web/shop
+    mv "$W/audit/$CHAIN" "$W/audit/$CHAIN.1"
+    keysvc reload
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    stop
+    run audit_verify
+    [ "$status" = 0 ]
+    [[ $output != *"not read"* ]]
+    last=$(tail -n 1 "$W/audit/$CHAIN.1" | json 'd["seq"]')
+    rm "$W/audit/$CHAIN.1"
+    run audit_verify
+    echo "$output"
+    [ "$status" = 0 ]
+    [[ $output == *"$CHAIN: whole, "*"continues records up to $last, which were not read"* ]]
+}
+
 @test "a chain taken away whole is missed" {
     history
     rm "$W/audit/$CHAIN"
     altered "missing|gone|no file|taken away"
+}
+
+@test "a chain that begins anew does not replace the checkpoint of the one that was removed" {
+    history
+    cp "$W/state/main-1.checkpoint" "$W/kept"
+    rm "$W/audit/$CHAIN"
+    start
+    refused()
+    {
+        grep 'event=checkpoint ' "$W/log" | grep -q 'was cut or replaced'
+    }
+    wait_for refused
+    # Nor when it has become longer than the old one was.
+    for ((i = 0; i < 30; i++)); do
+        keysvc sign web/shop --in "$W/data" >"$W/signature"
+    done
+    stop
+    start
+    stop
+    cmp "$W/kept" "$W/state/main-1.checkpoint"
+    altered checkpoint
+    # Done on purpose: the administrator moves it away.
+    rm "$W/state/main-1.checkpoint"
+    start
+    stop
+    [ -s "$W/state/main-1.checkpoint" ]
+    audit_verify
 }
 
 @test "a torn last line is closed, recorded and no alteration" {

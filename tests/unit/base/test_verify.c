@@ -617,6 +617,58 @@ Test(verify, reads_a_rotated_chain_over_its_files)
     close(rotated.new_fd);
 }
 
+/* One file that says it continues another, whose last record had this number and hash. */
+static ks_err
+check_continued(const struct sample *sample, uint64_t after, const uint8_t hash[KS_SHA256_LEN],
+                struct verify_result *result, struct fault *why)
+{
+    struct sample file = {0};
+    int fd = memory_file();
+    struct chain *chain;
+    ks_err err;
+
+    cr_assert_eq(chain_open(dup(fd), "main-1", after + 1, hash, &chain, why), KS_OK);
+    put_sign(chain, 99);
+    flush(chain);
+    chain_free(chain);
+    sample_take(&file, fd);
+    err = check(sample, file.text, file.len, result, why);
+    sample_deinit(&file);
+    close(fd);
+    return err;
+}
+
+Test(verify, a_file_may_continue_what_the_checkpoint_names_and_nothing_after_it)
+{
+    static const uint8_t forged[KS_SHA256_LEN] = {0xab};
+    struct sample sample = sample_new();
+    struct fault why = FAULT_INIT;
+    struct checkpoint outside;
+    struct verify_result result;
+
+    *strrchr(sample.last_checkpoint, ' ') = '\0';
+    cr_assert(checkpoint_parse(sample.last_checkpoint, &outside));
+    sample.last_checkpoint[strlen(sample.last_checkpoint)] = ' ';
+    /* Right behind it, by number and hash. */
+    cr_assert_eq(check_continued(&sample, 18, outside.hash, &result, &why), KS_OK, "%s", why.text);
+    cr_assert_eq(result.first_seq, 19);
+    cr_assert_eq(result.last_signed_seq, 18);
+    cr_assert_eq(check_continued(&sample, 18, forged, &result, &why), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(result.bad_line, 1);
+    /* Further on nothing proves what it continues. */
+    for (uint64_t after = 19; after < 2000; after = 3 * after) {
+        cr_assert_eq(check_continued(&sample, after, outside.hash, &result, &why),
+                     KS_ERR_BAD_REQUEST, "a file that begins with record %llu",
+                     (unsigned long long)after + 1);
+        cr_assert_eq(result.bad_line, 1);
+        cr_assert_not_null(strstr(why.text, "18"), "%s", why.text);
+        cr_assert_not_null(strstr(why.text, "missing"), "%s", why.text);
+    }
+    /* Before it the end is missing. */
+    cr_assert_eq(check_continued(&sample, 9, forged, &result, &why), KS_ERR_BAD_REQUEST);
+    sample_deinit(&sample);
+}
+
 Test(verify, names_files_that_do_not_continue_each_other)
 {
     struct rotated a = rotated_new(), b = rotated_new();

@@ -16,6 +16,8 @@
  *   worker       serve until WORKER comes            bad=N        WORKER_BAD of main's worker N
  *   reload, retry=TOKEN   ADMIN
  */
+#include <openssl/ec.h>
+#include <openssl/evp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,6 +27,7 @@
 #include "ipc/channel.h"
 #include "ipc/control.h"
 #include "ipc/pulse.h"
+#include "signer.h"
 
 #define LINE_LEN 512
 #define FAILED_EXIT 99
@@ -236,12 +239,17 @@ send_ready(void)
 static void
 send_checkpoint(void)
 {
-    struct control_checkpoint checkpoint = {.signature_len = 3, .public_key_len = 5};
+    struct control_checkpoint checkpoint = {.signature_len = 0};
+    EVP_PKEY *key = EVP_EC_gen("P-256");
     struct buf body = BUF_INIT;
 
     snprintf(checkpoint.text, sizeof(checkpoint.text),
-             CHAIN_CHECKPOINT_PREFIX "chain=%s seq=1 hash=00 time=now", fake.name);
+             CHAIN_CHECKPOINT_PREFIX "chain=%s seq=1 hash=%064d time=2026-11-22T00:18:16.123456Z",
+             fake.name, 0);
     text_copy(checkpoint.token, sizeof(checkpoint.token), fake.token);
+    if (!key || !signer_sign(key, &checkpoint))
+        _exit(FAILED_EXIT);
+    EVP_PKEY_free(key);
     control_checkpoint_pack(&body, &checkpoint);
     send_buf(CONTROL_CHECKPOINT, &body);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_audit_files - opening audit files, noticing rotation, keeping checkpoints
+ * test_audit_files - opening audit files, noticing rotation
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -9,7 +9,6 @@
 
 #include "stage.h"
 #include "supervisor/audit_files.h"
-#include "supervisor/checkpoint.h"
 
 static struct stage stage;
 static struct audit_file file;
@@ -29,7 +28,6 @@ teardown(void)
 }
 
 TestSuite(audit_files, .init = setup, .fini = teardown);
-TestSuite(checkpoint, .init = setup, .fini = teardown);
 
 static void
 rename_away(void)
@@ -104,82 +102,4 @@ Test(audit_files, refuses_a_name_that_would_leave_the_folder)
 
     text_copy(file.chain, sizeof(file.chain), "../x");
     cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &why), KS_ERR_BAD_REQUEST);
-}
-
-static struct control_checkpoint
-make_checkpoint(const char *chain, const char *token)
-{
-    struct control_checkpoint checkpoint = {.signature_len = 2, .public_key_len = 60};
-
-    snprintf(checkpoint.text, sizeof(checkpoint.text),
-             CHAIN_CHECKPOINT_PREFIX "chain=%s seq=7 hash=ab time=now", chain);
-    text_copy(checkpoint.token, sizeof(checkpoint.token), token);
-    checkpoint.signature[0] = 0xa0;
-    checkpoint.signature[1] = 0x0f;
-    return checkpoint;
-}
-
-Test(checkpoint, keeps_the_last_one_and_the_key)
-{
-    struct control_checkpoint checkpoint = make_checkpoint("main-1", "main");
-    struct fault why = FAULT_INIT;
-    char text[512];
-
-    cr_assert_eq(checkpoint_keep(stage.folder, "main-1", "main", &checkpoint, &why), KS_OK);
-    checkpoint.signature[0] = 0xa1;
-    cr_assert_eq(checkpoint_keep(stage.folder, "main-1", "main", &checkpoint, &why), KS_OK);
-    stage_read(&stage, "main-1.checkpoint", text, sizeof(text));
-    cr_assert_str_eq(text, "keysvc-audit-checkpoint:1 chain=main-1 seq=7 hash=ab time=now a10f\n");
-    stage_read(&stage, "main.audit-key.pem", text, sizeof(text));
-    cr_assert_str_eq(text, "-----BEGIN PUBLIC KEY-----\n"
-                           "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
-                           "AAAAAAAAAAAAAAAA\n-----END PUBLIC KEY-----\n");
-}
-
-Test(checkpoint, keeps_the_first_key_and_refuses_what_another_signed)
-{
-    struct control_checkpoint checkpoint = make_checkpoint("main-1", "main");
-    struct fault why = FAULT_INIT;
-    char before[512], after[512];
-
-    cr_assert_eq(checkpoint_keep(stage.folder, "main-1", "main", &checkpoint, &why), KS_OK);
-    stage_read(&stage, "main.audit-key.pem", before, sizeof(before));
-    checkpoint.public_key[59] = 1;
-    cr_assert_eq(checkpoint_keep(stage.folder, "main-1", "main", &checkpoint, &why), KS_ERR_EXISTS);
-    stage_read(&stage, "main.audit-key.pem", after, sizeof(after));
-    cr_assert_str_eq(before, after);
-}
-
-Test(checkpoint, takes_no_key_from_the_front)
-{
-    struct control_checkpoint checkpoint = make_checkpoint("front", "main");
-    struct fault why = FAULT_INIT;
-
-    cr_assert_eq(checkpoint_keep(stage.folder, "front", NULL, &checkpoint, &why), KS_OK);
-    cr_assert(stage_exists(&stage, "front.checkpoint"));
-    cr_assert_not(stage_exists(&stage, "main.audit-key.pem"));
-}
-
-Test(checkpoint, refuses_another_chain_another_token_and_what_is_no_text)
-{
-    struct control_checkpoint checkpoint = make_checkpoint("main-2", "main");
-    struct fault why = FAULT_INIT;
-
-    cr_assert_eq(checkpoint_keep(stage.folder, "main-1", "main", &checkpoint, &why),
-                 KS_ERR_BAD_REQUEST);
-    checkpoint = make_checkpoint("main-1", "other");
-    cr_assert_eq(checkpoint_keep(stage.folder, "main-1", "main", &checkpoint, &why),
-                 KS_ERR_BAD_REQUEST);
-    checkpoint = make_checkpoint("front", "../other");
-    cr_assert_eq(checkpoint_keep(stage.folder, "front", NULL, &checkpoint, &why),
-                 KS_ERR_BAD_REQUEST);
-    checkpoint = make_checkpoint("main-1", "main");
-    strcat(checkpoint.text, "\n");
-    cr_assert_eq(checkpoint_keep(stage.folder, "main-1", "main", &checkpoint, &why),
-                 KS_ERR_BAD_REQUEST);
-    checkpoint = make_checkpoint("main-1", "main");
-    checkpoint.signature_len = 0;
-    cr_assert_eq(checkpoint_keep(stage.folder, "main-1", "main", &checkpoint, &why),
-                 KS_ERR_BAD_REQUEST);
-    cr_assert_not(stage_exists(&stage, "main-1.checkpoint"));
 }
