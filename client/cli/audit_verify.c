@@ -317,7 +317,7 @@ report_text(FILE *out, const struct finding *finding)
                 finding->why.text);
         return;
     }
-    fprintf(out, "%s: whole, %llu records, %llu checkpoints, ", finding->file,
+    fprintf(out, "%s: whole, records: %llu, checkpoints: %llu, ", finding->file,
             (unsigned long long)result->n_records, (unsigned long long)result->n_checkpoints);
     if (result->last_signed_seq)
         fprintf(out, "signed up to record %llu", (unsigned long long)result->last_signed_seq);

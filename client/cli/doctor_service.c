@@ -157,8 +157,8 @@ check_token(struct doctor *doctor, const struct ks_token *token)
     const char *text = token->text[0] ? token->text : "administrators are told why";
 
     if (strcmp(token->state, "ready") == 0 && token->ready_workers == token->workers)
-        doctor_fine(doctor, "token", "%s is ready, %u of %u workers, %u keys", token->name,
-                    token->ready_workers, token->workers, token->keys);
+        doctor_fine(doctor, "token", "%s is ready, %u of %u workers", token->name,
+                    token->ready_workers, token->workers);
     else if (strcmp(token->state, "ready") == 0)
         doctor_note(doctor, "token", "Wait a little; if it stays so, see the log of keysvcd.",
                     "%s is ready with %u of %u workers", token->name, token->ready_workers,

@@ -72,7 +72,7 @@ show_text(struct cli *cli, const struct ks_status *status)
     uptime_text(status->uptime_ms, uptime, sizeof(uptime));
     if (!tokens ||
         asprintf(&text,
-                 "keysvcd %s, configuration %llu, up %s, %u connections\n"
+                 "keysvcd %s, configuration %llu, up %s, connections: %u\n"
                  "you are uid %u%s%s%s\n\n%s",
                  status->version, (unsigned long long)status->generation, uptime,
                  status->connections, status->uid, status->unit[0] ? ", unit " : "", status->unit,
