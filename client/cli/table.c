@@ -15,6 +15,22 @@ table_deinit(struct table *table)
     strv_deinit(&table->cells);
 }
 
+/* Nothing in a cell moves the cursor: control characters become spaces, and those that UTF-8 writes
+ * with two bytes (C1: U+0080 to U+009F, which terminals obey too) question marks. */
+static void
+tame(char *text)
+{
+    unsigned char *out = (unsigned char *)text;
+
+    for (const unsigned char *c = out; *c; c++) {
+        bool c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f;
+
+        *out++ = c1 ? '?' : *c < ' ' || *c == 0x7f ? ' ' : *c;
+        c += c1;
+    }
+    *out = '\0';
+}
+
 void
 table_add(struct table *table, const char *format, ...)
 {
@@ -30,8 +46,7 @@ table_add(struct table *table, const char *format, ...)
         table->failed = true;
         return;
     }
-    for (char *c = text; *c; c++)
-        *c = (unsigned char)*c < ' ' || *c == 0x7f ? ' ' : *c;
+    tame(text);
     if (strv_add(&table->cells, text))
         table->failed = true;
 }

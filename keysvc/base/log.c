@@ -22,8 +22,26 @@ log_init(const char *process, enum log_level max_level)
     log_max = max_level;
 }
 
+static bool
+printable(char c)
+{
+    return c >= 0x20 && c < 0x7f;
+}
+
+const char *
+log_text(char *out, size_t cap, const char *text)
+{
+    size_t len = 0;
+
+    for (; text[len] != '\0' && len + 1 < cap; len++)
+        out[len] = printable(text[len]) && text[len] != '"' && text[len] != '\\' ? text[len] : '?';
+    out[len] = '\0';
+    return out;
+}
+
 /* One write() a line, so that lines of several processes on one pipe do not mix; control characters
- * become '?'. */
+ * become '?', and so does what is not ASCII: among it are more of them, and what looks like another
+ * character. */
 static void
 log_line(enum log_level level, const char *format, va_list args)
 {
@@ -39,7 +57,7 @@ log_line(enum log_level level, const char *format, va_list args)
         return;
     len = strlen(line);
     for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+        if (!printable(line[i]))
             line[i] = '?';
     }
     line[len] = '\n';

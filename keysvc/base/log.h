@@ -4,8 +4,9 @@
  *
  * error: someone must act; warning: we recovered; info: one line per request or state change;
  * debug: for us. Lower layers return; the file that ends a request logs it. Never a PIN, a
- * signature, a digest or a subject's data. Values with spaces go in double quotes through
- * LOG_QUOTED's form: key="%s".
+ * signature, a digest or a subject's data. Values with spaces go in double quotes, key="%s"; what
+ * may hold a peer's text goes through LOG_TEXT, or the peer ends the quotes and writes values of its
+ * own. Anything but printable ASCII becomes '?'.
  */
 #pragma once
 
@@ -26,6 +27,14 @@ void log_error(const char *format, ...) KS_PRINTF(1, 2);
 void log_warning(const char *format, ...) KS_PRINTF(1, 2);
 void log_info(const char *format, ...) KS_PRINTF(1, 2);
 void log_debug(const char *format, ...) KS_PRINTF(1, 2);
+
+/* Copies what may stand between double quotes: quotes, backslashes and what is not printable ASCII
+ * become '?'; what does not fit is cut. Returns `out`. */
+const char *log_text(char *out, size_t cap, const char *text);
+
+/* The same on the stack of the caller's block. */
+#define LOG_TEXT_MAX 512
+#define LOG_TEXT(text) log_text((char[LOG_TEXT_MAX]){0}, LOG_TEXT_MAX, (text))
 
 /*
  * At most `burst` lines a second for what one peer can cause; false: this line is one too many. The

@@ -9,6 +9,10 @@
 
 #define CHAIN_NAME "front"
 
+/* Bytes gathered after which they are written before the turn is over. A chain keeps some MiB at
+ * most, and what does not fit fails everybody's jobs of the turn. */
+#define FLUSH_MARK (1024 * 1024)
+
 struct audit {
     struct chain *chain;
     bool sync_always;
@@ -20,6 +24,7 @@ struct audit {
 
 static void put_optional(struct chain *chain, const char *key, const char *text);
 static void put_request(struct chain *chain, const struct audit_request *request);
+static void end_record(struct audit *audit);
 static bool write_out(struct audit *audit);
 static void say_failing(struct audit *audit, const struct fault *why);
 
@@ -85,7 +90,7 @@ audit_config(struct audit *audit, const char *event, const struct config *config
     chain_text(audit->chain, "version", KEYSVC_VERSION);
     chain_number(audit->chain, "generation", config->generation);
     chain_hex(audit->chain, "config", config->hash, sizeof(config->hash));
-    chain_end(audit->chain);
+    end_record(audit);
 }
 
 void
@@ -93,7 +98,7 @@ audit_request(struct audit *audit, const struct audit_request *request)
 {
     chain_begin(audit->chain, "request");
     put_request(audit->chain, request);
-    chain_end(audit->chain);
+    end_record(audit);
 }
 
 void
@@ -101,7 +106,7 @@ audit_refused(struct audit *audit, const struct audit_request *request)
 {
     chain_begin(audit->chain, "refused");
     put_request(audit->chain, request);
-    chain_end(audit->chain);
+    end_record(audit);
 }
 
 static void
@@ -130,13 +135,14 @@ put_optional(struct chain *chain, const char *key, const char *text)
 }
 
 void
-audit_swallowed(struct audit *audit, const struct peer *caller, uint32_t n_swallowed)
+audit_swallowed(struct audit *audit, const char *event, const struct peer *caller,
+                uint32_t n_swallowed)
 {
-    chain_begin(audit->chain, "refused");
+    chain_begin(audit->chain, event);
     chain_number(audit->chain, "uid", caller->uid);
     put_optional(audit->chain, "unit", caller->unit);
     chain_number(audit->chain, "more", n_swallowed);
-    chain_end(audit->chain);
+    end_record(audit);
 }
 
 void
@@ -147,8 +153,17 @@ audit_checkpoint(struct audit *audit, const char *text, const uint8_t *signature
     chain_text(audit->chain, "text", text);
     chain_hex(audit->chain, "signature", signature, signature_len);
     chain_hex(audit->chain, "key", public_key_sha256, KS_SHA256_LEN);
-    chain_end(audit->chain);
     audit->checkpoint_gathered = true;
+    end_record(audit);
+}
+
+/* What is lost here fails what depends on it at the turn's end. */
+static void
+end_record(struct audit *audit)
+{
+    chain_end(audit->chain);
+    if (chain_pending(audit->chain) >= FLUSH_MARK && !write_out(audit))
+        audit->lost = true;
 }
 
 bool

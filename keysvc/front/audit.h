@@ -3,8 +3,8 @@
  * audit - the front's own chain: who asked for what, and what was refused
  *
  * What was signed stands in the token processes' chains; the two join on the request id. Records
- * are gathered during a turn of the event loop and written by audit_flush() before anything that
- * depends on them is done.
+ * are gathered during a turn of the event loop and written by audit_flush(), or before when they
+ * are many, before anything that depends on them is done.
  */
 #pragma once
 
@@ -40,7 +40,9 @@ void audit_configure(struct audit *audit, bool sync_always);
 void audit_config(struct audit *audit, const char *event, const struct config *config);
 void audit_request(struct audit *audit, const struct audit_request *request);
 void audit_refused(struct audit *audit, const struct audit_request *request);
-void audit_swallowed(struct audit *audit, const struct peer *caller, uint32_t n_swallowed);
+/* So many more requests (`event` "request" or "refused") of this caller have no record. */
+void audit_swallowed(struct audit *audit, const char *event, const struct peer *caller,
+                     uint32_t n_swallowed);
 void audit_checkpoint(struct audit *audit, const char *text, const uint8_t *signature,
                       size_t signature_len, const uint8_t public_key_sha256[static KS_SHA256_LEN]);
 

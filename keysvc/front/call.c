@@ -18,7 +18,7 @@
 static void on_deadline(evutil_socket_t fd, short what, void *data);
 static void record(struct call *call, const char *outcome);
 static void tell(struct call *call, ks_err err, const struct fault *why);
-static void end(struct call *call);
+static void end(struct call *call, bool answered);
 
 struct call *
 call_new(struct front *front, struct connection *connection, const struct operation *operation,
@@ -77,6 +77,8 @@ call_stage(struct call *call, void (*go)(struct call *), void (*forget)(struct c
     TAILQ_INSERT_TAIL(&call->front->staged, call, queue);
 }
 
+/* Jobs and changes were recorded before they were done. What anybody may ask has no record: who has
+ * no rule at all could write as many as he likes. Of other reads only so many a second. */
 void
 call_answer(struct call *call, struct reply *reply)
 {
@@ -85,10 +87,11 @@ call_answer(struct call *call, struct reply *reply)
     reply->id = call->client_id;
     reply->operation = call->operation->request;
     reply->err = KS_OK;
-    if (!call->recorded && connection)
+    if (!call->recorded && connection && call->operation->scope != SCOPE_ANYBODY &&
+        refusals_allowed(call->front->reads, connection_peer(connection)))
         record(call, err_info(KS_OK)->name);
     tell(call, KS_OK, NULL);
-    end(call);
+    end(call, true);
     if (connection)
         connection_reply(connection, reply);
 }
@@ -102,7 +105,7 @@ call_fail(struct call *call, ks_err err, const struct fault *why)
     tell(call, err, why);
     if (!connection && call->operation->failed)
         call->operation->failed(call, err, why);
-    end(call);
+    end(call, false);
     if (connection)
         connection_reply(connection, &reply);
 }
@@ -110,7 +113,7 @@ call_fail(struct call *call, ks_err err, const struct fault *why)
 void
 call_drop(struct call *call)
 {
-    end(call);
+    end(call, false);
 }
 
 static struct audit_request
@@ -165,7 +168,7 @@ tell(struct call *call, ks_err err, const struct fault *why)
     log_info("request=%llu uid=%u pid=%d unit=%s operation=%s key=%s outcome=%s us=%llu "
              "reason=\"%s\"",
              (unsigned long long)call->request_id, peer->uid, peer->pid, peer->unit,
-             call->operation->name, call->subject, err_info(err)->name, took_us, reason);
+             call->operation->name, call->subject, err_info(err)->name, took_us, LOG_TEXT(reason));
     if (!call->recorded) {
         struct audit_request refused = audit_request_of(call, err_info(err)->name, reason);
 
@@ -176,12 +179,14 @@ tell(struct call *call, ks_err err, const struct fault *why)
 
 /* Before the answer goes into the connection, which may end there and take its calls with it. */
 static void
-end(struct call *call)
+end(struct call *call, bool answered)
 {
     if (call->place != CALL_NOWHERE)
         call->forget(call);
     event_del(&call->deadline);
     if (call->connection) {
+        if (call->sent && !answered)
+            quota_job_failed(connection_account(call->connection), clock_mono_us() / 1000);
         quota_put(connection_account(call->connection), call->charged);
         TAILQ_REMOVE(connection_calls(call->connection), call, open);
     }

@@ -19,6 +19,7 @@
 
 struct connection;
 struct front;
+struct listing;
 struct operation;
 struct route_token;
 struct worker;
@@ -29,6 +30,7 @@ enum call_place {
     CALL_QUEUED,  /* waits for a worker with room */
     CALL_SENT,    /* a worker has it */
     CALL_ASKED,   /* the supervisor has it */
+    CALL_LISTING, /* goes on looking at names in the next turn */
 };
 
 struct call {
@@ -42,12 +44,14 @@ struct call {
     char subject[KEYNAME_MAX + CONFIG_TITLE_MAX + 16]; /* key, label or token; for log and audit */
     char rule[CONFIG_TITLE_MAX + 1];                   /* which allowed it */
     bool recorded;                                     /* the front's audit has it */
+    bool sent;                                         /* a worker has it, or had */
     enum call_place place;
     void (*go)(struct call *call);     /* once its audit record is written */
     void (*forget)(struct call *call); /* it ends while it is not NOWHERE */
     struct buf job;                    /* packed, until a worker has it */
     struct route_token *token;
     struct worker *worker;
+    struct listing *listing; /* of op_list.c */
     struct event deadline;
     TAILQ_ENTRY(call) open;  /* in its connection */
     TAILQ_ENTRY(call) queue; /* where it waits */

@@ -144,5 +144,5 @@ failed(struct call *call, ks_err err, const struct fault *why)
 {
     call->front->checkpoint->open = false;
     log_warning("event=checkpoint-failed outcome=%s reason=\"%s\"", err_info(err)->name,
-                why ? why->text : "");
+                LOG_TEXT(why ? why->text : ""));
 }

@@ -24,7 +24,10 @@
 
 #define UNREAD_HIGH (256 * 1024) /* bytes of unread answers: nothing more is read */
 #define UNREAD_LOW (64 * 1024)   /* reading goes on; more than this is charged to the caller */
-#define LARGE_FRAME (64 * 1024)  /* bytes: a frame that has begun and is larger is charged */
+/* Frames of one connection in a turn of the loop: what comes in one burst makes the others wait no
+ * longer than so many requests take. A program that waits for its answers sends fewer. */
+#define MAX_FRAMES 16
+#define LARGE_FRAME (64 * 1024) /* bytes: a frame that has begun and is larger is charged */
 
 struct connection {
     struct front *front;
@@ -42,7 +45,7 @@ struct connection {
     struct buf out;
     size_t out_used;     /* bytes of `out` that were written */
     size_t out_mark;     /* bytes of `out` that have to be written before out_since_ms moves on */
-    struct buf held;     /* read and not looked at, while paused */
+    struct buf held;     /* read and not looked at: while paused, or more than MAX_FRAMES */
     size_t frame_charge; /* of a large frame that has begun */
     size_t unread_charge;
     uint64_t accepted_ms, active_ms;
@@ -60,8 +63,10 @@ static void take_hello(struct connection *connection, const struct request *requ
 static bool charge_frame(struct connection *connection);
 static void uncharge_frame(struct connection *connection);
 static void protocol_error(struct connection *connection, ks_err err, const struct fault *why);
-static void pause_reading(struct connection *connection, const uint8_t *rest, size_t len);
-static void resume_reading(struct connection *connection);
+static void hold(struct connection *connection, const uint8_t *rest, size_t len);
+static void take_held(struct connection *connection);
+static void pause_reading(struct connection *connection);
+static void go_on(struct connection *connection);
 static void write_answers(struct connection *connection);
 static void charge_unread(struct connection *connection);
 
@@ -156,6 +161,10 @@ on_readable(evutil_socket_t fd, short what, void *data)
     ssize_t len;
 
     (void)what;
+    if (connection->held.len > 0) {
+        take_held(connection);
+        return;
+    }
     len = recv(fd, front->scratch, FRONT_READ_LEN, 0);
     if (len < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -175,13 +184,18 @@ take_bytes(struct connection *connection, const uint8_t *data, size_t len)
     ks_err err;
 
     connection->active_ms = clock_mono_ms();
-    for (;;) {
+    for (int n_frames = 0;; n_frames++) {
         if (unread(connection) > UNREAD_HIGH)
             write_answers(connection);
         if (connection->dead || connection->closing)
             return;
         if (unread(connection) > UNREAD_HIGH) {
-            pause_reading(connection, data, len);
+            hold(connection, data, len);
+            pause_reading(connection);
+            return;
+        }
+        if (n_frames == MAX_FRAMES && len > 0) {
+            hold(connection, data, len);
             return;
         }
         err = frame_next(&connection->reader, &data, &len, &frame, &frame_len);
@@ -296,35 +310,55 @@ protocol_error(struct connection *connection, ks_err err, const struct fault *wh
 
     if (refusals_allowed(connection->front->refusals, &connection->peer))
         log_info("event=connection-refused uid=%u pid=%d program=\"%s\" outcome=%s reason=\"%s\"",
-                 connection->peer.uid, connection->peer.pid, connection->program,
-                 err_info(err)->name, why->text);
+                 connection->peer.uid, connection->peer.pid, LOG_TEXT(connection->program),
+                 err_info(err)->name, LOG_TEXT(why->text));
     connection_reply(connection, &reply);
     connection->closing = true;
 }
 
+/* Keeps what was read; connections_settle() sees to it that it is looked at. */
 static void
-pause_reading(struct connection *connection, const uint8_t *rest, size_t len)
+hold(struct connection *connection, const uint8_t *rest, size_t len)
 {
     buf_append(&connection->held, rest, len);
     if (connection->held.failed) {
         connection_close(connection, "no memory");
         return;
     }
-    connection->paused = true;
     connection->frame_since_ms = 0;
-    event_del(&connection->readable);
+    make_dirty(connection);
 }
 
 static void
-resume_reading(struct connection *connection)
+take_held(struct connection *connection)
 {
     struct buf held = connection->held;
 
-    connection->paused = false;
     connection->held = (struct buf)BUF_INIT;
-    event_add(&connection->readable, NULL);
     take_bytes(connection, held.data, held.len);
     buf_deinit(&held);
+}
+
+static void
+pause_reading(struct connection *connection)
+{
+    if (connection->dead)
+        return;
+    connection->paused = true;
+    event_del(&connection->readable);
+}
+
+/* Those with more to look at go on in the next turn of the loop, each after the other. */
+static void
+go_on(struct connection *connection)
+{
+    if (connection->paused && unread(connection) > UNREAD_LOW)
+        return;
+    if (connection->paused)
+        event_add(&connection->readable, NULL);
+    connection->paused = false;
+    if (connection->held.len > 0)
+        event_active(&connection->readable, EV_READ, 0);
 }
 
 /* --- out --- */
@@ -432,9 +466,8 @@ connections_settle(struct front *front)
             continue;
         if (connection->closing && unread(connection) == 0)
             connection_close(connection, "after its last answer");
-        else if (connection->paused && !connection->closing && !front->stop_at_ms &&
-                 unread(connection) <= UNREAD_LOW)
-            resume_reading(connection);
+        else if (!connection->closing && !front->stop_at_ms)
+            go_on(connection);
     }
     while ((connection = TAILQ_FIRST(&set->dead))) {
         TAILQ_REMOVE(&set->dead, connection, in_all);
@@ -451,7 +484,8 @@ connection_close(struct connection *connection, const char *reason)
     if (connection->dead)
         return;
     log_debug("event=connection-closed uid=%u pid=%d program=\"%s\" reason=\"%s\"",
-              connection->peer.uid, connection->peer.pid, connection->program, reason);
+              connection->peer.uid, connection->peer.pid, LOG_TEXT(connection->program),
+              LOG_TEXT(reason));
     connection->dead = true;
     while ((call = TAILQ_FIRST(&connection->calls)))
         call_drop(call);

@@ -6,6 +6,8 @@
 
 #include "proto/keysvc.pb-c.h"
 
+#define TOKEN_NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+
 static ks_err unpack_frame(struct arena *arena, const uint8_t *frame, size_t len,
                            Keysvc__V1__Request **out, struct fault *why);
 static ks_err decode_operation(const Keysvc__V1__Request *message, struct arena *arena,
@@ -150,6 +152,13 @@ utf8_len(const unsigned char *text)
     return len;
 }
 
+/* C0, DEL, and C1 (U+0080 to U+009F), which terminals obey too. */
+static bool
+is_control(const unsigned char *text)
+{
+    return text[0] < 0x20 || text[0] == 0x7f || (text[0] == 0xc2 && text[1] < 0xa0);
+}
+
 /* The field `text` of at most `max` bytes: UTF-8 without control characters. protobuf-c ends a text
  * at its first NUL; only the arena knows how long it was on the wire. */
 static ks_err
@@ -167,7 +176,7 @@ check_text(const char *text, size_t max, const char *field, struct fault *why)
     }
     for (size_t i = 0, n; i < len; i += n) {
         n = utf8_len((const unsigned char *)text + i);
-        if (n == 0 || (unsigned char)text[i] < 0x20 || text[i] == 0x7f) {
+        if (n == 0 || is_control((const unsigned char *)text + i)) {
             fault_set(why, "%s: %s", field, n ? "a control character" : "not UTF-8");
             return KS_ERR_BAD_REQUEST;
         }
@@ -191,11 +200,19 @@ decode_token(const char *name, struct request *out, struct fault *why)
 {
     ks_err err = take_text(name, out->token, sizeof(out->token), "token", why);
 
-    if (!err && out->token[0] == '\0') {
+    if (err)
+        return err;
+    if (out->token[0] == '\0') {
         fault_set(why, "token: a name is wanted");
-        err = KS_ERR_BAD_REQUEST;
+        return KS_ERR_BAD_REQUEST;
     }
-    return err;
+    /* It stands in log lines without quotes. */
+    if (out->token[strspn(out->token, TOKEN_NAME_CHARS)] != '\0') {
+        fault_set(why, "token: \"%s\" is not a token's name (letters, digits, `. _ -`)",
+                  out->token);
+        return KS_ERR_BAD_REQUEST;
+    }
+    return KS_OK;
 }
 
 static ks_err

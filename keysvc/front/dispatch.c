@@ -74,18 +74,21 @@ admit(struct call *call, const struct request *request, struct fault *why)
     const struct config *config = call->front->config;
     const struct peer *peer = connection_peer(call->connection);
     const char *key = operation->scope == SCOPE_KEY ? request->name : NULL;
+    struct quota_account *account = connection_account(call->connection);
+    uint64_t now_ms = call->started_us / 1000;
     const struct config_rule *rule;
 
     if (operation->scope == SCOPE_ANYBODY)
-        return KS_OK;
+        return quota_open_rate(account, now_ms, why);
     rule = policy_find(config, peer, key, operation->rule);
     if (!rule) {
         policy_refusal(config, peer, key, operation->rule, why);
         return KS_ERR_DENIED;
     }
     memcpy(call->rule, rule->name, sizeof(call->rule));
-    return quota_rate(call->front->quota, connection_account(call->connection), rule,
-                      call->started_us / 1000, why);
+    if (operation->finish && quota_may_fail(account, now_ms, why) != KS_OK)
+        return KS_ERR_BUSY;
+    return quota_rate(call->front->quota, account, rule, now_ms, why);
 }
 
 void
@@ -115,7 +118,7 @@ refuse(struct connection *connection, const struct request *request, ks_err err,
 
     if (refusals_allowed(front->refusals, peer)) {
         log_info("uid=%u pid=%d unit=%s operation=%s outcome=%s reason=\"%s\"", peer->uid,
-                 peer->pid, peer->unit, refused.operation, refused.outcome, why->text);
+                 peer->pid, peer->unit, refused.operation, refused.outcome, LOG_TEXT(why->text));
         audit_refused(front->audit, &refused);
     }
     connection_reply(connection, &reply);

@@ -12,6 +12,7 @@
 #include "front/directory.h"
 #include "front/dispatch.h"
 #include "front/listener.h"
+#include "front/operations.h"
 #include "front/quota.h"
 #include "front/refusals.h"
 #include "front/route.h"
@@ -30,6 +31,7 @@ static void set_tick(struct front *front);
 static void settle(struct front *front);
 static void release_staged(struct front *front, bool written);
 static void report_swallowed(void *data, const struct peer *caller, uint32_t n_swallowed);
+static void report_reads(void *data, const struct peer *caller, uint32_t n_swallowed);
 
 ks_err
 front_new(int control_fd, struct front **out, struct fault *why)
@@ -44,12 +46,14 @@ front_new(int control_fd, struct front **out, struct fault *why)
     }
     connections_init(&front->connections);
     TAILQ_INIT(&front->staged);
+    TAILQ_INIT(&front->listing);
     front->started_ms = clock_mono_ms();
     front->next_request_id = (clock_wall_us() / 1000) << REQUEST_ID_SHIFT;
     err = control_new(front, control_fd, &front->control, &start, why);
     if (err)
         return err;
     front->config = ks_steal(&start.setup.config);
+    listener_limit(front->config);
     err = make_parts(front, &start, why);
     if (err)
         return err;
@@ -79,6 +83,8 @@ make_parts(struct front *front, struct control_start *start, struct fault *why)
         err = arena_new(&front->arena);
     if (!err)
         err = refusals_new(report_swallowed, front, &front->refusals);
+    if (!err)
+        err = refusals_new(report_reads, front, &front->reads);
     if (!err)
         err = quota_new(&front->quota);
     if (!err)
@@ -119,6 +125,7 @@ front_free(struct front *front)
         audit_sync(front->audit);
     audit_free(front->audit);
     refusals_free(front->refusals);
+    refusals_free(front->reads);
     quota_free(front->quota);
     directory_free(front->directory);
     control_free(front->control);
@@ -146,26 +153,27 @@ front_run(struct front *front)
 {
     settle(front);
     while (!front->done && !control_broken(front->control)) {
-        if (event_base_loop(front->base, EVLOOP_ONCE) != 0)
+        int more = TAILQ_EMPTY(&front->listing) ? 0 : EVLOOP_NONBLOCK;
+
+        if (event_base_loop(front->base, EVLOOP_ONCE | more) != 0)
             return KS_ERR_INTERNAL;
         settle(front);
     }
     return control_broken(front->control);
 }
 
-/* The end of a turn. What is staged while answers are written (a client whose reading was paused
- * goes on) makes another round. */
+/* The end of a turn. */
 static void
 settle(struct front *front)
 {
-    do {
-        release_staged(front, audit_flush(front->audit));
-        route_flush(front->route);
-        connections_settle(front);
-    } while (!TAILQ_EMPTY(&front->staged));
+    op_list_turn(front);
+    release_staged(front, audit_flush(front->audit));
+    route_flush(front->route);
+    connections_settle(front);
     if (front->sync_due) {
         front->sync_due = false;
         refusals_sweep(front->refusals);
+        refusals_sweep(front->reads);
         audit_sync(front->audit);
     }
     control_flush(front->control);
@@ -198,7 +206,15 @@ report_swallowed(void *data, const struct peer *caller, uint32_t n_swallowed)
     struct front *front = data;
 
     log_info("event=refused-more uid=%u unit=%s count=%u", caller->uid, caller->unit, n_swallowed);
-    audit_swallowed(front->audit, caller, n_swallowed);
+    audit_swallowed(front->audit, "refused", caller, n_swallowed);
+}
+
+static void
+report_reads(void *data, const struct peer *caller, uint32_t n_swallowed)
+{
+    struct front *front = data;
+
+    audit_swallowed(front->audit, "request", caller, n_swallowed);
 }
 
 static void
@@ -247,6 +263,7 @@ front_configure(struct front *front, struct config *config)
 {
     config_free(front->config);
     front->config = config;
+    listener_limit(config);
     if (route_configure(front->route, config) != KS_OK)
         log_error("event=config generation=%llu reason=\"no memory\"",
                   (unsigned long long)config->generation);

@@ -37,7 +37,7 @@ struct front {
     struct config *config; /* of the current generation; hold no pointer into it between turns */
     struct control *control;
     struct audit *audit;
-    struct refusals *refusals;
+    struct refusals *refusals, *reads; /* what of them is written down */
     struct checkpoint *checkpoint;
     struct quota *quota;
     struct directory *directory;
@@ -46,7 +46,9 @@ struct front {
     struct arena *arena; /* of the request that is being decoded */
     uint8_t *scratch;    /* FRONT_READ_LEN */
     struct connections connections;
-    struct call_list staged; /* calls whose audit records are not yet written */
+    struct call_list staged;  /* calls whose audit records are not yet written */
+    struct call_list listing; /* calls that look at names, some in each turn (op_list.c) */
+    uint64_t list_round;
     size_t n_calls;
     struct event *tick, *second;
     bool sync_due; /* a second is over */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
@@ -19,6 +20,7 @@
 
 #define MAX_SOCKETS 8
 #define MAX_ACCEPTS 64        /* in one turn: the connections that are there get their turn too */
+#define SPARE_FILES 64        /* descriptors that are no client's, the workers' sockets aside */
 #define PAUSE_US (100 * 1000) /* without descriptors: when to try again */
 
 struct listener {
@@ -88,6 +90,28 @@ listener_free(struct listener *listener)
         event_free(listener->retry);
     free(listener);
     return NULL;
+}
+
+void
+listener_limit(struct config *config)
+{
+    uint32_t *max = &config->limits.max_connections;
+    struct rlimit files;
+    uint64_t spare = SPARE_FILES, most;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur == RLIM_INFINITY)
+        return;
+    for (size_t i = 0; i < config->n_tokens; i++)
+        spare += config->tokens[i].profile.workers;
+    most = files.rlim_cur > spare ? files.rlim_cur - spare : 1;
+    if (*max <= most)
+        return;
+    log_warning(
+        "event=max-connections configured=%u effective=%llu reason=\"RLIMIT_NOFILE is %llu, "
+        "of which %llu are kept\"",
+        *max, (unsigned long long)most, (unsigned long long)files.rlim_cur,
+        (unsigned long long)spare);
+    *max = (uint32_t)most;
 }
 
 static bool
@@ -164,7 +188,7 @@ turn_away(struct front *front, int fd, const struct peer *peer, ks_err err, cons
 
     if (refusals_allowed(front->refusals, peer)) {
         log_info("event=connection-refused uid=%u pid=%d unit=%s outcome=%s reason=\"%s\"",
-                 peer->uid, peer->pid, peer->unit, err_info(err)->name, why->text);
+                 peer->uid, peer->pid, peer->unit, err_info(err)->name, LOG_TEXT(why->text));
         audit_refused(front->audit, &refused);
     }
     if (encode_reply(&out, &reply) == KS_OK &&

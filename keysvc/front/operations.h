@@ -10,6 +10,8 @@
 
 ks_err op_status(struct call *call, const struct request *request, struct fault *why) KS_MUST_CHECK;
 ks_err op_list(struct call *call, const struct request *request, struct fault *why) KS_MUST_CHECK;
+/* Goes on with the lists that are open, so far as one turn of the loop may take. */
+void op_list_turn(struct front *front);
 ks_err op_get(struct call *call, const struct request *request, struct fault *why) KS_MUST_CHECK;
 ks_err op_generate(struct call *call, const struct request *request,
                    struct fault *why) KS_MUST_CHECK;

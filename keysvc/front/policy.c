@@ -57,6 +57,18 @@ policy_find(const struct config *config, const struct peer *peer, const char *ke
     return NULL;
 }
 
+bool
+policy_sees_keys(const struct config *config, const struct peer *peer)
+{
+    const struct question any_key = {.config = config, .peer = peer, .listed = OPERATION_GET};
+
+    for (size_t i = 0; i < config->n_rules; i++) {
+        if (lacks(&any_key, &config->rules[i]) == 0)
+            return true;
+    }
+    return policy_find(config, peer, NULL, OPERATION_ADMINISTER) != NULL;
+}
+
 /*
  * A key of the service or in no class is shown to administrators, wherever their rule's keys point,
  * and used by nobody. Administering concerns the service, not a key.

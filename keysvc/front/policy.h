@@ -18,6 +18,9 @@
 const struct config_rule *policy_find(const struct config *config, const struct peer *peer,
                                       const char *key, enum config_operation operation);
 
+/* False: whatever key it is, policy_find() would not let this peer `get` it. */
+bool policy_sees_keys(const struct config *config, const struct peer *peer);
+
 struct policy_answer {
     const struct config_rule *rule;   /* which allows it; NULL: denied */
     const struct config_class *class; /* of the key; NULL: none */

@@ -14,7 +14,9 @@
 
 #define N_CHAINS 1024 /* of the hash table */
 #define KEEP_IDLE_MS (60 * 1000)
-#define MAX_IDLE 4096 /* accounts without a connection */
+#define MAX_IDLE 4096            /* accounts without a connection */
+#define OPEN_BUCKET "(open)"     /* no rule is called so */
+#define FAILED_BUCKET "(failed)" /* nor so */
 #define MILLI 1000 /* an operation costs MILLI of a bucket; rate a second is rate a millisecond */
 
 struct bucket {
@@ -34,6 +36,7 @@ struct quota_account {
     uint32_t n_requests;
     size_t n_bytes;
     uint64_t idle_since_ms;
+    uint64_t round; /* the last one in which it was served */
 };
 
 struct quota {
@@ -255,47 +258,72 @@ quota_put(struct quota_account *account, size_t bytes)
     account->n_bytes -= bytes;
 }
 
+bool
+quota_served(struct quota_account *account, uint64_t round)
+{
+    bool served = account->round == round;
+
+    account->round = round;
+    return served;
+}
+
 static struct bucket *
-bucket_of(struct quota_account *account, const struct config_rule *rule, uint64_t now_ms)
+bucket_of(struct quota_account *account, const char *name, uint32_t rate_per_s, uint64_t now_ms)
 {
     struct bucket *bucket;
 
     SLIST_FOREACH(bucket, &account->buckets, next)
     {
-        if (strcmp(bucket->rule, rule->name) == 0)
+        if (strcmp(bucket->rule, name) == 0)
             return bucket;
     }
     bucket = calloc(1, sizeof(*bucket));
     if (!bucket)
         return NULL;
-    text_copy(bucket->rule, sizeof(bucket->rule), rule->name);
-    bucket->level = (uint64_t)rule->rate_per_s * MILLI;
+    text_copy(bucket->rule, sizeof(bucket->rule), name);
+    bucket->level = (uint64_t)rate_per_s * MILLI;
     bucket->filled_ms = now_ms;
     SLIST_INSERT_HEAD(&account->buckets, bucket, next);
     return bucket;
+}
+
+/* The bucket with what has flowed in until now; NULL: no memory. */
+static struct bucket *
+bucket_filled(struct quota_account *account, const char *name, uint32_t rate_per_s, uint64_t now_ms)
+{
+    uint64_t full = (uint64_t)rate_per_s * MILLI, elapsed_ms;
+    struct bucket *bucket = bucket_of(account, name, rate_per_s, now_ms);
+
+    if (!bucket)
+        return NULL;
+    elapsed_ms = now_ms > bucket->filled_ms ? now_ms - bucket->filled_ms : 0;
+    bucket->filled_ms += elapsed_ms;
+    /* After a second it is full whatever it was; so the product cannot overflow. */
+    bucket->level = elapsed_ms >= MILLI ? full : bucket->level + elapsed_ms * rate_per_s;
+    if (bucket->level > full)
+        bucket->level = full;
+    return bucket;
+}
+
+static ks_err
+no_memory(struct fault *why)
+{
+    fault_set(why, "no memory for a caller's rate");
+    return KS_ERR_INTERNAL;
 }
 
 ks_err
 quota_rate(struct quota *quota, struct quota_account *account, const struct config_rule *rule,
            uint64_t now_ms, struct fault *why)
 {
-    uint64_t full = (uint64_t)rule->rate_per_s * MILLI, elapsed_ms;
     struct bucket *bucket;
 
     (void)quota;
     if (rule->rate_per_s == 0)
         return KS_OK;
-    bucket = bucket_of(account, rule, now_ms);
-    if (!bucket) {
-        fault_set(why, "no memory for a caller's rate");
-        return KS_ERR_INTERNAL;
-    }
-    elapsed_ms = now_ms > bucket->filled_ms ? now_ms - bucket->filled_ms : 0;
-    bucket->filled_ms += elapsed_ms;
-    /* After a second it is full whatever it was; so the product cannot overflow. */
-    bucket->level = elapsed_ms >= MILLI ? full : bucket->level + elapsed_ms * rule->rate_per_s;
-    if (bucket->level > full)
-        bucket->level = full;
+    bucket = bucket_filled(account, rule->name, rule->rate_per_s, now_ms);
+    if (!bucket)
+        return no_memory(why);
     if (bucket->level < MILLI) {
         fault_set(why, "rule %s allows uid %u%s%.100s %u operations a second", rule->name,
                   account->uid, account->unit[0] ? " in " : "", account->unit, rule->rate_per_s);
@@ -303,4 +331,42 @@ quota_rate(struct quota *quota, struct quota_account *account, const struct conf
     }
     bucket->level -= MILLI;
     return KS_OK;
+}
+
+ks_err
+quota_open_rate(struct quota_account *account, uint64_t now_ms, struct fault *why)
+{
+    struct bucket *bucket = bucket_filled(account, OPEN_BUCKET, QUOTA_OPEN_PER_SECOND, now_ms);
+
+    if (!bucket)
+        return no_memory(why);
+    if (bucket->level < MILLI) {
+        refuse(why, account, "too many status, list and explain a second", QUOTA_OPEN_PER_SECOND);
+        return KS_ERR_BUSY;
+    }
+    bucket->level -= MILLI;
+    return KS_OK;
+}
+
+void
+quota_job_failed(struct quota_account *account, uint64_t now_ms)
+{
+    struct bucket *bucket = bucket_filled(account, FAILED_BUCKET, QUOTA_FAILED_PER_SECOND, now_ms);
+
+    if (bucket)
+        bucket->level -= bucket->level < MILLI ? bucket->level : MILLI;
+}
+
+ks_err
+quota_may_fail(struct quota_account *account, uint64_t now_ms, struct fault *why)
+{
+    const struct bucket *bucket =
+        bucket_filled(account, FAILED_BUCKET, QUOTA_FAILED_PER_SECOND, now_ms);
+
+    if (!bucket)
+        return no_memory(why);
+    if (bucket->level >= MILLI)
+        return KS_OK;
+    refuse(why, account, "too many jobs failed within a second", QUOTA_FAILED_PER_SECOND);
+    return KS_ERR_BUSY;
 }

@@ -12,6 +12,16 @@
 #include "front/peer.h"
 #include "ipc/config.h"
 
+/* Of status, list and explain, which need no rule: more than monitors, agents and the pages of a
+ * list of 100000 keys ask for, and little enough that a caller without any rule keeps the one
+ * thread of the front from others only for a small part of each second. */
+#define QUOTA_OPEN_PER_SECOND 200
+
+/* Jobs of a caller that failed in a token process. Each stands in two audit files and costs no
+ * signature, so a program that may sign could fill the disk with what the key's purpose refuses. A
+ * program that works has next to none. */
+#define QUOTA_FAILED_PER_SECOND 100
+
 struct quota;         /* all accounts */
 struct quota_account; /* one caller's, counted by its connections */
 
@@ -38,3 +48,17 @@ void quota_put(struct quota_account *account, size_t bytes);
  * start. BUSY: too fast. */
 ks_err quota_rate(struct quota *quota, struct quota_account *account,
                   const struct config_rule *rule, uint64_t now_ms, struct fault *why) KS_MUST_CHECK;
+
+/* The same for an operation that needs no rule. */
+ks_err quota_open_rate(struct quota_account *account, uint64_t now_ms,
+                       struct fault *why) KS_MUST_CHECK;
+
+/* A job of this caller has failed in a token process, or nobody has waited for its end. */
+void quota_job_failed(struct quota_account *account, uint64_t now_ms);
+
+/* May one more job be begun? BUSY: too many have failed just now. */
+ks_err quota_may_fail(struct quota_account *account, uint64_t now_ms,
+                      struct fault *why) KS_MUST_CHECK;
+
+/* For taking turns: was it served in this round (not 0) before? Now it is. */
+bool quota_served(struct quota_account *account, uint64_t round);

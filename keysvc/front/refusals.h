@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * refusals - how many refusals of one caller are written down
+ * refusals - how many refusals of one caller are written down, and how many reads
  *
- * A caller who is refused again and again must fill neither the audit's disk nor the log: after
- * REFUSALS_PER_SECOND of them the rest of the second is only counted.
+ * A caller who is refused again and again, or reads the same again and again, must fill neither the
+ * audit's disk nor the log: after REFUSALS_PER_SECOND of them the rest of the second is only
+ * counted. Jobs are never counted here: each has its record.
  */
 #pragma once
 

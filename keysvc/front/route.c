@@ -127,7 +127,7 @@ route_state(struct route *route, const struct control_state *state)
     if (state->worker_index == 0) {
         if (token->state.state != state->state)
             log_info("event=token-state token=%s state=%s text=\"%s\"", token->name,
-                     token_state_name(state->state), state->text);
+                     token_state_name(state->state), LOG_TEXT(state->text));
         token->state = *state;
         return KS_OK;
     }

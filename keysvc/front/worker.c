@@ -113,6 +113,7 @@ worker_send(struct worker *worker, struct call *call)
     worker->n_open++;
     worker->n_slow += slot->slow;
     call->place = CALL_SENT;
+    call->sent = true;
     call->worker = worker;
     buf_deinit(&call->job);
     return KS_OK;

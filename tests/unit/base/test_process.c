@@ -98,6 +98,30 @@ Test(log, one_event_is_one_line_whatever_is_in_it)
     cr_assert_eq(line[strlen(line) - 1], '\n', "a cut line still ends");
 }
 
+Test(log, nothing_but_printable_ascii_is_written)
+{
+    char line[256] = {0};
+    int ends[2], saved = dup(STDERR_FILENO);
+
+    catch_stderr(ends);
+    log_init("test", LOG_LEVEL_INFO);
+    log_info("a=%s", "\xc2\x9b"
+                     "31m\xff\177");
+    dup2(saved, STDERR_FILENO);
+    close(ends[1]);
+    cr_assert_gt(read(ends[0], line, sizeof(line) - 1), 0);
+    cr_assert_str_eq(line, "<6>test: a=??31m??\n");
+}
+
+Test(log, a_peers_text_cannot_end_its_quotes)
+{
+    char text[8];
+
+    cr_assert_str_eq(LOG_TEXT("x\" uid=0 \\\n\xc3\xa4z"), "x? uid=0 ????z");
+    cr_assert_str_eq(LOG_TEXT(""), "");
+    cr_assert_str_eq(log_text(text, sizeof(text), "123456789"), "1234567");
+}
+
 Test(log, repeats_are_counted_instead_of_written)
 {
     struct log_limit limit = {0};

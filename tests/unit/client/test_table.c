@@ -26,6 +26,17 @@ Test(table, nothing_in_a_cell_moves_the_cursor)
     cr_assert_str_eq(text, "a [2J b \n");
 }
 
+Test(table, control_characters_of_two_bytes_are_none_either)
+{
+    ks_auto(table_deinit) struct table table = TABLE_INIT(1);
+    ks_auto(freep) char *text = NULL;
+
+    table_add(&table, "a\xc2\x9b"
+                      "31m\xc2\x80\xc2\xa0\xc2");
+    text = table_text(&table);
+    cr_assert_str_eq(text, "a?31m?\xc2\xa0\xc2\n");
+}
+
 Test(table, an_umlaut_is_one_character_wide)
 {
     ks_auto(table_deinit) struct table table = TABLE_INIT(2);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <openssl/sha.h>
 
@@ -210,6 +211,8 @@ harness_settled(struct harness *h, size_t n_keys)
         there = response->status->tokens[0]->keys == n_keys &&
                 response->status->tokens[0]->ready_workers > 0;
         response_free(response);
+        if (!there)
+            usleep(10000); /* status has a rate */
     }
     cr_assert(there);
     close(fd);

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness.h"
 
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/clock.h"
+#include "front/request.h"
 #include "proto/wire/frame.h"
 
 static const char *const KEYS[] = {"secret/one@1", "web/shop@1", "web/shop@2", NULL};
@@ -27,6 +33,22 @@ pack_status(uint64_t id, uint8_t *out)
     request.id = id;
     request.operation_case = KEYSVC__V1__REQUEST__OPERATION_STATUS;
     request.status = &status;
+    len = keysvc__v1__request__pack(&request, out + FRAME_HEADER_LEN);
+    frame_header(out, len);
+    return FRAME_HEADER_LEN + len;
+}
+
+static size_t
+pack_get(uint64_t id, uint8_t *out)
+{
+    Keysvc__V1__Request request = KEYSVC__V1__REQUEST__INIT;
+    Keysvc__V1__GetRequest get = KEYSVC__V1__GET_REQUEST__INIT;
+    size_t len;
+
+    get.name = (char *)"web/shop";
+    request.id = id;
+    request.operation_case = KEYSVC__V1__REQUEST__OPERATION_GET;
+    request.get = &get;
     len = keysvc__v1__request__pack(&request, out + FRAME_HEADER_LEN);
     frame_header(out, len);
     return FRAME_HEADER_LEN + len;
@@ -211,25 +233,59 @@ Test(connection, who_does_not_read_is_not_read_from_and_then_dropped)
     harness_stop(&h);
 }
 
+/* It sends while the front reads, and takes an answer when the front does not. */
 Test(connection, a_flood_that_is_read_is_answered_to_the_last)
 {
     const uint64_t n = 20000;
     uint64_t asked = 0, answered = 0;
     uint8_t data[64];
+    size_t len = 0, sent = 0;
     int fd;
 
     harness_start(&h);
     fd = client_hello(&h);
     while (answered < n) {
-        while (asked < n && asked < answered + 5000) {
-            size_t len = pack_status(++asked, data);
+        ssize_t done = 0;
 
-            client_send_bytes(fd, data, len);
-            if (asked % 1000 == 0)
-                break;
+        if (sent == len && asked < n) {
+            len = pack_get(++asked, data);
+            sent = 0;
         }
-        client_expect(fd, ++answered, KS_OK);
+        if (sent < len)
+            done = send(fd, data + sent, len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (done > 0)
+            sent += (size_t)done;
+        else
+            client_expect(fd, ++answered, KS_ERR_TOKEN_UNAVAILABLE);
     }
+    close(fd);
+    harness_stop(&h);
+}
+
+Test(connection, what_anybody_may_ask_has_a_rate_and_no_record)
+{
+    const uint64_t n = 4000;
+    uint64_t n_busy = 0;
+    uint8_t data[64];
+    int fd;
+
+    h.config->rules[0].operations = 0;
+    harness_start(&h);
+    fd = client_hello(&h);
+    for (uint64_t i = 1; i <= n; i++) {
+        Keysvc__V1__Response *response;
+
+        client_send_bytes(fd, data, pack_status(i, data));
+        response = client_receive(fd);
+        cr_assert_not_null(response);
+        if (response->result_case == KEYSVC__V1__RESPONSE__RESULT_ERROR) {
+            cr_assert_eq(response->error->code, KS_ERR_BUSY);
+            n_busy++;
+        }
+        response_free(response);
+    }
+    cr_assert_gt(n_busy, 0);
+    cr_assert_eq(harness_count_audit(&h, "\"outcome\":\"OK\""), 0);
     close(fd);
     harness_stop(&h);
 }
@@ -282,6 +338,48 @@ Test(connection, lists_what_the_caller_may_see_a_page_at_a_time)
     response = list(fd, "mail/**", "", 0, 10);
     cr_assert_eq(response->list->n_keys, 0);
     response_free(response);
+    close(fd);
+    channel_free(worker);
+    harness_stop(&h);
+}
+
+Test(connection, a_list_of_many_keys_is_whole_whatever_the_pages_are)
+{
+    static const uint32_t limits[] = {0, 7, 64, 256, 1000};
+    enum { N = 700 };
+    char labels[N + 1][32];
+    const char *keys[N + 2] = {"secret/one@1"};
+    struct channel *worker;
+    int fd;
+
+    for (size_t i = 0; i < N; i++) {
+        snprintf(labels[i], sizeof(labels[i]), "web/%04zu@1", i);
+        keys[i + 1] = labels[i];
+    }
+    harness_start(&h);
+    worker = harness_worker(&h, 1);
+    worker_list(worker, keys);
+    harness_settled(&h, N + 1);
+    fd = client_hello(&h);
+    for (size_t l = 0; l < ARRAY_LEN(limits); l++) {
+        char after[KEYNAME_MAX + 1] = "";
+        size_t n_seen = 0;
+        bool more = true;
+
+        while (more) {
+            Keysvc__V1__Response *response = list(fd, "web/**", after, after[0] != 0, limits[l]);
+
+            cr_assert_leq(response->list->n_keys, limits[l] ? limits[l] : REQUEST_MAX_KEYS);
+            for (size_t i = 0; i < response->list->n_keys; i++, n_seen++) {
+                text_copy(after, sizeof(after), response->list->keys[i]->name);
+                cr_assert_eq(strncmp(labels[n_seen], after, strlen(after)), 0);
+            }
+            more = response->list->more;
+            cr_assert(!more || response->list->n_keys > 0);
+            response_free(response);
+        }
+        cr_assert_eq(n_seen, N);
+    }
     close(fd);
     channel_free(worker);
     harness_stop(&h);
@@ -426,6 +524,98 @@ Test(connection, refusals_of_one_caller_are_counted_when_they_are_too_many)
     close(fd);
     /* A few seconds may begin meanwhile. */
     cr_assert_leq(harness_count_audit(&h, "\"outcome\":\"DENIED\""), 180);
+    harness_stop(&h);
+}
+
+Test(connection, reads_of_one_caller_are_counted_when_they_are_too_many)
+{
+    uint64_t end_ms = clock_mono_ms() + HARNESS_WAIT_MS;
+    struct channel *worker;
+    int fd;
+
+    harness_start(&h);
+    worker = harness_worker(&h, 1);
+    worker_list(worker, KEYS);
+    harness_settled(&h, 3);
+    fd = client_hello(&h);
+    for (uint64_t i = 1; i <= 200; i++)
+        client_send_get(fd, i, "web/shop", 0);
+    for (uint64_t i = 1; i <= 200; i++)
+        client_expect(fd, i, KS_OK);
+    close(fd);
+    cr_assert_gt(harness_count_audit(&h, "\"outcome\":\"OK\""), 0);
+    cr_assert_leq(harness_count_audit(&h, "\"outcome\":\"OK\""), 180);
+    while (harness_count_audit(&h, "\"more\":") == 0 && clock_mono_ms() < end_ms)
+        usleep(50000);
+    cr_assert_gt(harness_count_audit(&h, "\"more\":"), 0);
+    channel_free(worker);
+    harness_stop(&h);
+}
+
+static int hold_front[2];
+
+/* Runs in the front's thread. */
+static void
+on_hold(int signal)
+{
+    char c;
+
+    (void)signal;
+    if (read(hold_front[0], &c, 1) < 0)
+        return;
+}
+
+/* Records of signatures with the first label that come before the first with the other one. */
+static size_t
+records_before_the_other(void)
+{
+    FILE *file = fopen(h.audit_path, "re");
+    size_t n_one = 0, n_two = 0;
+    char line[8192];
+
+    cr_assert_not_null(file);
+    while ((n_one == 0 || n_two == 0) && fgets(line, sizeof(line), file)) {
+        n_one += strstr(line, "web/shop@1") != NULL;
+        n_two += strstr(line, "web/shop@2") != NULL;
+    }
+    fclose(file);
+    cr_assert(n_one > 0 && n_two > 0);
+    return n_one > n_two ? n_one : n_two;
+}
+
+Test(connection, a_burst_of_one_client_does_not_make_another_wait_for_its_end)
+{
+    enum { BURST = 60 };
+    struct channel *worker;
+    int fd, other;
+
+    harness_start(&h);
+    worker = harness_worker(&h, 1);
+    worker_list(worker, KEYS);
+    harness_settled(&h, 3);
+    fd = client_hello(&h);
+    other = client_hello(&h);
+    cr_assert_eq(pipe(hold_front), 0);
+    signal(SIGUSR1, on_hold);
+    cr_assert_eq(pthread_kill(h.thread, SIGUSR1), 0);
+    for (uint64_t i = 1; i <= BURST; i++) {
+        client_send_sign(fd, i, "web/shop@1", 0);
+        client_send_sign(other, i, "web/shop@2", 0);
+    }
+    cr_assert_eq(write(hold_front[1], "x", 1), 1);
+    for (size_t i = 0; i < 2 * BURST; i++) {
+        ks_auto(buf_deinit) struct buf storage = BUF_INIT;
+        struct job job;
+
+        worker_take(worker, &storage, &job);
+        worker_answer(worker, job.id, KS_OK, "x");
+    }
+    for (uint64_t i = 1; i <= BURST; i++)
+        client_expect(other, i, KS_OK);
+    cr_assert_lt(records_before_the_other(), BURST / 2);
+    close(fd);
+    close(other);
+    channel_free(worker);
     harness_stop(&h);
 }
 

@@ -146,9 +146,13 @@ decode_common_name(const char *text, size_t len)
 Test(decode, texts_are_utf8_without_nul_and_control_characters)
 {
     static const char *const good[] = {"shop.example", "M\xc3\xbcnchen", "\xe2\x82\xac",
-                                       "\xf0\x9f\x94\x91"};
+                                       "\xf0\x9f\x94\x91", "\xc2\xa0"};
     static const char *const bad[] = {"a\nb",
                                       "\x7f",
+                                      "\xc2\x80",
+                                      "a\xc2\x9b"
+                                      "31m",
+                                      "\xc2\x9f",
                                       "\xc3",
                                       "\xff",
                                       "\xc0\x80",
@@ -265,4 +269,6 @@ Test(decode, lists_and_tokens_are_bounded)
     rescan.token = (char *)"main";
     cr_assert_eq(decode(&message), KS_OK);
     cr_assert_str_eq(request.token, "main");
+    rescan.token = (char *)"main uid=0";
+    cr_assert_eq(decode(&message), KS_ERR_BAD_REQUEST);
 }

@@ -252,6 +252,22 @@ Test(policy, administering_asks_for_no_keys_and_all_does_not_include_it)
     cr_assert_not(allowed(&alice, NULL, OPERATION_GET));
 }
 
+Test(policy, sees_keys_who_may_get_any_or_administers)
+{
+    struct config_rule *rule;
+
+    cr_assert_not(policy_sees_keys(&config, &www));
+    rule = add_rule("signers", "**", OPERATION_SIGN);
+    cr_assert_not(policy_sees_keys(&config, &www));
+    rule->operations = OPERATION_GET;
+    set_ids(&rule->uids, &rule->n_uids, alice.uid);
+    cr_assert(policy_sees_keys(&config, &alice));
+    cr_assert_not(policy_sees_keys(&config, &www));
+    rule->operations = OPERATION_ADMINISTER;
+    cr_assert(policy_sees_keys(&config, &alice));
+    cr_assert_not(policy_sees_keys(&config, &www));
+}
+
 Test(policy, explains_each_rule)
 {
     struct config_rule *rule = add_rule("nginx", "web/**", OPERATION_GET);

@@ -247,3 +247,53 @@ Test(quota, idle_accounts_are_bounded)
     cr_assert_eq(quota_rate(quota, account, &rule, now_ms, &why), KS_OK);
     quota_free(quota);
 }
+
+Test(quota, what_needs_no_rule_has_a_rate_too)
+{
+    struct quota *quota = quota_made();
+    struct quota_account *a = connected(quota, 1, ""), *b = connected(quota, 2, "");
+    struct fault why = FAULT_INIT;
+
+    for (int i = 0; i < QUOTA_OPEN_PER_SECOND; i++)
+        cr_assert_eq(quota_open_rate(a, 5000, &why), KS_OK);
+    cr_assert_eq(quota_open_rate(a, 5000, &why), KS_ERR_BUSY);
+    cr_assert_not_null(strstr(why.text, "uid 1"), "%s", why.text);
+    cr_assert_eq(quota_open_rate(b, 5000, &why), KS_OK);
+    cr_assert_eq(quota_open_rate(a, 5100, &why), KS_OK);
+    quota_free(quota);
+}
+
+Test(quota, failed_jobs_are_counted_and_a_new_connection_does_not_forget_them)
+{
+    struct quota *quota = quota_made();
+    struct quota_account *account = connected(quota, 33, "");
+    uint64_t now_ms = clock_mono_ms();
+    struct fault why = FAULT_INIT;
+
+    for (int i = 0; i < QUOTA_FAILED_PER_SECOND; i++) {
+        cr_assert_eq(quota_may_fail(account, now_ms, &why), KS_OK);
+        quota_job_failed(account, now_ms);
+    }
+    cr_assert_eq(quota_may_fail(account, now_ms, &why), KS_ERR_BUSY);
+    /* Those that were open already fail too. */
+    quota_job_failed(account, now_ms);
+    quota_disconnect(quota, account);
+    account = connected(quota, 33, "");
+    cr_assert_eq(quota_may_fail(account, now_ms, &why), KS_ERR_BUSY);
+    cr_assert_not_null(strstr(why.text, "failed"), "%s", why.text);
+    cr_assert_eq(quota_may_fail(connected(quota, 34, ""), now_ms, &why), KS_OK);
+    cr_assert_eq(quota_may_fail(account, now_ms + 1000, &why), KS_OK);
+    quota_free(quota);
+}
+
+Test(quota, a_caller_is_served_once_a_round)
+{
+    struct quota *quota = quota_made();
+    struct quota_account *a = connected(quota, 1, ""), *b = connected(quota, 2, "");
+
+    cr_assert_not(quota_served(a, 1));
+    cr_assert(quota_served(a, 1));
+    cr_assert_not(quota_served(b, 1));
+    cr_assert_not(quota_served(a, 2));
+    quota_free(quota);
+}

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
+#include "base/clock.h"
+#include "front/quota.h"
 #include "front/worker.h"
 
 static const char *const KEYS[] = {"web/shop@1", "web/shop@2", "secret/one@1", NULL};
@@ -378,6 +381,50 @@ Test(route, a_client_that_goes_takes_its_waiting_jobs_along)
     }
     client_expect(other, 1, KS_OK);
     close(other);
+    channel_free(worker);
+    harness_stop(&h);
+}
+
+/* The one answer to this job is an error: the worker's when it comes that far. */
+static ks_err
+sign_fails(int fd, uint64_t id)
+{
+    struct pollfd ready[2] = {{.fd = fd, .events = POLLIN},
+                              {.fd = channel_fd(worker), .events = POLLIN}};
+    Keysvc__V1__Response *response;
+    ks_err err;
+
+    client_send_sign(fd, id, "web/shop@1", 0);
+    cr_assert_gt(poll(ready, 2, HARNESS_WAIT_MS), 0);
+    if (ready[1].revents)
+        worker_answer(worker, take_id(worker, JOB_SIGN), KS_ERR_PURPOSE, NULL);
+    response = client_receive(fd);
+    cr_assert_eq(response->result_case, KEYSVC__V1__RESPONSE__RESULT_ERROR);
+    err = (ks_err)response->error->code;
+    response_free(response);
+    return err;
+}
+
+Test(route, who_fails_again_and_again_is_kept_from_the_token)
+{
+    ks_err err = KS_ERR_PURPOSE;
+    int fd;
+
+    begin();
+    fd = client_hello(&h);
+    for (uint64_t i = 1; i <= 5000 && err == KS_ERR_PURPOSE; i++) {
+        err = sign_fails(fd, i);
+        cr_assert(err == KS_ERR_PURPOSE || i > QUOTA_FAILED_PER_SECOND);
+    }
+    cr_assert_eq(err, KS_ERR_BUSY);
+    /* Until the second is over. */
+    close(fd);
+    clock_shift(2000000, 0);
+    fd = client_hello(&h);
+    client_send_sign(fd, 1, "web/shop@1", 0);
+    worker_answer(worker, take_id(worker, JOB_SIGN), KS_OK, "x");
+    client_expect(fd, 1, KS_OK);
+    close(fd);
     channel_free(worker);
     harness_stop(&h);
 }
