@@ -230,6 +230,10 @@ audit_checkpoint_due(struct audit *audit, char text[static CHAIN_CHECKPOINT_MAX]
     chain_head(audit->chain, &seq, hash);
     if (seq <= audit->checkpoint_seq)
         return false;
+    /* Signs what is on disk: after a power cut the chain must not end before its checkpoint. */
+    audit_sync(audit);
+    if (chain_dirty(audit->chain))
+        return false;
     chain_checkpoint_text(audit->chain, text);
     return true;
 }
