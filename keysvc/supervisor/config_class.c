@@ -105,7 +105,7 @@ read_purpose(cfg_t *section, struct config_class *class)
     if (!purpose)
         return;
     if (strcmp(purpose->text, "ca") == 0 || strcmp(purpose->text, "decrypt") == 0) {
-        conffile_value_error(purpose, "%s is reserved and not implemented", purpose->text);
+        conffile_value_error(purpose, "%s is reserved, no key can have it yet", purpose->text);
         return;
     }
     if (strcmp(purpose->text, "audit") == 0) {
