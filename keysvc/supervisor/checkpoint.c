@@ -148,7 +148,7 @@ check_signature(const struct control_checkpoint *message, struct fault *why)
     struct verify_key key;
     ks_err err;
 
-    static_assert(sizeof(key.der) == sizeof(message->public_key));
+    static_assert(sizeof(key.der) == sizeof(message->public_key), "a key that fits one fits both");
     memcpy(key.der, message->public_key, message->public_key_len);
     key.der_len = message->public_key_len;
     err = checkpoint_keys_new(&key, 1, &keys, why);

@@ -150,8 +150,7 @@ Test(decode, texts_are_utf8_without_nul_and_control_characters)
     static const char *const bad[] = {"a\nb",
                                       "\x7f",
                                       "\xc2\x80",
-                                      "a\xc2\x9b"
-                                      "31m",
+                                      "a\xc2\x9b;m",
                                       "\xc2\x9f",
                                       "\xc3",
                                       "\xff",
