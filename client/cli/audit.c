@@ -116,8 +116,8 @@ unreadable(const char *dir, const char *problem, struct fault *why)
     return KS_ERR_INTERNAL;
 }
 
-ks_err
-audit_files_in(const char *dir, struct audit_files *files, struct fault *why)
+static ks_err
+files_in(const char *dir, struct audit_files *files, struct fault *why)
 {
     ks_auto(closedirp) DIR *stream = opendir(dir);
     char chain[CHAIN_NAME_MAX + 1];
@@ -141,10 +141,12 @@ audit_files_in(const char *dir, struct audit_files *files, struct fault *why)
 }
 
 ks_err
-audit_files_named(const char *const *paths, size_t n_paths, struct audit_files *files,
-                  struct fault *why)
+audit_files_choose(const char *const *paths, size_t max, const char *dir, struct audit_files *files,
+                   struct fault *why)
 {
-    for (size_t i = 0; i < n_paths; i++) {
+    if (!paths[0])
+        return files_in(dir, files, why);
+    for (size_t i = 0; i < max && paths[i]; i++) {
         ks_err err = add_file(files, "", paths[i], why);
 
         if (err)

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <stdio.h>
+
 #include "base/chain.h"
 #include "base/strv.h"
 #include "client/cli/cli.h"
@@ -31,12 +33,20 @@ struct audit_files {
 };
 void audit_files_deinit(struct audit_files *files);
 
-/* All in a folder. INTERNAL: it cannot be read, or there are none in it. */
-ks_err audit_files_in(const char *dir, struct audit_files *files, struct fault *why) KS_MUST_CHECK;
+/*
+ * Those named on the command line (at most `max`, NULL behind the last one), or all in the folder if
+ * none is. INTERNAL: the folder cannot be read, or there are none in it.
+ */
+ks_err audit_files_choose(const char *const *paths, size_t max, const char *dir,
+                          struct audit_files *files, struct fault *why) KS_MUST_CHECK;
 
-/* Those named on the command line. */
-ks_err audit_files_named(const char *const *paths, size_t n_paths, struct audit_files *files,
-                         struct fault *why) KS_MUST_CHECK;
+/* For ks_auto on a stream that is only read. */
+static inline void
+fclosep(FILE **file)
+{
+    if (*file)
+        fclose(*file);
+}
 
 /* The names in `dir` that end in `suffix`, without it. INTERNAL: it cannot be read. */
 ks_err audit_names_in(const char *dir, const char *suffix, struct strv *out,

@@ -102,25 +102,14 @@ audit_show_run(struct cli *cli, int argc, char **argv)
         .positional = paths,
     };
     struct fault why = FAULT_INIT;
-    size_t n_paths = 0;
     ks_err err;
 
     cli_parse(cli, argc, argv, &arguments);
-    while (n_paths < ARRAY_LEN(paths) && paths[n_paths])
-        n_paths++;
     show.json = cli->json;
-    err = n_paths ? audit_files_named(paths, n_paths, &files, &why)
-                  : audit_files_in(show.dir, &files, &why);
+    err = audit_files_choose(paths, ARRAY_LEN(paths), show.dir, &files, &why);
     if (err)
         return output_fault(cli, err, &why);
     return show_files(cli, &show, &files);
-}
-
-static void
-fclosep(FILE **file)
-{
-    if (*file)
-        fclose(*file);
 }
 
 static ks_err

@@ -140,26 +140,15 @@ audit_verify_run(struct cli *cli, int argc, char **argv)
         .positional = paths,
     };
     struct fault why = FAULT_INIT;
-    size_t n_paths = 0;
     ks_err err;
 
     cli_parse(cli, argc, argv, &arguments);
-    while (n_paths < ARRAY_LEN(paths) && paths[n_paths])
-        n_paths++;
     if (!options.state_dir && access(AUDIT_STATE_DIR, F_OK) == 0)
         options.state_dir = AUDIT_STATE_DIR;
-    err = n_paths ? audit_files_named(paths, n_paths, &files, &why)
-                  : audit_files_in(options.dir, &files, &why);
+    err = audit_files_choose(paths, ARRAY_LEN(paths), options.dir, &files, &why);
     if (err)
         return output_fault(cli, err, &why);
-    return verify_files(cli, &options, &files, n_paths == 0);
-}
-
-static void
-fclosep(FILE **file)
-{
-    if (*file)
-        fclose(*file);
+    return verify_files(cli, &options, &files, !paths[0]);
 }
 
 /* One or more keys in a file: an audit key that was rotated stays in it. */
