@@ -13,6 +13,8 @@
 #include "base/hex.h"
 #include "base/record.h"
 
+#define MIN_RSA_BITS 2048
+
 struct checkpoint_key {
     EVP_PKEY *key;
     uint8_t sha256[KS_SHA256_LEN];
@@ -78,16 +80,24 @@ checkpoint_parse(const char *text, struct checkpoint *out)
            strspn(at, "0123456789-T:.Z") == RECORD_TIME_LEN;
 }
 
+/* The kinds that a token makes for its audit; a short RSA key proves nothing. */
+static bool
+fits(const EVP_PKEY *key)
+{
+    return EVP_PKEY_is_a(key, "EC") ||
+           (EVP_PKEY_is_a(key, "RSA") && EVP_PKEY_get_bits(key) >= MIN_RSA_BITS);
+}
+
 ks_err
 verify_key_read(FILE *pem, struct verify_key *out, struct fault *why)
 {
     ks_auto(pkey_freep) EVP_PKEY *key = PEM_read_PUBKEY(pem, NULL, NULL, NULL);
     unsigned char *at = out->der;
-    int len = key && EVP_PKEY_is_a(key, "EC") ? i2d_PUBKEY(key, NULL) : -1;
+    int len = key && fits(key) ? i2d_PUBKEY(key, NULL) : -1;
 
     ERR_clear_error();
     if (len <= 0 || (size_t)len > sizeof(out->der)) {
-        fault_set(why, "not a public key of an elliptic curve in PEM form");
+        fault_set(why, "not a public key of an elliptic curve or of RSA in PEM form");
         return KS_ERR_BAD_REQUEST;
     }
     out->der_len = (size_t)i2d_PUBKEY(key, &at);
@@ -101,7 +111,7 @@ key_load(const struct verify_key *from, struct digest *digest, struct checkpoint
 
     out->key = d2i_PUBKEY(NULL, &at, (long)from->der_len);
     ERR_clear_error();
-    if (!out->key || at != from->der + from->der_len || !EVP_PKEY_is_a(out->key, "EC"))
+    if (!out->key || at != from->der + from->der_len || !fits(out->key))
         return KS_ERR_BAD_REQUEST;
     return digest_sum(digest, from->der, from->der_len, out->sha256) ? KS_OK : KS_ERR_INTERNAL;
 }
@@ -124,7 +134,7 @@ checkpoint_keys_new(const struct verify_key *keys, size_t n_keys, struct checkpo
         made->n_items++;
         err = key_load(&keys[i], digest, &made->items[i]);
         if (err) {
-            fault_set(why, "audit key %zu is no public key of an elliptic curve", i + 1);
+            fault_set(why, "audit key %zu is no public key of an elliptic curve or of RSA", i + 1);
             return err;
         }
     }

@@ -9,7 +9,8 @@
 #include "base/chain.h"
 #include "base/verify.h"
 
-#define CHECKPOINT_SIGNATURE_MAX 160 /* bytes of DER: P-521 has at most 139 */
+#define CHECKPOINT_SIGNATURE_MAX                                                                   \
+    KS_SIGNATURE_MAX_LEN /* bytes: tokens without curves sign with RSA */
 
 struct checkpoint {
     char chain[CHAIN_NAME_MAX + 1];
@@ -23,7 +24,7 @@ bool checkpoint_parse(const char *text, struct checkpoint *out);
 /* Public keys, ready to verify. */
 struct checkpoint_keys;
 
-/* BAD_REQUEST: one is no elliptic curve's key. */
+/* BAD_REQUEST: one is no key of an elliptic curve or of RSA. */
 ks_err checkpoint_keys_new(const struct verify_key *keys, size_t n_keys,
                            struct checkpoint_keys **out, struct fault *why) KS_MUST_CHECK;
 struct checkpoint_keys *checkpoint_keys_free(struct checkpoint_keys *keys);

@@ -27,7 +27,7 @@ static const struct err_info ERR_INFO[KS_ERR_COUNT] = {
     [KS_ERR_AMBIGUOUS_KEY] = {"AMBIGUOUS_KEY", "two private keys carry this label", "remove or rename one of them with the token's own tool", false},
     [KS_ERR_NO_SERVICE] = {"NO_SERVICE", "keysvcd does not answer", "is it running? see keysvc doctor", true},
     [KS_ERR_LOGIN_BLOCKED] = {"LOGIN_BLOCKED", "logging in to the token is blocked", "put the right PIN into the PIN file, or keysvc token retry-login", false},
-    [KS_ERR_UNSUPPORTED] = {"UNSUPPORTED", "the token cannot do this", "see keysvc token list", false},
+    [KS_ERR_UNSUPPORTED] = {"UNSUPPORTED", "the token cannot do this", "see what it can do with keysvc token show, and `unsupported` of its profile", false},
 };
 /* clang-format on */
 

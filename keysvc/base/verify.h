@@ -32,7 +32,7 @@ struct verify_key {
     size_t der_len;
 };
 
-/* From a PEM file "PUBLIC KEY". BAD_REQUEST: none in it, or not an elliptic curve's. */
+/* From a PEM file "PUBLIC KEY". BAD_REQUEST: none in it, or neither an elliptic curve's nor RSA's. */
 ks_err verify_key_read(FILE *pem, struct verify_key *out, struct fault *why) KS_MUST_CHECK;
 
 struct verify_options {

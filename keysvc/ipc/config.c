@@ -44,12 +44,43 @@ config_operation_from_name(const char *name)
     return 0;
 }
 
+const char *
+config_lack_name(uint64_t bit)
+{
+    for (unsigned int i = 1; i < KS_KEY_TYPE_COUNT; i++) {
+        if (bit == CONFIG_LACKS_TYPE(i))
+            return ks_key_type_name(i);
+    }
+    for (unsigned int i = 1; i < KS_ALGORITHM_COUNT; i++) {
+        if (bit == CONFIG_LACKS_ALGORITHM(i))
+            return ks_algorithm_name(i);
+    }
+    if (bit == CONFIG_LACKS_IMPORT)
+        return "import";
+    return bit == CONFIG_LACKS_CERTIFICATES ? "certificates" : NULL;
+}
+
+uint64_t
+config_lack_from_name(const char *name)
+{
+    uint64_t bits = 0;
+
+    for (unsigned int i = 0; i < CONFIG_LACKS_BITS; i++) {
+        const char *known = config_lack_name(1ull << i);
+
+        if (known && strcmp(known, name) == 0)
+            bits |= 1ull << i;
+    }
+    return bits;
+}
+
 static void
 profile_deinit(struct config_profile *profile)
 {
     strv_deinit(&profile->public_attributes);
     strv_deinit(&profile->private_attributes);
     strv_deinit(&profile->environment);
+    strv_deinit(&profile->copies);
     strv_deinit(&profile->groups);
 }
 
@@ -78,6 +109,7 @@ config_free(struct config *config)
     free(config->tokens);
     free(config->classes);
     free(config->rules);
+    free(config->keys);
     free(config);
     return NULL;
 }
@@ -126,10 +158,13 @@ profile_pack(struct buf *out, const struct config_profile *profile)
     pack_u32(out, profile->generate_timeout_ms);
     pack_bool(out, profile->kill_in_login);
     pack_bool(out, profile->verify_all);
+    pack_u64(out, profile->lacks);
+    pack_bool(out, profile->rescan_reinitializes);
     pack_bool(out, profile->set_id);
     pack_strv(out, &profile->public_attributes);
     pack_strv(out, &profile->private_attributes);
     pack_strv(out, &profile->environment);
+    pack_strv(out, &profile->copies);
     pack_strv(out, &profile->groups);
 }
 
@@ -143,10 +178,13 @@ profile_unpack(struct unpacker *in, struct config_profile *profile)
     profile->generate_timeout_ms = unpack_u32(in);
     profile->kill_in_login = unpack_bool(in);
     profile->verify_all = unpack_bool(in);
+    profile->lacks = unpack_u64(in);
+    profile->rescan_reinitializes = unpack_bool(in);
     profile->set_id = unpack_bool(in);
     unpack_strv(in, CONFIG_MAX_ITEMS, &profile->public_attributes);
     unpack_strv(in, CONFIG_MAX_ITEMS, &profile->private_attributes);
     unpack_strv(in, CONFIG_MAX_ITEMS, &profile->environment);
+    unpack_strv(in, CONFIG_MAX_ITEMS, &profile->copies);
     unpack_strv(in, CONFIG_MAX_ITEMS, &profile->groups);
 }
 
@@ -159,6 +197,7 @@ token_pack(struct buf *out, const struct config_token *token)
     pack_text(out, token->uri);
     pack_text(out, token->pin_file);
     pack_text(out, token->pin_credential);
+    pack_text(out, token->store);
     pack_u32(out, token->uid);
     pack_u32(out, token->gid);
     profile_pack(out, &token->profile);
@@ -173,6 +212,7 @@ token_unpack(struct unpacker *in, struct config_token *token)
     unpack_text(in, token->uri, sizeof(token->uri));
     unpack_text(in, token->pin_file, sizeof(token->pin_file));
     unpack_text(in, token->pin_credential, sizeof(token->pin_credential));
+    unpack_text(in, token->store, sizeof(token->store));
     token->uid = unpack_u32(in);
     token->gid = unpack_u32(in);
     profile_unpack(in, &token->profile);
@@ -268,6 +308,11 @@ config_pack(struct buf *out, const struct config *config)
     pack_u32(out, (uint32_t)config->n_rules);
     for (size_t i = 0; i < config->n_rules; i++)
         rule_pack(out, &config->rules[i]);
+    pack_u32(out, (uint32_t)config->n_keys);
+    for (size_t i = 0; i < config->n_keys; i++) {
+        pack_text(out, config->keys[i].name);
+        pack_text(out, config->keys[i].uri);
+    }
 }
 
 /* A count that is checked, then that many zeroed items; on a mistake NULL and a count of 0. */
@@ -322,6 +367,11 @@ config_unpack(const void *data, size_t len, struct config **out)
     config->rules = unpack_array(&in, CONFIG_MAX_RULES, sizeof(*config->rules), &config->n_rules);
     for (size_t i = 0; i < config->n_rules; i++)
         rule_unpack(&in, &config->rules[i]);
+    config->keys = unpack_array(&in, CONFIG_MAX_KEYS, sizeof(*config->keys), &config->n_keys);
+    for (size_t i = 0; i < config->n_keys; i++) {
+        unpack_text(&in, config->keys[i].name, sizeof(config->keys[i].name));
+        unpack_text(&in, config->keys[i].uri, sizeof(config->keys[i].uri));
+    }
     if (!unpack_done(&in))
         return KS_ERR_BAD_REQUEST;
     *out = ks_steal(&config);
@@ -334,6 +384,16 @@ config_token_find(const struct config *config, const char *name)
     for (size_t i = 0; i < config->n_tokens; i++) {
         if (strcmp(config->tokens[i].name, name) == 0)
             return &config->tokens[i];
+    }
+    return NULL;
+}
+
+const struct config_key *
+config_key_find(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_keys; i++) {
+        if (strcmp(config->keys[i].name, name) == 0)
+            return &config->keys[i];
     }
     return NULL;
 }

@@ -22,6 +22,7 @@
 #define CONFIG_MAX_WORKERS 16 /* processes a token */
 #define CONFIG_MAX_CLASSES 1024
 #define CONFIG_MAX_RULES 1024
+#define CONFIG_MAX_KEYS 1024    /* adopted by URI */
 #define CONFIG_MAX_ITEMS 1024   /* members of one list option */
 #define CONFIG_NO_ID UINT32_MAX /* "as whoever started us" for users and groups */
 
@@ -47,6 +48,21 @@ const char *config_operation_name(uint32_t operation);
 /* 0: no such operation; "all" gives OPERATION_ALL. */
 uint32_t config_operation_from_name(const char *name);
 
+/*
+ * What a kind of token cannot do: a set of key types, algorithms and acts. A request for one of them
+ * is answered UNSUPPORTED without asking the token.
+ */
+#define CONFIG_LACKS_TYPE(type) (1ull << (type))
+#define CONFIG_LACKS_ALGORITHM(algorithm) (1ull << (16 + (algorithm)))
+#define CONFIG_LACKS_IMPORT (1ull << 32)
+#define CONFIG_LACKS_CERTIFICATES (1ull << 33) /* objects beside keys */
+#define CONFIG_LACKS_BITS 34
+
+/* "ed25519", "rsa-pss-sha512", "import"; NULL for what is not exactly one known bit. */
+const char *config_lack_name(uint64_t bit);
+/* 0: no such word; "ed25519" is a type and an algorithm, and gives both. */
+uint64_t config_lack_from_name(const char *name);
+
 struct config_limits {
     uint32_t max_connections;            /* of all clients */
     uint32_t max_connections_per_caller; /* a caller is a (uid, unit) */
@@ -67,11 +83,15 @@ struct config_profile {
     uint32_t generate_timeout_ms;   /* C_GenerateKeyPair */
     bool kill_in_login;             /* false: never kill it in C_Login (SoftHSM loses the token) */
     bool verify_all;                /* verify every signature, not only RSA and each key's first */
+    uint64_t lacks;                 /* CONFIG_LACKS_...: option `unsupported` */
+    bool rescan_reinitializes;      /* rescan = reinitialize: the module lists objects only then */
     bool set_id;                    /* C_SetAttributeValue(CKA_ID) after generation works */
     struct strv public_attributes;  /* usage attributes to send in templates: "VERIFY",
                                        "ENCRYPT=FALSE", ... */
     struct strv private_attributes; /* "SIGN", "DECRYPT=FALSE", ... */
     struct strv environment;        /* "NAME=value" */
+    struct strv copies; /* globs below the token's store of files that a crash of the module can
+                           destroy: a copy of each is kept beside it and put back */
     struct strv groups; /* names; resolved to gids by the supervisor when it starts the process */
 };
 
@@ -82,7 +102,9 @@ struct config_token {
     char uri[CONFIG_PATH_MAX + 1];
     char pin_file[CONFIG_PATH_MAX + 1]; /* absolute; empty: pin_credential */
     char pin_credential[CONFIG_TITLE_MAX + 1];
-    uint32_t uid, gid; /* of its processes; CONFIG_NO_ID when not started as root */
+    char store[CONFIG_PATH_MAX + 1]; /* absolute folder of a token that is made of files; locked,
+                                        so that one keysvcd uses it; empty: none */
+    uint32_t uid, gid;               /* of its processes; CONFIG_NO_ID when not started as root */
     struct config_profile
         profile; /* environment of the token's own section is merged in, and wins */
 };
@@ -110,6 +132,12 @@ struct config_rule {
     uint32_t rate_per_s; /* 0: not limited */
 };
 
+/* A key that another tool made: version 1 of `name` is the private key that the URI means. */
+struct config_key {
+    char name[KEYNAME_MAX + 1];    /* on the token of its class */
+    char uri[CONFIG_PATH_MAX + 1]; /* RFC 7512, with `object` or `id` */
+};
+
 struct config {
     uint64_t generation;
     uint8_t
@@ -129,6 +157,8 @@ struct config {
     size_t n_classes;
     struct config_rule *rules;
     size_t n_rules;
+    struct config_key *keys;
+    size_t n_keys;
 };
 
 /* Frees what it holds and NULL alike; returns NULL. */
@@ -141,6 +171,9 @@ ks_err config_unpack(const void *data, size_t len, struct config **out) KS_MUST_
 
 /* NULL if there is none of that name. */
 const struct config_token *config_token_find(const struct config *config, const char *name);
+
+/* NULL: not an adopted one. */
+const struct config_key *config_key_find(const struct config *config, const char *name);
 
 /* The class a key belongs to: the longest literal prefix among the globs that match; NULL: none,
  * and none for the service's own names. */

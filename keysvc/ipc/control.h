@@ -7,7 +7,8 @@
  *
  *   supervisor -> token process        token process -> supervisor
  *     SETUP  + pulse, audit              START_WANTED  before C_Initialize: one at a time on a host
- *     START_GO                           LOGIN_WANTED  before C_Login: the marker is written first
+ *     START_GO                           STORE_LOCK    + the lock of the token's store, to be held
+ *                                        LOGIN_WANTED  before C_Login: the marker is written first
  *     LOGIN_GO  + PIN                    LOGIN_RESULT  just after it
  *     LOGIN_DENIED                       READY         keys are listed, jobs are welcome
  *     FRONT  + socket to the front       STATE         what status shows
@@ -37,7 +38,7 @@
 enum control_message {
     CONTROL_SETUP = 1,        /* control_setup */
     CONTROL_START_WANTED = 2, /* empty */
-    CONTROL_START_GO = 3,     /* empty */
+    CONTROL_START_GO = 3,     /* bool: the supervisor holds the lock of the token's store already */
     CONTROL_LOGIN_WANTED = 4, /* empty */
     CONTROL_LOGIN_GO = 5,     /* empty; 1 descriptor: the PIN file, for pread */
     CONTROL_LOGIN_DENIED = 6, /* control_result */
@@ -56,6 +57,8 @@ enum control_message {
     CONTROL_ADMIN_RESULT = 17, /* control_result with the cookie */
     CONTROL_STOP = 18,         /* empty: finish what is open, flush, exit 0 */
     CONTROL_WORKER_BAD = 19,   /* control_worker */
+    CONTROL_STORE_LOCK =
+        20, /* empty; 1 descriptor: the token's store, locked; kept open while keysvcd runs */
 };
 
 /* Exit codes of a token process; anything else is a crash and is restarted with back-off. */

@@ -72,6 +72,7 @@ csr_pack(struct buf *out, const struct job_csr *csr)
     pack_optional(out, csr->state);
     pack_optional(out, csr->locality);
     pack_optional(out, csr->email);
+    pack_optional(out, csr->challenge_password);
     pack_u32(out, (uint32_t)csr->n_alternatives);
     for (size_t i = 0; i < csr->n_alternatives; i++) {
         pack_u8(out, (uint8_t)csr->alternatives[i].kind);
@@ -92,6 +93,7 @@ csr_unpack(struct unpacker *in, struct buf *storage, struct job_csr *csr)
     csr->state = unpack_borrowed(in, storage, JOB_SUBJECT_MAX);
     csr->locality = unpack_borrowed(in, storage, JOB_SUBJECT_MAX);
     csr->email = unpack_borrowed(in, storage, JOB_SUBJECT_MAX);
+    csr->challenge_password = unpack_borrowed(in, storage, JOB_SUBJECT_MAX);
     n = unpack_u32(in);
     if (in->bad || n > JOB_MAX_ALTERNATIVES) {
         in->bad = true;
@@ -111,6 +113,60 @@ csr_unpack(struct unpacker *in, struct buf *storage, struct job_csr *csr)
         csr->alternatives[i].kind = (enum certname_kind)kind;
         csr->alternatives[i].value = unpack_borrowed(in, storage, CERTNAME_MAX_LEN);
     }
+}
+
+static void
+import_pack(struct buf *out, const struct job_import *import)
+{
+    pack_u32(out, import->format);
+    pack_bool(out, import->has_password);
+    pack_bool(out, import->certificates);
+    pack_optional(out, import->select);
+}
+
+static void
+import_unpack(struct unpacker *in, struct buf *storage, struct job_import *import)
+{
+    import->format = unpack_enum(in, JOB_IMPORT_FORMAT_COUNT);
+    import->has_password = unpack_bool(in);
+    import->certificates = unpack_bool(in);
+    import->select = unpack_borrowed(in, storage, JOB_MAX_SELECT);
+    if (import->format == 0)
+        in->bad = true;
+}
+
+void
+job_chain_pack(struct buf *out, const struct job_chain *chain)
+{
+    pack_u32(out, (uint32_t)chain->n_items);
+    for (size_t i = 0; i < chain->n_items; i++)
+        pack_blob(out, chain->items[i].data, chain->items[i].len);
+}
+
+static void
+chain_unpack(struct unpacker *in, struct job_chain *chain)
+{
+    uint32_t n = unpack_u32(in);
+
+    chain->n_items = 0;
+    if (n == 0 || n > JOB_MAX_CHAIN)
+        in->bad = true;
+    for (uint32_t i = 0; !in->bad && i < n; i++) {
+        struct job_blob *item = &chain->items[chain->n_items++];
+
+        item->data = unpack_blob(in, JOB_MAX_CERTIFICATE, &item->len);
+        if (item->len == 0)
+            in->bad = true;
+    }
+}
+
+ks_err
+job_chain_unpack(const void *data, size_t len, struct job_chain *out)
+{
+    struct unpacker in = unpack_start(data, len);
+
+    chain_unpack(&in, out);
+    return unpack_done(&in) ? KS_OK : KS_ERR_BAD_REQUEST;
 }
 
 /* Never NULL: what is wrong is an empty text and a bad reader. */
@@ -150,12 +206,26 @@ job_pack(struct buf *out, const struct job *job)
     case JOB_CSR:
         csr_pack(out, &job->csr);
         break;
+    case JOB_SELF_SIGN:
+        pack_u32(out, job->days);
+        csr_pack(out, &job->csr);
+        break;
     case JOB_CHECKPOINT:
         pack_text(out, job->checkpoint);
+        break;
+    case JOB_IMPORT:
+        import_pack(out, &job->import);
+        break;
+    case JOB_CERTIFICATE_PUT:
+        job_chain_pack(out, &job->chain);
         break;
     case JOB_GENERATE:
     case JOB_ROTATE:
     case JOB_RESCAN:
+    case JOB_DESTROY:
+    case JOB_CERTIFICATE_GET:
+    case JOB_CERTIFICATE_DELETE:
+    case JOB_TOKEN_INFO:
     case JOB_OPERATION_COUNT:
         break;
     }
@@ -171,12 +241,27 @@ operation_unpack(struct unpacker *in, struct buf *storage, struct job *job)
     case JOB_CSR:
         csr_unpack(in, storage, &job->csr);
         break;
+    case JOB_SELF_SIGN:
+        job->days = unpack_u32(in);
+        in->bad = in->bad || job->days == 0 || job->days > JOB_MAX_DAYS;
+        csr_unpack(in, storage, &job->csr);
+        break;
     case JOB_CHECKPOINT:
         job->checkpoint = unpack_borrowed(in, storage, CHAIN_CHECKPOINT_MAX);
+        break;
+    case JOB_IMPORT:
+        import_unpack(in, storage, &job->import);
+        break;
+    case JOB_CERTIFICATE_PUT:
+        chain_unpack(in, &job->chain);
         break;
     case JOB_GENERATE:
     case JOB_ROTATE:
     case JOB_RESCAN:
+    case JOB_DESTROY:
+    case JOB_CERTIFICATE_GET:
+    case JOB_CERTIFICATE_DELETE:
+    case JOB_TOKEN_INFO:
         break;
     default:
         in->bad = true;
@@ -270,10 +355,102 @@ job_reply_unpack(const void *data, size_t len, struct job_reply *out)
     out->err = unpack_enum(&in, KS_ERR_COUNT);
     unpack_text(&in, out->why.text, sizeof(out->why.text));
     unpack_text(&in, out->why.hint, sizeof(out->why.hint));
-    out->data = unpack_blob(&in, JOB_MAX_CSR, &out->data_len);
+    out->data = unpack_blob(&in, CHANNEL_MAX_BODY, &out->data_len);
     out->algorithm = unpack_enum(&in, KS_ALGORITHM_COUNT);
     key_unpack(&in, &out->key);
     if (!unpack_done(&in) || (out->key.name[0] && !keyname_valid(out->key.name)))
         return KS_ERR_BAD_REQUEST;
     return KS_OK;
+}
+
+void
+job_token_info_deinit(struct job_token_info *info)
+{
+    free(info->mechanisms);
+    info->mechanisms = NULL;
+    info->n_mechanisms = 0;
+}
+
+void
+job_token_info_pack(struct buf *out, const struct job_token_info *info)
+{
+    pack_text(out, info->label);
+    pack_text(out, info->manufacturer);
+    pack_text(out, info->model);
+    pack_text(out, info->serial);
+    pack_text(out, info->hardware_version);
+    pack_text(out, info->firmware_version);
+    pack_u64(out, info->flags);
+    pack_u64(out, info->sessions);
+    pack_u64(out, info->max_sessions);
+    pack_u64(out, info->rw_sessions);
+    pack_u64(out, info->max_rw_sessions);
+    pack_u64(out, info->min_pin_len);
+    pack_u64(out, info->max_pin_len);
+    pack_u64(out, info->free_public_memory);
+    pack_u64(out, info->total_public_memory);
+    pack_u64(out, info->free_private_memory);
+    pack_u64(out, info->total_private_memory);
+    pack_u32(out, (uint32_t)info->n_mechanisms);
+    for (size_t i = 0; i < info->n_mechanisms; i++) {
+        pack_text(out, info->mechanisms[i].name);
+        pack_u64(out, info->mechanisms[i].type);
+        pack_u64(out, info->mechanisms[i].min_size);
+        pack_u64(out, info->mechanisms[i].max_size);
+        pack_u64(out, info->mechanisms[i].flags);
+    }
+}
+
+static void
+mechanisms_unpack(struct unpacker *in, struct job_token_info *out)
+{
+    uint32_t n = unpack_u32(in);
+
+    if (in->bad || n > JOB_MAX_MECHANISMS) {
+        in->bad = true;
+        return;
+    }
+    out->mechanisms = calloc(n ? n : 1, sizeof(*out->mechanisms));
+    if (!out->mechanisms) {
+        in->bad = true;
+        return;
+    }
+    out->n_mechanisms = n;
+    for (uint32_t i = 0; i < n; i++) {
+        unpack_text(in, out->mechanisms[i].name, sizeof(out->mechanisms[i].name));
+        out->mechanisms[i].type = unpack_u64(in);
+        out->mechanisms[i].min_size = unpack_u64(in);
+        out->mechanisms[i].max_size = unpack_u64(in);
+        out->mechanisms[i].flags = unpack_u64(in);
+    }
+}
+
+ks_err
+job_token_info_unpack(const void *data, size_t len, struct job_token_info *out)
+{
+    struct unpacker in = unpack_start(data, len);
+
+    memset(out, 0, sizeof(*out));
+    unpack_text(&in, out->label, sizeof(out->label));
+    unpack_text(&in, out->manufacturer, sizeof(out->manufacturer));
+    unpack_text(&in, out->model, sizeof(out->model));
+    unpack_text(&in, out->serial, sizeof(out->serial));
+    unpack_text(&in, out->hardware_version, sizeof(out->hardware_version));
+    unpack_text(&in, out->firmware_version, sizeof(out->firmware_version));
+    out->flags = unpack_u64(&in);
+    out->sessions = unpack_u64(&in);
+    out->max_sessions = unpack_u64(&in);
+    out->rw_sessions = unpack_u64(&in);
+    out->max_rw_sessions = unpack_u64(&in);
+    out->min_pin_len = unpack_u64(&in);
+    out->max_pin_len = unpack_u64(&in);
+    out->free_public_memory = unpack_u64(&in);
+    out->total_public_memory = unpack_u64(&in);
+    out->free_private_memory = unpack_u64(&in);
+    out->total_private_memory = unpack_u64(&in);
+    mechanisms_unpack(&in, out);
+    if (unpack_done(&in))
+        return KS_OK;
+    job_token_info_deinit(out);
+    return KS_ERR_BAD_REQUEST;
 }

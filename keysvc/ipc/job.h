@@ -23,10 +23,16 @@
 #define JOB_SUBJECT_MAX                                                                            \
     255 /* bytes of one subject attribute; RFC 5280's own bounds are smaller and checked in csr.c  \
          */
-#define JOB_MAX_ALTERNATIVES 1000     /* names in a CSR */
-#define JOB_MAX_MESSAGE (1024 * 1024) /* bytes to sign */
-#define JOB_UNIT_MAX 255              /* bytes of a systemd unit name */
-#define JOB_MAX_CSR (512 * 1024)      /* bytes of DER */
+#define JOB_MAX_ALTERNATIVES 1000       /* names in a CSR */
+#define JOB_MAX_MESSAGE (1024 * 1024)   /* bytes to sign */
+#define JOB_UNIT_MAX 255                /* bytes of a systemd unit name */
+#define JOB_MAX_CSR (512 * 1024)        /* bytes of DER */
+#define JOB_MAX_CHAIN 16                /* certificates beside one key, its own among them */
+#define JOB_MAX_CERTIFICATE (64 * 1024) /* bytes of DER: one with 1,000 names has about 32 KiB */
+#define JOB_MAX_DAYS 3650               /* of a self-signed certificate */
+#define JOB_MAX_IMPORT (256 * 1024)     /* bytes of a file with a private key */
+#define JOB_MAX_SELECT 255              /* bytes of a friendlyName */
+#define JOB_MAX_MECHANISMS 1024         /* that are shown of one token */
 
 enum job_message {
     JOB_MESSAGE_JOB = 1,             /* struct job */
@@ -43,6 +49,14 @@ enum job_operation {
     JOB_ROTATE = 4,     /* version job.version + 1, if that is the newest */
     JOB_RESCAN = 5,     /* sends the directory again, then answers */
     JOB_CHECKPOINT = 6, /* signs the text of the front's own checkpoint with keysvc/audit */
+    JOB_SELF_SIGN = 7,  /* job.csr and job.days; reply.data is a chain of one */
+    JOB_IMPORT = 8,     /* worker 1 only; beside it 1 or 2 descriptors: sealed memfds with the file
+                           and, if import.has_password, its password */
+    JOB_DESTROY = 9,    /* worker 1 only, as are PUT and DELETE */
+    JOB_CERTIFICATE_PUT = 10,
+    JOB_CERTIFICATE_GET = 11, /* reply.data is a chain */
+    JOB_CERTIFICATE_DELETE = 12,
+    JOB_TOKEN_INFO = 13, /* reply.data is a job_token_info */
     JOB_OPERATION_COUNT,
 };
 
@@ -67,7 +81,7 @@ struct job_alternative {
     const char *value; /* borrowed, NUL-terminated */
 };
 
-struct job_csr {
+struct job_csr { /* SELF_SIGN too */
     enum ks_algorithm algorithm;
     const char *common_name; /* each borrowed; empty: not given */
     const char *organization;
@@ -76,9 +90,37 @@ struct job_csr {
     const char *state;
     const char *locality;
     const char *email;
+    const char *challenge_password;       /* CSR only */
     struct job_alternative *alternatives; /* job_deinit frees the array */
     size_t n_alternatives;
 };
+
+enum job_import_format {
+    JOB_IMPORT_PKCS12 = 1,
+    JOB_IMPORT_PKCS8 = 2, /* plain or encrypted, DER or PEM */
+    JOB_IMPORT_FORMAT_COUNT,
+};
+
+struct job_import {
+    enum job_import_format format;
+    bool has_password;
+    bool certificates; /* keep those that come with the key beside it */
+    const char
+        *select; /* borrowed: the friendlyName, or the localKeyID in hex; empty: there is one */
+};
+
+/* Certificates in DER, each borrowed: the key's own, its issuer's, ... */
+struct job_chain {
+    size_t n_items;
+    struct job_blob {
+        const uint8_t *data;
+        size_t len;
+    } items[JOB_MAX_CHAIN];
+};
+
+void job_chain_pack(struct buf *out, const struct job_chain *chain);
+/* The whole of `data`. BAD_REQUEST: no certificate, too many, an empty or too long one. */
+ks_err job_chain_unpack(const void *data, size_t len, struct job_chain *out) KS_MUST_CHECK;
 
 struct job {
     uint64_t id; /* the request id: unique over restarts, joins the front's and the token's audit */
@@ -86,12 +128,20 @@ struct job {
     enum job_operation operation;
     struct job_caller caller;
     char name[KEYNAME_MAX + 1];
-    uint32_t version; /* SIGN, CSR: of the key; ROTATE: the newest the caller knows; else 0 */
-    uint8_t public_key_sha256[KS_SHA256_LEN]; /* SIGN, CSR: of the DER SubjectPublicKeyInfo the
-                                                 caller means */
+    uint32_t
+        version; /* of the key that is used; ROTATE, IMPORT: the newest the caller knows, IMPORT
+                         0: a new name; else 0 */
+    uint8_t public_key_sha256[KS_SHA256_LEN]; /* of the DER SubjectPublicKeyInfo the caller means;
+                                                 DESTROY: zeros mean whatever stands there */
     struct job_sign sign;                     /* JOB_SIGN */
-    struct job_csr csr;                       /* JOB_CSR */
+    struct job_csr csr;                       /* JOB_CSR, JOB_SELF_SIGN */
+    uint32_t days;                            /* JOB_SELF_SIGN: 1 to JOB_MAX_DAYS */
+    struct job_import import;                 /* JOB_IMPORT */
+    struct job_chain chain;                   /* JOB_CERTIFICATE_PUT */
     enum ks_key_type type;                    /* JOB_GENERATE, JOB_ROTATE; ANY: the class's */
+    int fds
+        [2]; /* IMPORT: file, password; beside the message, not in it, and the message's to close */
+    size_t n_fds;
     const char *checkpoint; /* JOB_CHECKPOINT: begins with CHAIN_CHECKPOINT_PREFIX "chain=front " */
 };
 
@@ -130,11 +180,37 @@ struct job_reply {
     uint64_t id;
     ks_err err;
     struct fault why;    /* texts for the client; rv is not sent */
-    const uint8_t *data; /* borrowed: a signature, or a CSR's DER */
+    const uint8_t *data; /* borrowed: a signature, a CSR's DER, a chain, a job_token_info */
     size_t data_len;
     enum ks_algorithm algorithm; /* which was used */
-    struct job_key key;          /* GENERATE, ROTATE */
+    struct job_key key;          /* GENERATE, ROTATE, IMPORT */
 };
 
 void job_reply_pack(struct buf *out, const struct job_reply *reply);
 ks_err job_reply_unpack(const void *data, size_t len, struct job_reply *out) KS_MUST_CHECK;
+
+#define JOB_NUMBER_UNKNOWN UINT64_MAX /* the token does not say */
+
+struct job_mechanism {
+    char name[48]; /* "CKM_RSA_PKCS", or "0x80000001" */
+    uint64_t type, min_size, max_size, flags;
+};
+
+/* CK_TOKEN_INFO and the mechanisms. What the token cannot do is in its profile. */
+struct job_token_info {
+    char label[33], manufacturer[33], model[17], serial[17]; /* trimmed */
+    char hardware_version[8], firmware_version[8];           /* "1.0" */
+    uint64_t flags;
+    uint64_t sessions, max_sessions, rw_sessions, max_rw_sessions; /* max 0: no limit */
+    uint64_t min_pin_len, max_pin_len;
+    uint64_t free_public_memory, total_public_memory;
+    uint64_t free_private_memory, total_private_memory;
+    struct job_mechanism *mechanisms; /* job_token_info_deinit frees them */
+    size_t n_mechanisms;
+};
+
+/* For ks_auto; a zeroed one is fine. */
+void job_token_info_deinit(struct job_token_info *info);
+void job_token_info_pack(struct buf *out, const struct job_token_info *info);
+ks_err job_token_info_unpack(const void *data, size_t len,
+                             struct job_token_info *out) KS_MUST_CHECK;

@@ -18,6 +18,13 @@ some_config(void)
     cr_assert_eq(
         strv_add(&config->tokens[0].profile.environment, "SOFTHSM2_CONF=/etc/softhsm2.conf"),
         KS_OK);
+    text_copy(config->tokens[0].store, sizeof(config->tokens[0].store), "/var/tokens");
+    config->tokens[0].profile.lacks = CONFIG_LACKS_IMPORT | CONFIG_LACKS_CERTIFICATES;
+    cr_assert_eq(strv_add(&config->tokens[0].profile.copies, "*/token.object"), KS_OK);
+    config->keys = calloc(1, sizeof(*config->keys));
+    config->n_keys = 1;
+    text_copy(config->keys[0].name, sizeof(config->keys[0].name), "web/old");
+    text_copy(config->keys[0].uri, sizeof(config->keys[0].uri), "pkcs11:object=old");
     config->classes = calloc(3, sizeof(*config->classes));
     config->n_classes = 3;
     text_copy(config->classes[0].glob, sizeof(config->classes[0].glob), "**");
@@ -53,6 +60,11 @@ Test(config, reads_back_as_it_was_written)
     cr_assert_eq(out->rules[0].operations, OPERATION_GET | OPERATION_SIGN);
     cr_assert_eq(config_token_find(out, "main"), &out->tokens[0]);
     cr_assert_null(config_token_find(out, "other"));
+    cr_assert_str_eq(out->tokens[0].store, "/var/tokens");
+    cr_assert_eq(out->tokens[0].profile.lacks, CONFIG_LACKS_IMPORT | CONFIG_LACKS_CERTIFICATES);
+    cr_assert_str_eq(out->tokens[0].profile.copies.items[0], "*/token.object");
+    cr_assert_str_eq(config_key_find(out, "web/old")->uri, "pkcs11:object=old");
+    cr_assert_null(config_key_find(out, "web/new"));
 }
 
 Test(config, every_cut_is_refused_and_frees_what_was_read)
@@ -75,11 +87,11 @@ Test(config, a_count_out_of_bounds_allocates_nothing)
     ks_auto(buf_deinit) struct buf packed = BUF_INIT;
     struct config *out = NULL;
 
-    config->n_classes = config->n_rules = 0;
+    config->n_classes = config->n_rules = config->n_keys = 0;
     config->tokens->profile.environment.n_items = 0;
     config_pack(&packed, config);
     config->n_classes = 3;
-    config->n_rules = 1;
+    config->n_rules = config->n_keys = 1;
     config->tokens->profile.environment.n_items = 1;
     memset(packed.data + packed.len - 4, 0xff, 4);
     cr_assert_eq(config_unpack(packed.data, packed.len, &out), KS_ERR_BAD_REQUEST);
@@ -103,6 +115,29 @@ Test(config, each_operation_has_a_name_and_all_leaves_administer_out)
     cr_assert_null(config_operation_name(OPERATION_GET | OPERATION_SIGN));
     cr_assert_eq(config_operation_from_name("issue"), 0);
     cr_assert_eq(config_operation_from_name("all") & OPERATION_ADMINISTER, 0);
+}
+
+Test(config, each_lack_has_a_name_that_finds_it_and_no_two_share_one_but_ed25519)
+{
+    for (unsigned int i = 0; i < CONFIG_LACKS_BITS; i++) {
+        const char *name = config_lack_name(1ull << i);
+
+        if (name)
+            cr_assert(config_lack_from_name(name) & (1ull << i), "%s", name);
+    }
+    cr_assert_eq(config_lack_from_name("rsa-4096"), CONFIG_LACKS_TYPE(KS_KEY_TYPE_RSA_4096));
+    cr_assert_eq(config_lack_from_name("rsa-pss-sha512"),
+                 CONFIG_LACKS_ALGORITHM(KS_ALGORITHM_RSA_PSS_SHA512));
+    cr_assert_eq(config_lack_from_name("import"), CONFIG_LACKS_IMPORT);
+    cr_assert_eq(config_lack_from_name("certificates"), CONFIG_LACKS_CERTIFICATES);
+    cr_assert_eq(config_lack_from_name("ed25519"),
+                 CONFIG_LACKS_TYPE(KS_KEY_TYPE_ED25519) |
+                     CONFIG_LACKS_ALGORITHM(KS_ALGORITHM_ED25519));
+    cr_assert_eq(config_lack_from_name("any"), 0);
+    cr_assert_eq(config_lack_from_name("default"), 0);
+    cr_assert_eq(config_lack_from_name(""), 0);
+    cr_assert_null(config_lack_name(CONFIG_LACKS_IMPORT | CONFIG_LACKS_CERTIFICATES));
+    cr_assert_null(config_lack_name(0));
 }
 
 Test(config, the_services_own_keys_are_in_no_class_whatever_matches_them)

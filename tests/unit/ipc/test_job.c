@@ -20,8 +20,13 @@ some_job(enum job_operation operation)
         .csr = {.algorithm = KS_ALGORITHM_DEFAULT,
                 .common_name = "shop.example",
                 .country = "CH",
+                .challenge_password = "once",
                 .alternatives = alternatives,
                 .n_alternatives = ARRAY_LEN(alternatives)},
+        .days = 90,
+        .import = {.format = JOB_IMPORT_PKCS12, .has_password = true, .select = "shop"},
+        .chain = {.n_items = 2,
+                  .items = {{(const uint8_t *)"leaf", 4}, {(const uint8_t *)"ca", 2}}},
         .checkpoint = CHAIN_CHECKPOINT_PREFIX "chain=front seq=1",
     };
 
@@ -55,6 +60,23 @@ Test(job, each_operation_reads_back_as_it_was_written)
             cr_assert_eq(out.csr.n_alternatives, 2);
             cr_assert_eq(out.csr.alternatives[1].kind, CERTNAME_IP);
             cr_assert_str_eq(out.csr.alternatives[1].value, "10.0.0.7");
+            cr_assert_str_eq(out.csr.challenge_password, "once");
+        }
+        if (operation == JOB_SELF_SIGN) {
+            cr_assert_eq(out.days, 90);
+            cr_assert_str_eq(out.csr.common_name, "shop.example");
+            cr_assert_eq(out.csr.n_alternatives, 2);
+        }
+        if (operation == JOB_IMPORT) {
+            cr_assert_eq(out.import.format, JOB_IMPORT_PKCS12);
+            cr_assert(out.import.has_password && !out.import.certificates);
+            cr_assert_str_eq(out.import.select, "shop");
+            cr_assert_eq(out.n_fds, 0, "descriptors travel beside the message");
+        }
+        if (operation == JOB_CERTIFICATE_PUT) {
+            cr_assert_eq(out.chain.n_items, 2);
+            cr_assert_eq(out.chain.items[0].len, 4);
+            cr_assert_arr_eq(out.chain.items[1].data, "ca", 2);
         }
         if (operation == JOB_CHECKPOINT)
             cr_assert_str_eq(out.checkpoint, job.checkpoint);
@@ -128,4 +150,158 @@ Test(job, a_reply_reads_back_and_an_unknown_outcome_is_refused)
     reply.err = KS_ERR_COUNT;
     job_reply_pack(&packed, &reply);
     cr_assert_eq(job_reply_unpack(packed.data, packed.len, &out), KS_ERR_BAD_REQUEST);
+}
+
+/* Packs the job and says what unpacking it gives. */
+static ks_err
+unpacked(const struct job *job)
+{
+    ks_auto(buf_deinit) struct buf packed = BUF_INIT;
+    ks_auto(buf_deinit) struct buf storage = BUF_INIT;
+    ks_auto(job_deinit) struct job out = JOB_INIT;
+
+    job_pack(&packed, job);
+    return job_unpack(packed.data, packed.len, &storage, &out);
+}
+
+Test(job, the_days_of_a_self_signed_certificate_are_bounded)
+{
+    struct job job = some_job(JOB_SELF_SIGN);
+
+    job.days = JOB_MAX_DAYS;
+    cr_assert_eq(unpacked(&job), KS_OK);
+    job.days = JOB_MAX_DAYS + 1;
+    cr_assert_eq(unpacked(&job), KS_ERR_BAD_REQUEST);
+    job.days = 0;
+    cr_assert_eq(unpacked(&job), KS_ERR_BAD_REQUEST);
+}
+
+Test(job, an_import_has_a_known_format_and_a_bounded_name)
+{
+    struct job job = some_job(JOB_IMPORT);
+    char select[JOB_MAX_SELECT + 2];
+
+    memset(select, 'x', sizeof(select));
+    select[JOB_MAX_SELECT] = '\0';
+    job.import.select = select;
+    cr_assert_eq(unpacked(&job), KS_OK);
+    select[JOB_MAX_SELECT] = 'x';
+    select[JOB_MAX_SELECT + 1] = '\0';
+    cr_assert_eq(unpacked(&job), KS_ERR_BAD_REQUEST);
+    job.import.select = "";
+    job.import.format = (enum job_import_format)0;
+    cr_assert_eq(unpacked(&job), KS_ERR_BAD_REQUEST);
+    job.import.format = JOB_IMPORT_FORMAT_COUNT;
+    cr_assert_eq(unpacked(&job), KS_ERR_BAD_REQUEST);
+}
+
+/* What job_chain_unpack() says of this chain. */
+static ks_err
+chain_unpacked(const struct job_chain *chain, size_t cut, size_t extra)
+{
+    ks_auto(buf_deinit) struct buf packed = BUF_INIT;
+    struct job_chain out;
+
+    job_chain_pack(&packed, chain);
+    for (size_t i = 0; i < extra; i++)
+        pack_u8(&packed, 0);
+    return job_chain_unpack(packed.data, packed.len - cut, &out);
+}
+
+Test(job, a_chain_has_1_to_16_certificates_of_bounded_length_and_nothing_behind_them)
+{
+    ks_auto(freep) uint8_t *large = calloc(1, JOB_MAX_CERTIFICATE + 1);
+    struct job_chain chain = {.n_items = JOB_MAX_CHAIN};
+
+    for (size_t i = 0; i < JOB_MAX_CHAIN; i++)
+        chain.items[i] = (struct job_blob){large, JOB_MAX_CERTIFICATE};
+    cr_assert_eq(chain_unpacked(&chain, 0, 0), KS_OK);
+    cr_assert_eq(chain_unpacked(&chain, 1, 0), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(chain_unpacked(&chain, 0, 1), KS_ERR_BAD_REQUEST);
+    chain.n_items = 1;
+    chain.items[0].len = JOB_MAX_CERTIFICATE + 1;
+    cr_assert_eq(chain_unpacked(&chain, 0, 0), KS_ERR_BAD_REQUEST);
+    chain.items[0].len = 0;
+    cr_assert_eq(chain_unpacked(&chain, 0, 0), KS_ERR_BAD_REQUEST);
+    chain.n_items = 0;
+    cr_assert_eq(chain_unpacked(&chain, 0, 0), KS_ERR_BAD_REQUEST);
+}
+
+Test(job, a_chain_that_claims_more_than_16_writes_past_nothing)
+{
+    ks_auto(buf_deinit) struct buf packed = BUF_INIT;
+    struct job_chain out;
+
+    pack_u32(&packed, JOB_MAX_CHAIN + 1);
+    for (size_t i = 0; i <= JOB_MAX_CHAIN; i++)
+        pack_blob(&packed, "x", 1);
+    cr_assert_eq(job_chain_unpack(packed.data, packed.len, &out), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(job_chain_unpack(NULL, 0, &out), KS_ERR_BAD_REQUEST);
+}
+
+static struct job_token_info
+some_token_info(struct job_mechanism *mechanisms, size_t n)
+{
+    return (struct job_token_info){
+        .label = "keysvc",
+        .manufacturer = "SoftHSM project",
+        .firmware_version = "2.6",
+        .flags = 0x405,
+        .max_sessions = JOB_NUMBER_UNKNOWN,
+        .free_private_memory = 7,
+        .mechanisms = mechanisms,
+        .n_mechanisms = n,
+    };
+}
+
+Test(job, a_tokens_information_reads_back_with_its_mechanisms)
+{
+    struct job_mechanism mechanisms[2] = {{.name = "CKM_ECDSA", .type = 0x1041, .max_size = 521},
+                                          {.name = "0x80000001", .type = 0x80000001}};
+    struct job_token_info info = some_token_info(mechanisms, 2);
+    ks_auto(job_token_info_deinit) struct job_token_info out = {.n_mechanisms = 0};
+    ks_auto(buf_deinit) struct buf packed = BUF_INIT;
+
+    job_token_info_pack(&packed, &info);
+    cr_assert_eq(job_token_info_unpack(packed.data, packed.len, &out), KS_OK);
+    cr_assert_str_eq(out.label, "keysvc");
+    cr_assert_str_eq(out.manufacturer, "SoftHSM project");
+    cr_assert_str_eq(out.firmware_version, "2.6");
+    cr_assert_eq(out.flags, 0x405);
+    cr_assert_eq(out.max_sessions, JOB_NUMBER_UNKNOWN);
+    cr_assert_eq(out.free_private_memory, 7);
+    cr_assert_eq(out.n_mechanisms, 2);
+    cr_assert_str_eq(out.mechanisms[0].name, "CKM_ECDSA");
+    cr_assert_eq(out.mechanisms[0].max_size, 521);
+    cr_assert_eq(out.mechanisms[1].type, 0x80000001);
+}
+
+Test(job, every_cut_of_a_tokens_information_is_refused_and_leaves_nothing)
+{
+    struct job_mechanism mechanisms[1] = {{.name = "CKM_ECDSA", .type = 0x1041}};
+    struct job_token_info info = some_token_info(mechanisms, 1);
+    ks_auto(buf_deinit) struct buf packed = BUF_INIT;
+
+    job_token_info_pack(&packed, &info);
+    pack_u8(&packed, 0);
+    for (size_t len = 0; len <= packed.len; len++) {
+        struct job_token_info out;
+
+        if (len == packed.len - 1)
+            continue;
+        cr_assert_eq(job_token_info_unpack(packed.data, len, &out), KS_ERR_BAD_REQUEST, "%zu", len);
+        cr_assert_null(out.mechanisms);
+    }
+}
+
+Test(job, a_token_that_claims_too_many_mechanisms_allocates_nothing)
+{
+    struct job_token_info out, info = some_token_info(NULL, 0);
+    ks_auto(buf_deinit) struct buf packed = BUF_INIT;
+
+    job_token_info_pack(&packed, &info);
+    for (size_t i = 1; i <= 4; i++)
+        packed.data[packed.len - i] = 0xff;
+    cr_assert_eq(job_token_info_unpack(packed.data, packed.len, &out), KS_ERR_BAD_REQUEST);
+    cr_assert_null(out.mechanisms);
 }
