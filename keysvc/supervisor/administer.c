@@ -228,10 +228,12 @@ static void
 grant_start(struct channel *channel)
 {
     ks_auto(message_deinit) struct message message = MESSAGE_INIT;
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
 
+    pack_bool(&body, true); /* the store's lock is the service's, if it runs */
     while (channel_receive(channel, &message, -1) == KS_OK) {
         if (message.type == CONTROL_START_WANTED &&
-            channel_send(channel, CONTROL_START_GO, NULL, NULL, 0, SEND_TIMEOUT_MS) != KS_OK)
+            channel_send(channel, CONTROL_START_GO, &body, NULL, 0, SEND_TIMEOUT_MS) != KS_OK)
             return;
     }
 }

@@ -11,7 +11,7 @@ backoff_started(struct backoff *backoff, uint64_t now_ms)
 }
 
 uint32_t
-backoff_died(struct backoff *backoff, uint32_t floor_ms, uint64_t now_ms)
+backoff_died(struct backoff *backoff, uint32_t floor_ms, uint32_t max_ms, uint64_t now_ms)
 {
     uint64_t lived_ms = now_ms > backoff->started_ms ? now_ms - backoff->started_ms : 0;
 
@@ -26,8 +26,8 @@ backoff_died(struct backoff *backoff, uint32_t floor_ms, uint64_t now_ms)
         backoff->wait_ms = backoff->wait_ms ? backoff->wait_ms * 2 : BACKOFF_FIRST_MS;
     if (backoff->wait_ms < floor_ms)
         backoff->wait_ms = floor_ms;
-    if (backoff->wait_ms > BACKOFF_MAX_MS)
-        backoff->wait_ms = BACKOFF_MAX_MS;
+    if (backoff->wait_ms > max_ms)
+        backoff->wait_ms = max_ms;
     return backoff->wait_ms;
 }
 

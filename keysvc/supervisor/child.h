@@ -19,12 +19,14 @@
 #include "supervisor/settings.h"
 #include "supervisor/spawn.h"
 
+struct stores;
 struct turn;
 
 /* What is needed to start anything; one for the whole supervisor. */
 struct launch {
     struct event_base *base;
     struct turn *turn;
+    struct stores *stores;
     struct settings *settings; /* the running configuration; changes with a reload */
     const char *libexec_dir;
     bool switch_users;

@@ -3,7 +3,7 @@
  * config - reading keysvcd.conf
  *
  * Sections are read in the order in which they depend on each other: daemon, tokens (with their
- * profiles), classes (which name tokens), rules. A mistake is recorded and reading goes on, so that
+ * profiles), classes (which name tokens), rules, adopted keys. A mistake is recorded and reading goes on, so that
  * one run of --check shows them all.
  */
 #include "supervisor/config.h"
@@ -112,6 +112,7 @@ read_file(const char *path, struct config_reading *reading, const char *profile_
         CONFFILE_SECTIONS("token", config_token_schema),
         CONFFILE_SECTIONS("keys", config_class_schema),
         CONFFILE_SECTIONS("allow", config_rule_schema),
+        CONFFILE_SECTIONS("key", config_key_schema),
         CFG_END(),
     };
     ks_auto(conffile_freep) struct conffile *file = NULL;
@@ -217,6 +218,21 @@ read_rules(const struct config_reading *reading, struct config *config)
 }
 
 static ks_err
+read_keys(const struct config_reading *reading, struct config *config)
+{
+    size_t n = count_sections(reading, "key", CONFIG_MAX_KEYS);
+
+    config->keys = calloc(n > 0 ? n : 1, sizeof(*config->keys));
+    if (!config->keys)
+        return KS_ERR_INTERNAL;
+    for (; config->n_keys < n; config->n_keys++)
+        config_key_read(
+            reading, cfg_getnsec(conffile_root(reading->file), "key", (unsigned int)config->n_keys),
+            &config->keys[config->n_keys]);
+    return KS_OK;
+}
+
+static ks_err
 read_sections(struct config_reading *reading, struct config *config)
 {
     ks_err err;
@@ -227,6 +243,8 @@ read_sections(struct config_reading *reading, struct config *config)
         err = read_classes(reading, config);
     if (!err)
         err = read_rules(reading, config);
+    if (!err)
+        err = read_keys(reading, config);
     return err;
 }
 

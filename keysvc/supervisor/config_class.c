@@ -25,6 +25,8 @@ static void check_glob(const struct config_reading *reading, cfg_t *section,
 static void read_token(const struct config_reading *reading, const struct config *config,
                        cfg_t *section, struct config_class *class);
 static void read_type(cfg_t *section, struct config_class *class);
+static void check_type(const struct config_reading *reading, const struct config *config,
+                       cfg_t *section, const struct config_class *class);
 static void read_purpose(cfg_t *section, struct config_class *class);
 static void read_tls(cfg_t *section, struct config_class *class);
 static ks_err read_usage(cfg_t *section, struct config_class *class);
@@ -39,6 +41,7 @@ config_class_read(const struct config_reading *reading, const struct config *con
     check_glob(reading, section, class);
     read_token(reading, config, section, class);
     read_type(section, class);
+    check_type(reading, config, section, class);
     read_purpose(section, class);
     read_tls(section, class);
     err = read_usage(section, class);
@@ -94,6 +97,21 @@ read_type(cfg_t *section, struct config_class *class)
                          "rsa-3072, rsa-4096",
                          type->text);
     class->type = KS_KEY_TYPE_EC_P256;
+}
+
+/* What the token could never make is no class: said now, not to the first who asks for a key. */
+static void
+check_type(const struct config_reading *reading, const struct config *config, cfg_t *section,
+           const struct config_class *class)
+{
+    const struct config_token *token = config_token_find(config, class->token);
+    const struct conffile_value *type = conffile_get(section, "type");
+
+    if (!token || !(token->profile.lacks & CONFIG_LACKS_TYPE(class->type)))
+        return;
+    conffile_error(reading->file, type ? type->line : conffile_line(reading->file, section),
+                   "keys \"%s\": token %s (profile %s) cannot make %s keys", cfg_title(section),
+                   token->name, token->profile.name, ks_key_type_name(class->type));
 }
 
 static void

@@ -20,6 +20,7 @@ struct config_reading {
 extern cfg_opt_t config_token_schema[];
 extern cfg_opt_t config_class_schema[];
 extern cfg_opt_t config_rule_schema[];
+extern cfg_opt_t config_key_schema[];
 
 /* token NAME { ... } */
 ks_err config_token_read(const struct config_reading *reading, cfg_t *section,
@@ -36,6 +37,9 @@ void config_class_check_ties(const struct config_reading *reading, const struct 
 /* allow NAME { ... } */
 ks_err config_rule_read(const struct config_reading *reading, cfg_t *section,
                         struct config_rule *rule) KS_MUST_CHECK;
+
+/* key NAME { ... } */
+void config_key_read(const struct config_reading *reading, cfg_t *section, struct config_key *key);
 
 /*
  * An account by name or number, for a process of ours: user and primary group. A number without an

@@ -8,17 +8,10 @@
 #define TOKEN_USER_DEFAULT "keysvc-token"
 
 cfg_opt_t config_token_schema[] = {
-    CONFFILE_ONE("profile"),
-    CONFFILE_ONE("label"),
-    CONFFILE_ONE("serial"),
-    CONFFILE_ONE("uri"),
-    CONFFILE_ONE("pin-file"),
-    CONFFILE_ONE("pin-credential"),
-    CONFFILE_ONE("user"),
-    CONFFILE_LIST("environment"),
-    CONFFILE_ONE("module"),
-    CONFFILE_ONE("workers"),
-    CFG_END(),
+    CONFFILE_ONE("profile"), CONFFILE_ONE("label"),    CONFFILE_ONE("serial"),
+    CONFFILE_ONE("uri"),     CONFFILE_ONE("pin-file"), CONFFILE_ONE("pin-credential"),
+    CONFFILE_ONE("store"),   CONFFILE_ONE("user"),     CONFFILE_LIST("environment"),
+    CONFFILE_ONE("module"),  CONFFILE_ONE("workers"),  CFG_END(),
 };
 
 static void check_name(const struct config_reading *reading, cfg_t *section,
@@ -39,6 +32,7 @@ config_token_read(const struct config_reading *reading, cfg_t *section, struct c
     check_name(reading, section, token);
     read_address(reading, section, token);
     read_pin(reading, section, token);
+    confvalue_path(section, "store", token->store, sizeof(token->store));
     (void)config_account(reading, user ? user->line : line, user ? user->text : TOKEN_USER_DEFAULT,
                          &token->uid, &token->gid);
     return read_profile(reading, section, token);

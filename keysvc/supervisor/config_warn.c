@@ -17,6 +17,7 @@
 static void warn_file(const struct config *config);
 static void warn_token(const struct config *config, const struct config_token *token);
 static void warn_rule(const struct config *config, const struct config_rule *rule, bool pidfds);
+static void warn_key(const struct config *config, const struct config_key *key);
 static bool kernel_has_peer_pidfds(void);
 
 void
@@ -29,6 +30,8 @@ config_warn(const struct config *config)
         warn_token(config, &config->tokens[i]);
     for (size_t i = 0; i < config->n_rules; i++)
         warn_rule(config, &config->rules[i], pidfds);
+    for (size_t i = 0; i < config->n_keys; i++)
+        warn_key(config, &config->keys[i]);
     if (config->n_rules == 0)
         log_warning("%s: there are no rules: nobody may do anything", config->path);
 }
@@ -59,11 +62,37 @@ warn_pin_file(const struct config_token *token)
 }
 
 static void
+warn_store(const struct config *config, const struct config_token *token)
+{
+    if (token->store[0] == '\0') {
+        if (token->profile.copies.n_items > 0)
+            log_warning("token %s: its profile %s names files to keep copies of, but the section "
+                        "has no store: a crash at the wrong moment can destroy the token",
+                        token->name, token->profile.name);
+        return;
+    }
+    if (access(token->store, F_OK) < 0)
+        log_warning("token %s: store %s: %s", token->name, token->store, strerror(errno));
+    for (const struct config_token *other = config->tokens; other < token; other++) {
+        if (strcmp(other->store, token->store) == 0 && other->uid != token->uid)
+            log_warning("tokens %s and %s share the store %s and run as two users: one may not "
+                        "open what the other writes",
+                        other->name, token->name, token->store);
+    }
+}
+
+static void
 warn_token(const struct config *config, const struct config_token *token)
 {
     warn_pin_file(token);
+    warn_store(config, token);
     if (access(token->profile.module, F_OK) < 0)
         log_warning("token %s: module %s: %s", token->name, token->profile.module, strerror(errno));
+    if (token->profile.rescan_reinitializes && token->profile.workers > 1)
+        log_warning(
+            "token %s: its module reads objects only when it is initialised: of %u workers all "
+            "but the first answer NO_KEY for keys that are made while they run",
+            token->name, token->profile.workers);
     if (token->uid == CONFIG_NO_ID)
         return;
     if (token->uid == 0)
@@ -103,6 +132,15 @@ warn_rule(const struct config *config, const struct config_rule *rule, bool pidf
             log_warning("allow %s: keys \"%s\" match no `keys` section", rule->name,
                         rule->keys.items[i]);
     }
+}
+
+static void
+warn_key(const struct config *config, const struct config_key *key)
+{
+    if (!config_class_of(config, key->name))
+        log_warning("key %s: in no class: administrators see it and nobody can use it; a `keys` "
+                    "section must match its name",
+                    key->name);
 }
 
 static bool

@@ -26,6 +26,7 @@ print_token(FILE *out, const struct config_token *token)
     print_text(out, "token", token->name, "profile", token->profile.name);
     print_text(out, "token", token->name, "module", token->profile.module);
     print_text(out, "token", token->name, "pin-file", token->pin_file);
+    print_text(out, "token", token->name, "store", token->store);
     print_id(out, token->name, "uid", token->uid);
     print_id(out, token->name, "gid", token->gid);
     for (size_t i = 0; i < token->profile.environment.n_items; i++)
@@ -40,4 +41,6 @@ facts_print(FILE *out, const struct config *config)
     print_text(out, "daemon", "-", "state-dir", config->state_dir);
     for (size_t i = 0; i < config->n_tokens; i++)
         print_token(out, &config->tokens[i]);
+    for (size_t i = 0; i < config->n_keys; i++)
+        print_text(out, "key", config->keys[i].name, "uri", config->keys[i].uri);
 }

@@ -34,6 +34,7 @@ struct front {
     struct backoff backoff;
     struct event *timer;
     uint64_t config_sent, config_done;
+    struct settings *knows, *knew; /* what it was sent last, and before that; NULL: nothing */
 };
 
 /* What the front says. */
@@ -65,6 +66,8 @@ static void on_gone(void *context, int wait_status);
 static void on_timer(evutil_socket_t fd, short what, void *context);
 static ks_err launch(struct front *front, struct fault *why);
 static ks_err send_setup(struct front *front, int audit_fd);
+static void send_config(struct front *front);
+static void remember(struct front *front);
 static void schedule(struct front *front, uint32_t floor_ms);
 static ks_err nonsense(struct fault *why, const char *text);
 
@@ -99,6 +102,8 @@ front_free(struct front *front)
         return NULL;
     child_free(front->child);
     event_free(front->timer);
+    settings_unref(front->knows);
+    settings_unref(front->knew);
     free(front);
     return NULL;
 }
@@ -179,7 +184,22 @@ send_setup(struct front *front, int audit_fd)
         return KS_ERR_INTERNAL;
     child_send(front->child, CONTROL_SETUP, &body, fds, n_fds);
     front->config_sent = front->config_done = config->generation;
+    remember(front);
     return KS_OK;
+}
+
+static void
+remember(struct front *front)
+{
+    settings_unref(front->knew);
+    front->knew = front->knows;
+    front->knows = settings_ref(front->launch->settings);
+}
+
+static bool
+in_settings(const struct settings *settings, const char *token)
+{
+    return settings && config_token_find(settings_config(settings), token);
 }
 
 static ks_err
@@ -215,7 +235,7 @@ take_ready(struct front *front, struct message *message, struct fault *why)
     front->state = FRONT_READY;
     log_info("child=front event=ready pid=%d", (int)child_pid(front->child));
     if (front->config_sent != settings_config(front->launch->settings)->generation)
-        front_send_config(front);
+        send_config(front);
     front_rotate_audit(front);
     front->events->changed(front->context, FRONT_IS_READY);
     return KS_OK;
@@ -301,7 +321,7 @@ on_gone(void *context, int wait_status)
 static void
 schedule(struct front *front, uint32_t floor_ms)
 {
-    uint32_t wait_ms = backoff_died(&front->backoff, floor_ms, clock_mono_ms());
+    uint32_t wait_ms = backoff_died(&front->backoff, floor_ms, BACKOFF_MAX_MS, clock_mono_ms());
     struct timeval wait = {.tv_sec = wait_ms / 1000,
                            .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000};
 
@@ -342,7 +362,7 @@ front_send_worker(struct front *front, const char *token, uint32_t worker_index,
     struct control_worker worker = {.worker_index = worker_index};
     ks_auto(buf_deinit) struct buf body = BUF_INIT;
 
-    if (front->state != FRONT_READY)
+    if (!front_knows(front, token))
         return;
     text_copy(worker.token, sizeof(worker.token), token);
     control_worker_pack(&body, &worker);
@@ -354,7 +374,7 @@ front_send_state(struct front *front, const struct control_state *state)
 {
     ks_auto(buf_deinit) struct buf body = BUF_INIT;
 
-    if (front->state != FRONT_READY)
+    if (!front_knows(front, state->token))
         return;
     control_state_pack(&body, state);
     child_send(front->child, CONTROL_STATE, &body, NULL, 0);
@@ -379,8 +399,28 @@ front_send_config(struct front *front)
     /* A front that became ready during the reload has it already: a second CONFIG_DONE would be nonsense. */
     if (front->state != FRONT_READY || front->config_sent == generation)
         return;
-    front->config_sent = generation;
+    send_config(front);
+    front->events->changed(front->context, FRONT_HAS_NEWS);
+}
+
+static void
+send_config(struct front *front)
+{
+    front->config_sent = settings_config(front->launch->settings)->generation;
     child_send(front->child, CONTROL_CONFIG, settings_packed(front->launch->settings), NULL, 0);
+    remember(front);
+}
+
+bool
+front_knows(const struct front *front, const char *token)
+{
+    return front->state == FRONT_READY && in_settings(front->knows, token);
+}
+
+bool
+front_is_news(const struct front *front, const char *token)
+{
+    return in_settings(front->knows, token) && !in_settings(front->knew, token);
 }
 
 bool

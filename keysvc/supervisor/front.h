@@ -15,6 +15,7 @@
 
 enum front_event {
     FRONT_IS_READY,    /* wire all ready workers to it, tell it all states */
+    FRONT_HAS_NEWS,    /* it was sent a configuration: tell it of the tokens that front_is_news() */
     FRONT_CONFIG_DONE, /* it has taken the generation it was sent last */
     FRONT_IS_DOWN,
 };
@@ -39,8 +40,11 @@ void front_stop(struct front *front);
 void front_kill(struct front *front, const char *why);
 bool front_ready(const struct front *front);
 bool front_down(const struct front *front);
+/* It is ready, and was sent a configuration with this token. */
+bool front_knows(const struct front *front, const char *token);
 
-/* Nothing happens while it is not ready: it is told everything when it is. */
+/* Nothing happens while it is not ready, or for a token that was not in the configuration that it
+ * was sent last: it is told everything when it is. */
 void front_send_worker(struct front *front, const char *token, uint32_t worker_index, int fd);
 void front_send_state(struct front *front, const struct control_state *state);
 void front_send_result(struct front *front, const struct control_result *result);
@@ -48,6 +52,8 @@ void front_send_result(struct front *front, const struct control_result *result)
 /* The running configuration (launch->settings) to a ready front; a starting one gets it when it is
  * ready. */
 void front_send_config(struct front *front);
+/* This token is in the configuration that it was sent last, and was not in the one before. */
+bool front_is_news(const struct front *front, const char *token);
 bool front_owes_config(const struct front *front);
 
 void front_rotate_audit(struct front *front);

@@ -12,6 +12,7 @@
 #define WORKERS_DEFAULT 1
 #define HANG_TIMEOUT_DEFAULT_MS (30 * 1000)      /* no call but key generation takes this long */
 #define GENERATE_TIMEOUT_DEFAULT_MS (300 * 1000) /* RSA-4096 on a smart card takes minutes */
+#define COPY_GLOB_MAX_LEN 255                    /* bytes; a few components */
 #define TIMEOUT_MIN_MS 100
 #define TIMEOUT_MAX_MS (3600 * 1000)
 
@@ -36,9 +37,12 @@ static cfg_opt_t schema[] = {
     CONFFILE_ONE("kill-in-login"),
     CONFFILE_ONE("verify"),
     CONFFILE_ONE("set-id"),
+    CONFFILE_ONE("rescan"),
     CONFFILE_LIST("public-attributes"),
     CONFFILE_LIST("private-attributes"),
     CONFFILE_LIST("environment"),
+    CONFFILE_LIST("unsupported"),
+    CONFFILE_LIST("copies"),
     CONFFILE_LIST("groups"),
     CFG_END(),
 };
@@ -89,6 +93,7 @@ profile_deinit(struct config_profile *profile)
     strv_deinit(&profile->public_attributes);
     strv_deinit(&profile->private_attributes);
     strv_deinit(&profile->environment);
+    strv_deinit(&profile->copies);
     strv_deinit(&profile->groups);
 }
 
@@ -225,6 +230,67 @@ read_groups(cfg_t *root, bool as_root, struct strv *out)
     return KS_OK;
 }
 
+/* What the device cannot do. "import" and the names of key types and algorithms: ipc/config.h. */
+static uint64_t
+read_lacks(cfg_t *root)
+{
+    uint64_t lacks = 0;
+
+    for (size_t i = 0; i < conffile_count(root, "unsupported"); i++) {
+        const struct conffile_value *value = conffile_get_at(root, "unsupported", i);
+        uint64_t bit = config_lack_from_name(value->text);
+
+        if (bit == 0)
+            conffile_value_error(value,
+                                 "\"%s\" is neither a key type nor a signature algorithm, nor "
+                                 "import or certificates",
+                                 value->text);
+        lacks |= bit;
+    }
+    return lacks;
+}
+
+/* It is searched for below a token's store and must not lead out of it. */
+static bool
+copy_valid(const char *glob)
+{
+    size_t len = strlen(glob);
+
+    if (len == 0 || len > COPY_GLOB_MAX_LEN)
+        return false;
+    while (*glob != '\0') {
+        len = strcspn(glob, "/");
+        if (len == 0 || (len <= 2 && strspn(glob, ".") == len))
+            return false;
+        glob += len;
+        if (glob[0] == '/' && glob[1] == '\0')
+            return false;
+        glob += *glob == '/';
+    }
+    return true;
+}
+
+static ks_err
+read_copies(cfg_t *root, struct strv *out)
+{
+    if (confvalue_list_too_long(root, "copies"))
+        return KS_OK;
+    for (size_t i = 0; i < conffile_count(root, "copies"); i++) {
+        const struct conffile_value *value = conffile_get_at(root, "copies", i);
+        ks_err err;
+
+        if (!copy_valid(value->text)) {
+            conffile_value_error(value, "\"%s\" is no path below the token's store, as \"*/state\"",
+                                 value->text);
+            continue;
+        }
+        err = strv_add(out, value->text);
+        if (err)
+            return err;
+    }
+    return KS_OK;
+}
+
 static ks_err
 read_lists(cfg_t *root, bool as_root, struct config_profile *profile)
 {
@@ -235,6 +301,8 @@ read_lists(cfg_t *root, bool as_root, struct config_profile *profile)
     if (!err)
         err = confvalue_environment(root, "environment", &profile->environment);
     if (!err)
+        err = read_copies(root, &profile->copies);
+    if (!err)
         err = read_groups(root, as_root, &profile->groups);
     return err;
 }
@@ -243,6 +311,7 @@ static ks_err
 read_profile(struct profiles *profiles, const char *path, struct config_profile *profile)
 {
     static const char *const verify[] = {"rsa", "all"};
+    static const char *const rescan[] = {"list", "reinitialize"};
     ks_auto(conffile_freep) struct conffile *file = NULL;
     const char *text;
     size_t len;
@@ -266,6 +335,9 @@ read_profile(struct profiles *profiles, const char *path, struct config_profile 
     profile->kill_in_login = confvalue_bool(root, "kill-in-login", false);
     profile->verify_all = confvalue_word(root, "verify", verify, ARRAY_LEN(verify), 0) == 1;
     profile->set_id = confvalue_bool(root, "set-id", false);
+    profile->rescan_reinitializes =
+        confvalue_word(root, "rescan", rescan, ARRAY_LEN(rescan), 0) == 1;
+    profile->lacks = read_lacks(root);
     return read_lists(root, profiles->as_root, profile);
 }
 
@@ -288,12 +360,14 @@ copy_profile(const struct config_profile *from, struct config_profile *out)
     ks_err err;
 
     *out = *from;
-    out->private_attributes = out->environment = out->groups = (struct strv)STRV_INIT;
+    out->private_attributes = out->environment = out->copies = out->groups = (struct strv)STRV_INIT;
     err = copy_list(&from->public_attributes, &out->public_attributes);
     if (!err)
         err = copy_list(&from->private_attributes, &out->private_attributes);
     if (!err)
         err = copy_list(&from->environment, &out->environment);
+    if (!err)
+        err = copy_list(&from->copies, &out->copies);
     if (!err)
         err = copy_list(&from->groups, &out->groups);
     if (err)

@@ -23,6 +23,7 @@
 #include "supervisor/reload.h"
 #include "supervisor/roster.h"
 #include "supervisor/sockets.h"
+#include "supervisor/stores.h"
 #include "supervisor/turn.h"
 
 #define STATE_DIR_MODE 0700
@@ -68,7 +69,8 @@ static void on_signal(evutil_socket_t number, short what, void *context);
 static void on_tick(evutil_socket_t fd, short what, void *context);
 static void on_watchdog(evutil_socket_t fd, short what, void *context);
 static void wire(struct supervisor *supervisor, struct token *token, struct worker *worker);
-static void wire_all(struct supervisor *supervisor);
+/* A front that is new, or, of a front that was told of more tokens, only those. */
+static void wire_all(struct supervisor *supervisor, bool newcomers);
 static void tell_manager(struct supervisor *supervisor);
 static void stop_begin(struct supervisor *supervisor);
 static void stop_step(struct supervisor *supervisor);
@@ -165,6 +167,8 @@ make_parts(struct supervisor *supervisor)
         return KS_ERR_INTERNAL;
     err = turn_new(launch->base, TURN_MAX_MS, &launch->turn);
     if (!err)
+        err = stores_new(&launch->stores);
+    if (!err)
         err = roster_new(launch, on_token, supervisor, &supervisor->roster);
     if (!err)
         err =
@@ -226,6 +230,7 @@ close_all(struct supervisor *supervisor)
             event_free(supervisor->timers[i]);
     }
     turn_free(supervisor->launch.turn);
+    stores_free(supervisor->launch.stores);
     if (supervisor->launch.base)
         event_base_free(supervisor->launch.base);
     sockets_close(&supervisor->sockets);
@@ -253,8 +258,10 @@ on_front(void *context, enum front_event event)
 {
     struct supervisor *supervisor = context;
 
-    if (event == FRONT_IS_READY)
-        wire_all(supervisor);
+    if (event == FRONT_HAS_NEWS || event == FRONT_IS_READY)
+        wire_all(supervisor, event == FRONT_HAS_NEWS);
+    if (event == FRONT_HAS_NEWS)
+        return; /* within a step of the reload */
     reload_step(supervisor->reload);
     tell_manager(supervisor);
     stop_step(supervisor);
@@ -267,7 +274,7 @@ wire(struct supervisor *supervisor, struct token *token, struct worker *worker)
     ks_auto(closep) int to_worker = -1;
     int ends[2];
 
-    if (!front_ready(supervisor->front))
+    if (!front_knows(supervisor->front, token_name(token)))
         return;
     if (channel_pair(ends) != KS_OK) {
         worker_kill(worker, false, "no descriptors to join it to the front");
@@ -282,11 +289,13 @@ wire(struct supervisor *supervisor, struct token *token, struct worker *worker)
 }
 
 static void
-wire_all(struct supervisor *supervisor)
+wire_all(struct supervisor *supervisor, bool newcomers)
 {
     struct token *token;
 
     for (size_t i = 0; (token = roster_token(supervisor->roster, i)); i++) {
+        if (newcomers && !front_is_news(supervisor->front, token_name(token)))
+            continue;
         front_send_state(supervisor->front, token_status(token));
         for (size_t j = 0; j < token_n_workers(token); j++) {
             struct worker *worker = token_worker(token, j);

@@ -7,10 +7,13 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "supervisor/stores.h"
 
 struct token {
+    struct stores *stores;
     struct login *login;
     char name[CONFIG_TITLE_MAX + 1];
+    char store[CONFIG_PATH_MAX + 1]; /* that we use; empty: none */
     struct worker *workers[CONFIG_MAX_WORKERS];
     size_t n_workers;
     token_listener listener;
@@ -41,7 +44,12 @@ token_new(const struct launch *launch, struct settings *settings, const char *na
     token->context = context;
     text_copy(token->name, sizeof(token->name), name);
     text_copy(token->status.token, sizeof(token->status.token), name);
-    err = login_new(config->state_dir, section, &token->login, why);
+    token->stores = launch->stores;
+    err = stores_use(token->stores, section->store);
+    if (!err) {
+        text_copy(token->store, sizeof(token->store), section->store);
+        err = login_new(config->state_dir, section, &token->login, why);
+    }
     for (uint32_t i = 0; !err && i < section->profile.workers && i < CONFIG_MAX_WORKERS; i++) {
         err = worker_new(launch, settings, token->login, name, i + 1, on_worker, token,
                          &token->workers[i]);
@@ -64,6 +72,7 @@ token_free(struct token *token)
     for (size_t i = 0; i < token->n_workers; i++)
         worker_free(token->workers[i]);
     login_free(token->login);
+    stores_leave(token->stores, token->store);
     free(token);
     return NULL;
 }

@@ -23,7 +23,7 @@ static const struct config_token *token_of(const struct worker *worker);
 static ks_err launch(struct worker *worker, struct fault *why);
 static ks_err send_setup(struct worker *worker, int pulse_fd, int audit_fd);
 static void say(struct worker *worker, enum token_state state, const char *text);
-static void schedule(struct worker *worker, uint32_t floor_ms);
+static void schedule(struct worker *worker, uint32_t floor_ms, uint32_t max_ms);
 
 static const struct child_events child_events = {.message = on_message, .gone = on_gone};
 
@@ -124,7 +124,7 @@ worker_start(struct worker *worker)
     worker->child = child_free(worker->child);
     worker->pulse = pulse_unmap(worker->pulse);
     log_error("child=%s event=start error=\"%s\"", worker->name, why.text);
-    schedule(worker, BACKOFF_NO_TOKEN_MS);
+    schedule(worker, BACKOFF_NO_TOKEN_MS, BACKOFF_MAX_MS);
     say(worker, TOKEN_STATE_FAILED, why.text);
 }
 
@@ -211,13 +211,13 @@ on_turn(void *context)
 static const struct end {
     int code;
     enum token_state state;
-    uint32_t floor_ms;
+    uint32_t floor_ms, max_ms; /* of the wait for the next start */
 } ends[] = {
-    {CONTROL_EXIT_OK, TOKEN_STATE_FAILED, 0},
-    {CONTROL_EXIT_SETUP, TOKEN_STATE_FAILED, BACKOFF_NO_TOKEN_MS},
-    {CONTROL_EXIT_NO_TOKEN, TOKEN_STATE_ABSENT, BACKOFF_NO_TOKEN_MS},
-    {CONTROL_EXIT_LOGIN_BLOCKED, TOKEN_STATE_LOGIN_BLOCKED, 0},
-    {CONTROL_EXIT_TOKEN_LOST, TOKEN_STATE_FAILED, 0},
+    {CONTROL_EXIT_OK, TOKEN_STATE_FAILED, 0, BACKOFF_MAX_MS},
+    {CONTROL_EXIT_SETUP, TOKEN_STATE_FAILED, BACKOFF_NO_TOKEN_MS, BACKOFF_MAX_MS},
+    {CONTROL_EXIT_NO_TOKEN, TOKEN_STATE_ABSENT, BACKOFF_NO_TOKEN_MS, BACKOFF_ABSENT_MAX_MS},
+    {CONTROL_EXIT_LOGIN_BLOCKED, TOKEN_STATE_LOGIN_BLOCKED, 0, BACKOFF_MAX_MS},
+    {CONTROL_EXIT_TOKEN_LOST, TOKEN_STATE_FAILED, 0, BACKOFF_MAX_MS},
 };
 
 static struct end
@@ -227,7 +227,24 @@ end_of(int wait_status)
         if (ends[i].code == WEXITSTATUS(wait_status))
             return ends[i];
     }
-    return (struct end){-1, TOKEN_STATE_FAILED, 0};
+    return (struct end){-1, TOKEN_STATE_FAILED, 0, BACKOFF_MAX_MS};
+}
+
+/* A token may be absent for days, and is looked for every few seconds: one line for each reason. */
+static void
+log_end(struct worker *worker, enum token_state state, const char *how)
+{
+    bool known = state == TOKEN_STATE_ABSENT && worker->said[0] != '\0' &&
+                 strcmp(worker->said, worker->absence) == 0;
+
+    if (worker->state == WORKER_STOPPING)
+        log_info("child=%s event=stopped", worker->name);
+    else if (known)
+        log_debug("child=%s event=ended how=\"%s\"", worker->name, how);
+    else
+        log_warning("child=%s event=ended how=\"%s\" text=\"%s\"", worker->name, how, worker->said);
+    if (state == TOKEN_STATE_ABSENT)
+        text_copy(worker->absence, sizeof(worker->absence), worker->said);
 }
 
 static void
@@ -240,10 +257,7 @@ on_gone(void *context, int wait_status)
     char how[64], text[256];
 
     child_exit_text(wait_status, how, sizeof(how));
-    if (stopping)
-        log_info("child=%s event=stopped", worker->name);
-    else
-        log_warning("child=%s event=ended how=\"%s\"", worker->name, how);
+    log_end(worker, end.state, how);
     worker->child = child_free(worker->child);
     worker->pulse = pulse_unmap(worker->pulse);
     worker->state = WORKER_DOWN;
@@ -265,7 +279,7 @@ on_gone(void *context, int wait_status)
         login_block(worker->login, &said);
     }
     if (!stopping)
-        schedule(worker, end.floor_ms);
+        schedule(worker, end.floor_ms, end.max_ms);
     say(worker, end.state, text);
     worker->listener(worker->context, worker, WORKER_IS_DOWN);
 }
@@ -273,9 +287,9 @@ on_gone(void *context, int wait_status)
 /* The timer fires even when the wait is over at once: nothing starts a process from within the end
  * of another. */
 static void
-schedule(struct worker *worker, uint32_t floor_ms)
+schedule(struct worker *worker, uint32_t floor_ms, uint32_t max_ms)
 {
-    uint32_t wait_ms = backoff_died(&worker->backoff, floor_ms, clock_mono_ms());
+    uint32_t wait_ms = backoff_died(&worker->backoff, floor_ms, max_ms, clock_mono_ms());
     struct timeval wait = {.tv_sec = wait_ms / 1000,
                            .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000};
 

@@ -40,6 +40,7 @@ struct worker {
     bool due;
     struct control_state status; /* what is reported */
     char said[256];              /* what this process said about its trouble; empty: nothing */
+    char absence[256];           /* why the token was absent, as logged last */
 };
 
 /* One message of the process; anything but OK is nonsense. */

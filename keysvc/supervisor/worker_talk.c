@@ -10,15 +10,18 @@
 
 #include "base/log.h"
 #include "supervisor/checkpoint.h"
+#include "supervisor/stores.h"
 #include "supervisor/worker_private.h"
 
 /* What a token process says. */
 struct step {
     uint32_t allowed; /* bits of the worker states in which it may come */
     ks_err (*take)(struct worker *worker, struct message *message, struct fault *why);
+    size_t n_fds;
 };
 
 static ks_err take_start_wanted(struct worker *worker, struct message *message, struct fault *why);
+static ks_err take_store_lock(struct worker *worker, struct message *message, struct fault *why);
 static ks_err take_login_wanted(struct worker *worker, struct message *message, struct fault *why);
 static ks_err take_login_result(struct worker *worker, struct message *message, struct fault *why);
 static ks_err take_ready(struct worker *worker, struct message *message, struct fault *why);
@@ -33,6 +36,7 @@ static ks_err take_checkpoint(struct worker *worker, struct message *message, st
 /* clang-format off */
 static const struct step steps[] = {
     [CONTROL_START_WANTED] = {IN(WORKER_STARTING) | IN(WORKER_STOPPING), take_start_wanted},
+    [CONTROL_STORE_LOCK]   = {IN(WORKER_STARTING) | IN(WORKER_STOPPING), take_store_lock, 1},
     [CONTROL_LOGIN_WANTED] = {ALIVE,                                     take_login_wanted},
     [CONTROL_LOGIN_RESULT] = {ALIVE,                                     take_login_result},
     [CONTROL_READY]        = {IN(WORKER_STARTING) | IN(WORKER_STOPPING), take_ready},
@@ -42,6 +46,8 @@ static const struct step steps[] = {
 };
 /* clang-format on */
 
+static void start_go(struct worker *worker);
+static const char *store_of(const struct worker *worker);
 static void login_go(struct worker *worker);
 static ks_err nonsense(struct fault *why, const char *text);
 
@@ -50,7 +56,7 @@ worker_talk_take(struct worker *worker, struct message *message, struct fault *w
 {
     const struct step *step = message->type < ARRAY_LEN(steps) ? &steps[message->type] : NULL;
 
-    if (!step || !step->take || message->n_fds > 0)
+    if (!step || !step->take || message->n_fds != step->n_fds)
         return nonsense(why, "a token process does not say this");
     if (!(step->allowed & IN(worker->state)))
         return nonsense(why, "a token process does not say this now");
@@ -95,7 +101,33 @@ worker_talk_go(struct worker *worker)
     if (worker->login_wanted)
         login_go(worker);
     else
-        child_send(worker->child, CONTROL_START_GO, NULL, NULL, 0);
+        start_go(worker);
+}
+
+static void
+start_go(struct worker *worker)
+{
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+
+    pack_bool(&body, stores_held(worker->launch->stores, store_of(worker)));
+    child_send(worker->child, CONTROL_START_GO, &body, NULL, 0);
+}
+
+static const char *
+store_of(const struct worker *worker)
+{
+    return config_token_find(settings_config(worker->settings), worker->token)->store;
+}
+
+static ks_err
+take_store_lock(struct worker *worker, struct message *message, struct fault *why)
+{
+    int fd = message_take_fd(message, 0);
+
+    if (stores_keep(worker->launch->stores, store_of(worker), fd) != KS_OK || message->len != 0)
+        return nonsense(why, "STORE_LOCK that nobody waits for, or of no folder");
+    log_info("child=%s event=store-locked store=\"%s\"", worker->name, store_of(worker));
+    return KS_OK;
 }
 
 static void
@@ -166,7 +198,7 @@ take_ready(struct worker *worker, struct message *message, struct fault *why)
     worker->state = WORKER_READY;
     worker->status.state = TOKEN_STATE_READY;
     worker->status.text[0] = '\0';
-    worker->said[0] = '\0';
+    worker->said[0] = worker->absence[0] = '\0';
     log_info("child=%s event=ready pid=%d", worker->name, (int)child_pid(worker->child));
     if (worker->config_stale)
         worker_send_config(worker, worker->settings);

@@ -2,7 +2,9 @@
 /*
  * administer - initialising tokens and changing PINs through libp11
  *
- * libp11 keeps PINs in clear memory for as long as it lives, which here is this short process.
+ * libp11 keeps PINs in clear memory for as long as it lives, which here is this short process. The
+ * service may run beside us: what could meet its logins is done inside of the store's gate, and the
+ * PINs are asked for outside of it.
  */
 #include "token/administer.h"
 
@@ -14,6 +16,7 @@
 #include "token/module.h"
 #include "token/parent.h"
 #include "token/pin.h"
+#include "token/store.h"
 
 #define LABEL_LEN 32 /* bytes of a token's label */
 
@@ -28,6 +31,7 @@ struct administration {
 static ks_err init_token(struct administration *a, struct fault *why);
 static ks_err change_pin(struct administration *a, struct fault *why);
 static ks_err run(int argc, char **argv, struct fault *why);
+static ks_err load_module(struct administration *a, struct fault *why);
 
 static const struct {
     const char *name;
@@ -109,7 +113,7 @@ run(int argc, char **argv, struct fault *why)
         err = choose_label(&a, why);
     }
     if (!err)
-        err = module_load(a.token->profile.module, NULL, &a.module, why);
+        err = load_module(&a, why);
     if (!err)
         err = actions[action].run(&a, why);
     closep(&a.fds[0]);
@@ -120,10 +124,32 @@ run(int argc, char **argv, struct fault *why)
 }
 
 static ks_err
-failed(const char *what, struct fault *why)
+load_module(struct administration *a, struct fault *why)
 {
-    fault_set(why, "%s: %s", what, module_error_text());
+    ks_auto(closep) int gate = -1;
+    size_t n_restored = 0;
+    ks_err err = store_gate(a->token, &gate, why);
+
+    if (!err)
+        err = store_restore(a->token, &n_restored, why);
+    return err ? err : module_load(a->token->profile.module, NULL, &a->module, why);
+}
+
+static ks_err
+failed(const struct administration *a, const char *what, struct fault *why)
+{
+    fault_set(why, "token %s: %s: %s", a->token->name, what, module_error_text());
     return KS_ERR_TOKEN_UNAVAILABLE;
+}
+
+/* The token is as it was wanted; that its copy is not is said and fails nothing. */
+static void
+keep_store(const struct administration *a)
+{
+    struct fault why = FAULT_INIT;
+
+    if (store_keep(a->token, &why) != KS_OK)
+        fprintf(stderr, "keysvc-token: %s\n", why.text);
 }
 
 /* The slot with our label, or a free one; NULL: none. */
@@ -155,7 +181,8 @@ choose_slot(struct administration *a, PKCS11_SLOT **slot, struct fault *why)
     if (err)
         return err;
     if (*slot && !a->force) {
-        fault_set(why, "there is a token with the label %s already", a->label);
+        fault_set(why, "token %s: there is a token with the label %s already", a->token->name,
+                  a->label);
         fault_hint(why, "--force destroys it and all its keys");
         return KS_ERR_EXISTS;
     }
@@ -163,7 +190,8 @@ choose_slot(struct administration *a, PKCS11_SLOT **slot, struct fault *why)
         return KS_OK;
     err = find_slot(a, true, slot, why);
     if (!err && !*slot) {
-        fault_set(why, "the module has no slot with an uninitialised token");
+        fault_set(why, "token %s: the module has no slot with an uninitialised token",
+                  a->token->name);
         return KS_ERR_TOKEN_UNAVAILABLE;
     }
     return err;
@@ -178,17 +206,17 @@ set_user_pin(struct administration *a, const char *so_pin, const char *pin, stru
     if (err)
         return err;
     if (!slot) {
-        fault_set(why, "the token %s is not there after its initialisation", a->label);
+        fault_set(why, "token %s: it is not there after its initialisation", a->token->name);
         return KS_ERR_OUTCOME_UNKNOWN;
     }
     if (PKCS11_open_session(slot, 1) != 0)
-        return failed("no session", why);
+        return failed(a, "no session", why);
     if (PKCS11_login(slot, 1, so_pin) != 0)
-        return failed("the security officer's login", why);
+        return failed(a, "the security officer's login", why);
     if (PKCS11_init_pin(slot->token, pin) != 0)
-        return failed("the user PIN is not accepted", why);
+        return failed(a, "the user PIN is not accepted", why);
     if (PKCS11_logout(slot) != 0)
-        return failed("the security officer's logout", why);
+        return failed(a, "the security officer's logout", why);
     return KS_OK;
 }
 
@@ -199,6 +227,7 @@ init_token(struct administration *a, struct fault *why)
     ks_auto(secret_freep) struct secret *pin = NULL;
     PKCS11_SLOT *slot = NULL;
     char padded[LABEL_LEN + 1];
+    ks_auto(closep) int gate = -1;
     ks_err err;
 
     err = choose_slot(a, &slot, why);
@@ -206,16 +235,20 @@ init_token(struct administration *a, struct fault *why)
         err = pin_get(a->fds[0], "Security officer's PIN", true, &so_pin, why);
     if (!err)
         err = pin_get(a->fds[1], "User PIN", true, &pin, why);
+    if (!err)
+        err = store_gate(a->token, &gate, why);
     if (err)
         return err;
     /* libp11 hands its text to C_InitToken, which reads 32 bytes and wants blanks. */
     snprintf(padded, sizeof(padded), "%-*s", LABEL_LEN, a->label);
     if (PKCS11_init_token(slot->token, so_pin->text, padded) != 0)
-        return failed("the token is not initialised", why);
+        return failed(a, "the token is not initialised", why);
     err = set_user_pin(a, so_pin->text, pin->text, why);
-    if (!err)
-        printf("token %s is ready: label %s\n", a->token->name, a->label);
-    return err;
+    if (err)
+        return err;
+    keep_store(a);
+    printf("token %s is ready: label %s\n", a->token->name, a->label);
+    return KS_OK;
 }
 
 static ks_err
@@ -224,28 +257,31 @@ change_pin(struct administration *a, struct fault *why)
     ks_auto(secret_freep) struct secret *old = NULL;
     ks_auto(secret_freep) struct secret *new = NULL;
     PKCS11_SLOT *slot = NULL;
+    ks_auto(closep) int gate = -1;
     ks_err err;
 
     err = find_slot(a, false, &slot, why);
     if (!err && !slot) {
-        fault_set(why, "the token %s is not there", a->label);
+        fault_set(why, "token %s: no token with the label %s is there", a->token->name, a->label);
         err = KS_ERR_TOKEN_UNAVAILABLE;
     }
     if (!err)
         err = pin_get(a->fds[0], "Old user PIN", false, &old, why);
     if (!err)
         err = pin_get(a->fds[1], "New user PIN", true, &new, why);
+    if (!err)
+        err = store_gate(a->token, &gate, why);
     if (err)
         return err;
     if (PKCS11_open_session(slot, 1) != 0)
-        return failed("no session", why);
+        return failed(a, "no session", why);
     if (PKCS11_login(slot, 0, old->text) != 0) {
-        (void)!failed("the old PIN is refused", why);
+        (void)!failed(a, "the old PIN is refused", why);
         return KS_ERR_LOGIN_BLOCKED;
     }
     if (PKCS11_change_pin(slot, old->text, new->text) != 0)
-        return failed("the new PIN is not accepted", why);
-    printf("token %s has a new PIN; put it into the PIN file, then `keysvc token retry-login %s`\n",
-           a->token->name, a->token->name);
+        return failed(a, "the new PIN is not accepted", why);
+    keep_store(a);
+    printf("token %s has a new PIN\n", a->token->name);
     return KS_OK;
 }

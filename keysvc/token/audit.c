@@ -27,8 +27,19 @@ struct audit {
 };
 
 static const char *const operation_names[JOB_OPERATION_COUNT] = {
-    [JOB_SIGN] = "sign",     [JOB_CSR] = "csr",       [JOB_GENERATE] = "generate",
-    [JOB_ROTATE] = "rotate", [JOB_RESCAN] = "rescan", [JOB_CHECKPOINT] = "checkpoint",
+    [JOB_SIGN] = "sign",
+    [JOB_CSR] = "csr",
+    [JOB_GENERATE] = "generate",
+    [JOB_ROTATE] = "rotate",
+    [JOB_RESCAN] = "rescan",
+    [JOB_CHECKPOINT] = "checkpoint",
+    [JOB_SELF_SIGN] = "self-sign",
+    [JOB_IMPORT] = "import",
+    [JOB_DESTROY] = "destroy",
+    [JOB_CERTIFICATE_PUT] = "certificate-put",
+    [JOB_CERTIFICATE_GET] = "certificate-get",
+    [JOB_CERTIFICATE_DELETE] = "certificate-delete",
+    [JOB_TOKEN_INFO] = "token-info",
 };
 
 static void add_caller(struct chain *chain, const struct job_caller *caller);

@@ -3,8 +3,8 @@
  * audit - what this process writes into its own audit chain (base/chain.h)
  *
  * Records are gathered while a batch of jobs is worked on; audit_flush() writes them before any
- * answer of the batch leaves. The events: start, config, purpose, login, sign, csr, intent, result,
- * refused, checkpoint, front_checkpoint, stop. The caller stands in them as the front stated it.
+ * answer of the batch leaves. The events: start, config, purpose, login, sign, csr, self_sign,
+ * intent, result, refused, checkpoint, front_checkpoint, stop. The caller stands in them as the front stated it.
  *
  * Timers belong to the serving loop: it sleeps at most audit_timeout_ms() and then calls
  * audit_tick().
@@ -48,7 +48,7 @@ struct audit_deed {
     enum ks_algorithm algorithm; /* DEFAULT: not recorded */
     const uint8_t *digest;       /* of what was signed; NULL: none */
     size_t digest_len;
-    const uint8_t *public_key_sha256; /* of a key that was made; NULL: none */
+    const uint8_t *public_key_sha256; /* of the key that was made or changed; NULL: none */
     ks_err outcome;
     const struct fault *why; /* its text is recorded if the outcome is not OK */
 };

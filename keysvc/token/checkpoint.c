@@ -34,13 +34,36 @@ checkpoint_prepare(struct worker *worker)
                 err_info(err)->name, why.text);
 }
 
+/* The fastest that this kind of token can make. */
+static enum ks_key_type
+audit_key_type(const struct worker *worker)
+{
+    static const enum ks_key_type types[] = {KS_KEY_TYPE_EC_P256, KS_KEY_TYPE_EC_P384,
+                                             KS_KEY_TYPE_RSA_2048};
+    uint64_t lacks = worker->token->profile.lacks;
+
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        if (!(lacks & CONFIG_LACKS_TYPE(types[i])))
+            return types[i];
+    }
+    return KS_KEY_TYPE_RSA_3072;
+}
+
+/* Checkpoints are verified with SHA-256, whatever the key. */
+static enum ks_algorithm
+audit_algorithm(const struct key *key)
+{
+    return key->spki.type >= KS_KEY_TYPE_RSA_2048 ? KS_ALGORITHM_RSA_PKCS1_SHA256
+                                                  : KS_ALGORITHM_ECDSA_SHA256;
+}
+
 /* A state change like any other, but nobody's request. */
 static ks_err
 make_key(struct worker *worker, struct fault *why)
 {
     struct job job = {.operation = JOB_GENERATE};
     struct audit_deed deed = {
-        .event = "intent", .label = WORKER_AUDIT_LABEL, .type = KS_KEY_TYPE_EC_P256, .why = why};
+        .event = "intent", .label = WORKER_AUDIT_LABEL, .type = audit_key_type(worker), .why = why};
     struct key *key = NULL;
 
     job.caller.uid = getuid();
@@ -55,7 +78,7 @@ make_key(struct worker *worker, struct fault *why)
     if (deed.outcome)
         return deed.outcome;
     deed.event = "result";
-    deed.outcome = generate_pair(worker, KS_KEY_TYPE_EC_P256, WORKER_AUDIT_LABEL, &key, why);
+    deed.outcome = generate_pair(worker, deed.type, WORKER_AUDIT_LABEL, &key, why);
     if (key)
         deed.public_key_sha256 = key->spki_sha256;
     audit_deed(worker->audit, &job, &deed);
@@ -66,16 +89,15 @@ static ks_err
 sign_text(struct worker *worker, const char *text, struct key **key, struct sign_result *out,
           struct fault *why)
 {
-    const enum ks_algorithm algorithm = KS_ALGORITHM_ECDSA_SHA256;
-    enum ks_algorithm fitting;
+    enum ks_algorithm algorithm;
     ks_err err;
 
-    err = purpose_check(KS_PURPOSE_AUDIT, false, algorithm, KS_HASH_NONE, (const uint8_t *)text,
-                        strlen(text), why);
+    err = worker_find_key(worker, WORKER_AUDIT_LABEL, NULL, key, why);
     if (!err)
-        err = worker_find_key(worker, WORKER_AUDIT_LABEL, NULL, key, why);
+        err = sign_algorithm(worker, *key, audit_algorithm(*key), &algorithm, why);
     if (!err)
-        err = sign_algorithm(*key, algorithm, &fitting, why);
+        err = purpose_check(KS_PURPOSE_AUDIT, false, algorithm, KS_HASH_NONE, (const uint8_t *)text,
+                            strlen(text), why);
     if (err)
         return err;
     return sign_bytes(worker, *key, algorithm, KS_HASH_NONE, (const uint8_t *)text, strlen(text),
@@ -142,14 +164,14 @@ checkpoint_run(struct worker *worker, const struct job *job, struct answer *answ
         deed.event = "refused";
     } else {
         deed.outcome = sign_text(worker, job->checkpoint, &key, &result, why);
-        deed.algorithm = KS_ALGORITHM_ECDSA_SHA256;
+        deed.algorithm = key ? audit_algorithm(key) : KS_ALGORITHM_DEFAULT;
         deed.digest = result.digest_len > 0 ? result.digest : NULL;
         deed.digest_len = result.digest_len;
     }
     audit_deed(worker->audit, job, &deed);
     if (deed.outcome)
         return deed.outcome;
-    answer->algorithm = KS_ALGORITHM_ECDSA_SHA256;
+    answer->algorithm = audit_algorithm(key);
     buf_append(&answer->data, result.signature, result.signature_len);
     return answer->data.failed ? KS_ERR_INTERNAL : KS_OK;
 }

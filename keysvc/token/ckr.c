@@ -4,6 +4,8 @@
  *
  * CKR_GENERAL_ERROR and its like restart the process: a token whose daemon or folder went away
  * answers them for ever in the process that saw it go, and a new process is well within a second.
+ * Some tokens (a TPM) say the same of a key pair that they cannot make: worker_excuse() tells the two
+ * apart, so that nobody who may generate can keep a token's process from working.
  */
 #include "token/ckr.h"
 
@@ -108,6 +110,12 @@ enum ckr_action
 ckr_action(CK_RV rv)
 {
     return ckr_info(rv)->action;
+}
+
+bool
+ckr_is_vague(CK_RV rv)
+{
+    return rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED;
 }
 
 ks_err

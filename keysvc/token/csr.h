@@ -2,12 +2,9 @@
 /*
  * csr - a PKCS#10 request built here from checked fields, signed by one call to the token
  *
- * Subject in the order C, ST, L, O, OU, CN, emailAddress; UTF8String except C (PrintableString) and
- * emailAddress (IA5String). Extensions requested: subjectAltName (critical if the subject is
- * empty), keyUsage digitalSignature and extendedKeyUsage by the class's purpose (tls-server:
- * serverAuth, tls-client: clientAuth, tls: both, sign: what `usage` names), basicConstraints
- * CA:FALSE. The common name is checked like an alternative name and not added to the alternatives
- * by itself.
+ * Subject and extensions are certparts.h's; they are requested as extensionRequest. The common name
+ * is checked like an alternative name and not added to the alternatives by itself. A challenge
+ * password becomes the PKCS#9 attribute, in clear: it is for the authority that revokes by it.
  *
  * The body is encoded first (i2d_re_X509_REQ_tbs), its bytes are signed, the signature is put
  * beside it: nothing here needs an EVP_PKEY that signs, so no provider of our own.
@@ -25,8 +22,8 @@ typedef ks_err (*csr_sign_fn)(void *context, const uint8_t *data, size_t len,
                               struct fault *why);
 
 /*
- * Field lengths (RFC 5280's upper bounds, in characters), UTF-8 without control characters, at
- * least one name, and every name against the class. BAD_REQUEST; NAME_NOT_ALLOWED: the class does
+ * Field lengths (RFC 5280's and RFC 2985's upper bounds, in characters), UTF-8 without control
+ * characters, at least one name, and every name against the class. BAD_REQUEST; NAME_NOT_ALLOWED: the class does
  * not allow it, or allows none; PURPOSE: keys of this purpose get no certificates.
  */
 ks_err csr_check(const struct job_csr *job, const struct config_class *class,

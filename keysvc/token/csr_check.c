@@ -14,13 +14,14 @@
 
 /* clang-format off */
 static const struct { const char *name; size_t offset; size_t max; /* characters */ } FIELDS[] = {
-    {"country",           offsetof(struct job_csr, country), COUNTRY_LEN},
-    {"state",             offsetof(struct job_csr, state), 128},
-    {"locality",          offsetof(struct job_csr, locality), 128},
-    {"organization",      offsetof(struct job_csr, organization), 64},
-    {"organization unit", offsetof(struct job_csr, organization_unit), 64},
-    {"common name",       offsetof(struct job_csr, common_name), 64},
-    {"e-mail address",    offsetof(struct job_csr, email), 255},
+    {"country",            offsetof(struct job_csr, country), COUNTRY_LEN},
+    {"state",              offsetof(struct job_csr, state), 128},
+    {"locality",           offsetof(struct job_csr, locality), 128},
+    {"organization",       offsetof(struct job_csr, organization), 64},
+    {"organization unit",  offsetof(struct job_csr, organization_unit), 64},
+    {"common name",        offsetof(struct job_csr, common_name), 64},
+    {"e-mail address",     offsetof(struct job_csr, email), 255},
+    {"challenge password", offsetof(struct job_csr, challenge_password), 255}, /* may be NULL */
 };
 /* clang-format on */
 
@@ -39,7 +40,8 @@ csr_check(const struct job_csr *job, const struct config_class *class, struct fa
     for (size_t i = 0; !err && i < ARRAY_LEN(FIELDS); i++) {
         const char *text = *(const char *const *)((const char *)job + FIELDS[i].offset);
 
-        err = check_text(FIELDS[i].name, text, FIELDS[i].max, why);
+        if (text)
+            err = check_text(FIELDS[i].name, text, FIELDS[i].max, why);
     }
     if (!err)
         err = check_country(job->country, why);

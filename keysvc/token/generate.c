@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "token/ckr.h"
+#include "token/mechanism.h"
 #include "token/object.h"
 #include "token/template.h"
 
@@ -23,8 +24,6 @@ struct pair {
 
 static ks_err decide(struct worker *worker, const struct job *job, struct plan *plan,
                      struct fault *why);
-static ks_err decide_version(struct worker *worker, const struct job *job, uint32_t *version,
-                             struct fault *why);
 static ks_err make(struct worker *worker, const struct job *job, const struct plan *plan,
                    struct key **key, struct fault *why);
 static ks_err call_again(struct worker *worker, struct template *template, const char *label,
@@ -81,25 +80,35 @@ decide(struct worker *worker, const struct job *job, struct plan *plan, struct f
     }
     plan->type = class->type;
     plan->purpose = class->purpose;
-    err = decide_version(worker, job, &version, why);
+    err = worker_can(worker, CONFIG_LACKS_TYPE(class->type), why);
+    if (err)
+        return err;
+    err = generate_version(worker, job, &version, why);
     if (err)
         return err;
     keyname_label(job->name, version, plan->label);
     return generate_label_free(worker, plan->label, why);
 }
 
-static ks_err
-decide_version(struct worker *worker, const struct job *job, uint32_t *version, struct fault *why)
+ks_err
+generate_version(struct worker *worker, const struct job *job, uint32_t *version, struct fault *why)
 {
     uint32_t newest = keys_newest(worker->keys, job->name);
 
     *version = 1;
-    if (job->operation == JOB_GENERATE && newest == 0)
+    if (newest == 0 && config_key_find(worker->config, job->name)) {
+        fault_set(why, "the name %s belongs to a foreign key, which is not on the token",
+                  job->name);
+        fault_hint(why, "check the `key \"%s\"` section, then `keysvc token rescan %s`", job->name,
+                   worker->token->name);
+        return KS_ERR_EXISTS;
+    }
+    if (job->version == 0 && job->operation != JOB_ROTATE && newest == 0)
         return KS_OK;
-    if (job->operation == JOB_GENERATE) {
+    if (job->version == 0 && job->operation != JOB_ROTATE) {
         fault_set(why, "the key %s exists, its newest version is %u", job->name, newest);
-        fault_hint(why, "`keysvc key rotate %s --from %u` makes the next version", job->name,
-                   newest);
+        fault_hint(why, "`keysvc key %s %s --from %u` makes the next version",
+                   job->operation == JOB_IMPORT ? "import" : "rotate", job->name, newest);
         return KS_ERR_EXISTS;
     }
     if (newest == 0) {
@@ -138,15 +147,16 @@ label_free_once(struct worker *worker, const char *label, struct fault *why)
     return KS_OK;
 }
 
+static ks_err
+label_free_step(struct worker *worker, void *label, struct fault *why)
+{
+    return label_free_once(worker, label, why);
+}
+
 ks_err
 generate_label_free(struct worker *worker, const char *label, struct fault *why)
 {
-    bool again = false;
-    ks_err err = label_free_once(worker, label, why);
-
-    if (err)
-        err = worker_recover(worker, err, &again, why);
-    return again ? label_free_once(worker, label, why) : err;
+    return worker_try(worker, label_free_step, (void *)(uintptr_t)label, why);
 }
 
 /* AUDIT_UNWRITABLE: the intent could not be written, so nothing was done. */
@@ -235,7 +245,10 @@ call_token(struct worker *worker, struct template *template, struct pair *pair, 
     rv = p11_generate(&worker->p11, slot_session(worker->slot), &template->mechanism,
                       template->public_attributes, template->n_public, template->private_attributes,
                       template->n_private, &pair->public_key, &pair->private_key);
-    return rv == CKR_OK ? KS_OK : ckr_fault(rv, "C_GenerateKeyPair", why);
+    if (rv == CKR_OK)
+        return KS_OK;
+    return mechanism_fault(worker->token->name, template->mechanism.mechanism, "C_GenerateKeyPair",
+                           rv, why);
 }
 
 /*
@@ -304,8 +317,10 @@ end_unknown(struct worker *worker, const char *label, ks_err err, struct fault *
 
     if (err != KS_ERR_TOKEN_UNAVAILABLE)
         return err;
-    if (label_free_once(worker, label, &ignored) == KS_OK)
+    if (label_free_once(worker, label, &ignored) == KS_OK) {
+        worker_excuse(worker, why);
         return err;
+    }
     fault_hint(why, "`keysvc key show` says whether the key is there");
     return KS_ERR_OUTCOME_UNKNOWN;
 }

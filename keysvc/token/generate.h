@@ -14,6 +14,13 @@
 ks_err generate_run(struct worker *worker, const struct job *job, struct answer *answer,
                     struct fault *why) KS_MUST_CHECK;
 
+/*
+ * Which version a job makes: 1 of a new name if job->version is 0 (not ROTATE), else the one behind
+ * job->version. EXISTS: the name is taken (also by a `key` section whose key is not there), or job->version is not the newest any more; NO_KEY.
+ */
+ks_err generate_version(struct worker *worker, const struct job *job, uint32_t *version,
+                        struct fault *why) KS_MUST_CHECK;
+
 /* One key pair with that label, checked after its creation; no class, no audit. The label is free.
  */
 ks_err generate_pair(struct worker *worker, enum ks_key_type type, const char *label,

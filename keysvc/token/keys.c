@@ -1,126 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * keys - a hash table from labels to keys, and the searches that fill it
+ * keys - the searches that fill the table of keys, and what they mean for it
  *
- * Open addressing; an entry is never taken out (a key that is gone keeps its place and its state),
- * so there are no tombstones to care for.
+ * Two kinds of keys: those that carry a label of ours, and those that the configuration adopts by
+ * URI. An adopted name has no other version 1: an object with that label of ours beside it, or in
+ * its place, makes it ambiguous.
  */
 #include "token/keys.h"
 
 #include <sys/random.h>
 
+#include "base/log.h"
+#include "token/keytable.h"
 #include "token/object.h"
-
-#define FIRST_PLACES 64
-
-struct table {
-    struct key **places; /* a power of two, at most half full */
-    size_t n_places;
-    struct key **list; /* in the order they were found */
-    size_t n_list;
-};
 
 struct keys {
     struct slot *slot;
-    uint64_t seed; /* labels come from outside: nobody shall choose them to collide */
-    struct table table;
+    struct keytable table;
+    struct adopt_list adopted;
     struct key **changed;
     size_t n_changed;
 };
 
-static ks_err list_private(struct keys *keys, struct table *table, struct fault *why);
-static ks_err list_public(struct keys *keys, struct table *table, struct fault *why);
-static ks_err complete(struct keys *keys, struct table *table, struct fault *why);
-static void carry_over(struct keys *keys, struct table *table);
+static ks_err list_private(struct keys *keys, struct keytable *table, struct fault *why);
+static ks_err list_public(struct keys *keys, struct keytable *table, struct fault *why);
+static ks_err complete(struct keys *keys, struct keytable *table, struct fault *why);
+static ks_err list_adopted(struct keys *keys, struct keytable *table, struct fault *why);
+static void carry_over(struct keys *keys, struct keytable *table);
+static void warn_of(struct keys *keys, struct key *key);
 static ks_err find_again(struct keys *keys, const char *label, struct key *known, struct key **out,
                          struct fault *why);
+static ks_err gone(struct keys *keys, const char *label, const struct adopted *adopted,
+                   struct key *known, struct fault *why);
 static ks_err judge(const struct key *key, struct fault *why);
-
-static struct key *
-key_free(struct key *key)
-{
-    if (key)
-        EVP_PKEY_free(key->pkey);
-    free(key);
-    return NULL;
-}
-
-static void
-key_freep(struct key **key)
-{
-    *key = key_free(*key);
-}
-
-static void
-table_deinit(struct table *table)
-{
-    for (size_t i = 0; i < table->n_list; i++)
-        key_free(table->list[i]);
-    free(table->list);
-    free(table->places);
-    *table = (struct table){0};
-}
-
-/* FNV-1a behind a random seed. */
-static size_t
-table_place(const struct keys *keys, const struct table *table, const char *label)
-{
-    uint64_t hash = 0xcbf29ce484222325u ^ keys->seed;
-    size_t place;
-
-    for (const char *at = label; *at; at++)
-        hash = (hash ^ (uint8_t)*at) * 0x100000001b3u;
-    place = (size_t)(hash ^ (hash >> 32)) & (table->n_places - 1);
-    while (table->places[place] && strcmp(table->places[place]->label, label) != 0)
-        place = (place + 1) & (table->n_places - 1);
-    return place;
-}
-
-static struct key *
-table_find(const struct keys *keys, const struct table *table, const char *label)
-{
-    return table->n_places ? table->places[table_place(keys, table, label)] : NULL;
-}
-
-static ks_err
-table_grow(const struct keys *keys, struct table *table)
-{
-    struct table bigger = *table;
-
-    if (table->n_list * 2 < table->n_places)
-        return KS_OK;
-    bigger.n_places = table->n_places ? table->n_places * 2 : FIRST_PLACES;
-    bigger.list = reallocarray(table->list, bigger.n_places / 2, sizeof(struct key *));
-    if (!bigger.list)
-        return KS_ERR_INTERNAL;
-    table->list = bigger.list;
-    bigger.places = calloc(bigger.n_places, sizeof(struct key *));
-    if (!bigger.places)
-        return KS_ERR_INTERNAL;
-    free(table->places);
-    *table = bigger;
-    for (size_t i = 0; i < table->n_list; i++)
-        table->places[table_place(keys, table, table->list[i]->label)] = table->list[i];
-    return KS_OK;
-}
-
-/* A key with this label, new in the table. NO_KEY: not a label of ours. */
-static ks_err
-table_add(const struct keys *keys, struct table *table, const char *label, struct key **out)
-{
-    ks_auto(key_freep) struct key *key = calloc(1, sizeof(*key));
-
-    if (!key || table_grow(keys, table) != KS_OK)
-        return KS_ERR_INTERNAL;
-    if (!keyname_split(label, strlen(label), false, key->name, &key->version) ||
-        !text_copy(key->label, sizeof(key->label), label))
-        return KS_ERR_NO_KEY;
-    key->recorded_purpose = KS_PURPOSE_COUNT;
-    table->places[table_place(keys, table, label)] = key;
-    table->list[table->n_list++] = key;
-    *out = ks_steal(&key);
-    return KS_OK;
-}
 
 ks_err
 keys_new(struct slot *slot, struct keys **out)
@@ -130,7 +42,8 @@ keys_new(struct slot *slot, struct keys **out)
     if (!keys)
         return KS_ERR_INTERNAL;
     keys->slot = slot;
-    if (getrandom(&keys->seed, sizeof(keys->seed), 0) != (ssize_t)sizeof(keys->seed)) {
+    if (getrandom(&keys->table.seed, sizeof(keys->table.seed), 0) !=
+        (ssize_t)sizeof(keys->table.seed)) {
         free(keys);
         return KS_ERR_INTERNAL;
     }
@@ -143,7 +56,8 @@ keys_free(struct keys *keys)
 {
     if (!keys)
         return NULL;
-    table_deinit(&keys->table);
+    keytable_deinit(&keys->table);
+    adopt_list_deinit(&keys->adopted);
     free(keys->changed);
     free(keys);
     return NULL;
@@ -155,11 +69,29 @@ keys_freep(struct keys **keys)
     *keys = keys_free(*keys);
 }
 
+bool
+keys_adopt(struct keys *keys, struct adopt_list *list)
+{
+    struct adopt_list before = keys->adopted;
+    bool same = adopt_list_same(&before, list);
+
+    keys->adopted = *list;
+    *list = before;
+    adopt_list_deinit(list);
+    for (size_t i = 0; !same && i < keys->table.n_list; i++) {
+        struct key *key = keys->table.list[i];
+
+        if (key->is_adopted || adopt_find(&keys->adopted, key->label))
+            keys_forget(key);
+    }
+    return !same;
+}
+
 ks_err
 keys_list(struct keys *keys, struct fault *why)
 {
-    ks_auto(table_deinit) struct table table = {0};
-    struct table old;
+    ks_auto(keytable_deinit) struct keytable table = {.seed = keys->table.seed};
+    struct keytable old;
     ks_err err;
 
     err = list_private(keys, &table, why);
@@ -167,9 +99,13 @@ keys_list(struct keys *keys, struct fault *why)
         err = list_public(keys, &table, why);
     if (!err)
         err = complete(keys, &table, why);
+    if (!err)
+        err = list_adopted(keys, &table, why);
     if (err)
         return err;
     carry_over(keys, &table);
+    for (size_t i = 0; i < table.n_list; i++)
+        warn_of(keys, table.list[i]);
     old = keys->table;
     keys->table = table;
     table = old;
@@ -178,7 +114,7 @@ keys_list(struct keys *keys, struct fault *why)
 }
 
 static ks_err
-list_private(struct keys *keys, struct table *table, struct fault *why)
+list_private(struct keys *keys, struct keytable *table, struct fault *why)
 {
     ks_auto(object_list_deinit) struct object_list found = OBJECT_LIST_INIT;
     ks_err err;
@@ -190,12 +126,12 @@ list_private(struct keys *keys, struct table *table, struct fault *why)
 
         err = object_label(keys->slot, found.handles[i], label, why);
         if (!err) {
-            key = table_find(keys, table, label);
+            key = keytable_find(table, label);
             if (key) {
                 key->state = JOB_KEY_AMBIGUOUS;
                 continue;
             }
-            err = table_add(keys, table, label, &key);
+            err = keytable_add(table, label, &key);
         }
         if (!err) {
             key->handle = found.handles[i];
@@ -215,7 +151,7 @@ set_spki(struct key *key, const struct spki *spki)
 }
 
 static ks_err
-list_public(struct keys *keys, struct table *table, struct fault *why)
+list_public(struct keys *keys, struct keytable *table, struct fault *why)
 {
     ks_auto(object_list_deinit) struct object_list found = OBJECT_LIST_INIT;
     ks_err err;
@@ -228,7 +164,7 @@ list_public(struct keys *keys, struct table *table, struct fault *why)
 
         err = object_label(keys->slot, found.handles[i], label, why);
         if (!err)
-            key = table_find(keys, table, label);
+            key = keytable_find(table, label);
         if (key && key->spki.len == 0) {
             err = object_spki(keys->slot, found.handles[i], &spki, why);
             if (!err)
@@ -242,7 +178,7 @@ list_public(struct keys *keys, struct table *table, struct fault *why)
 
 /* Private keys without a public object: many tokens show the public half on the private one. */
 static ks_err
-complete(struct keys *keys, struct table *table, struct fault *why)
+complete(struct keys *keys, struct keytable *table, struct fault *why)
 {
     ks_err err = KS_OK;
 
@@ -261,22 +197,100 @@ complete(struct keys *keys, struct table *table, struct fault *why)
     return err;
 }
 
+/*
+ * The private key that a label stands for, and whether it is the only one. `found` starts empty and
+ * stays so if there is none.
+ */
+static ks_err
+find_private(struct keys *keys, const char *label, const struct adopted *adopted,
+             struct object_list *found, bool *is_alone, struct fault *why)
+{
+    ks_auto(object_list_deinit) struct object_list foreign = OBJECT_LIST_INIT;
+    struct object_list own;
+    ks_err err;
+
+    err = object_find(keys->slot, CKO_PRIVATE_KEY, label, found, why);
+    *is_alone = found->n_handles == 1;
+    if (err || !adopted)
+        return err;
+    err = adopt_private(keys->slot, adopted, &foreign, why);
+    if (err)
+        return err;
+    /* The URI may mean an object by the very label that is ours for it. */
+    *is_alone = foreign.n_handles == 1 &&
+                (found->n_handles == 0 ||
+                 (found->n_handles == 1 && found->handles[0] == foreign.handles[0]));
+    if (foreign.n_handles == 0)
+        return KS_OK;
+    own = *found;
+    *found = foreign;
+    foreign = own;
+    return KS_OK;
+}
+
+static ks_err
+list_adopted(struct keys *keys, struct keytable *table, struct fault *why)
+{
+    ks_err err = KS_OK;
+
+    for (size_t i = 0; !err && i < keys->adopted.n_items; i++) {
+        const struct adopted *adopted = &keys->adopted.items[i];
+        ks_auto(object_list_deinit) struct object_list found = OBJECT_LIST_INIT;
+        struct key *key = keytable_find(table, adopted->label);
+        struct spki spki = {.len = 0};
+        bool is_alone = false;
+
+        err = find_private(keys, adopted->label, adopted, &found, &is_alone, why);
+        if (err || found.n_handles == 0)
+            continue;
+        if (!key)
+            err = keytable_add(table, adopted->label, &key);
+        if (!err)
+            err = adopt_public(keys->slot, found.handles[0], &spki, why);
+        if (err)
+            continue;
+        key->is_adopted = true;
+        key->state = is_alone ? JOB_KEY_USABLE : JOB_KEY_AMBIGUOUS;
+        key->handle = found.handles[0];
+        key->generation = slot_generation(keys->slot);
+        set_spki(key, &spki);
+    }
+    return err;
+}
+
+/* We make no such key, and cannot mend one that is there. */
 static void
-carry_over(struct keys *keys, struct table *table)
+warn_of(struct keys *keys, struct key *key)
+{
+    struct fault why = FAULT_INIT;
+    bool is_weak = false;
+
+    if (!key->is_adopted || key->was_warned_of || key->state != JOB_KEY_USABLE ||
+        adopt_is_weak(keys->slot, key->handle, &is_weak, &why) != KS_OK || !is_weak)
+        return;
+    key->was_warned_of = true;
+    log_warning("event=weak-key key=%s text=\"this foreign key can leave the token or be read\"",
+                key->label);
+}
+
+static void
+carry_over(struct keys *keys, struct keytable *table)
 {
     for (size_t i = 0; i < table->n_list; i++) {
         struct key *key = table->list[i];
-        const struct key *before = table_find(keys, &keys->table, key->label);
+        const struct key *before = keytable_find(&keys->table, key->label);
 
         if (before)
             key->recorded_purpose = before->recorded_purpose;
+        if (before)
+            key->was_warned_of = before->was_warned_of;
     }
 }
 
 ks_err
 keys_get(struct keys *keys, const char *label, struct key **out, struct fault *why)
 {
-    struct key *key = table_find(keys, &keys->table, label);
+    struct key *key = keytable_find(&keys->table, label);
     ks_err err;
 
     if (!key || key->generation != slot_generation(keys->slot)) {
@@ -291,6 +305,13 @@ keys_get(struct keys *keys, const char *label, struct key **out, struct fault *w
 static ks_err
 judge(const struct key *key, struct fault *why)
 {
+    if (key->state == JOB_KEY_AMBIGUOUS && key->is_adopted) {
+        fault_set(why,
+                  "the token has another private key labelled %s than the one that the key's URI "
+                  "means, or two that it means",
+                  key->label);
+        return KS_ERR_AMBIGUOUS_KEY;
+    }
     if (key->state == JOB_KEY_AMBIGUOUS) {
         fault_set(why, "two private keys on the token carry the label %s", key->label);
         return KS_ERR_AMBIGUOUS_KEY;
@@ -342,14 +363,15 @@ read_public(struct keys *keys, const char *label, CK_OBJECT_HANDLE private_key, 
 }
 
 static ks_err
-update(struct keys *keys, struct key *key, const struct object_list *found, const struct spki *spki)
+update(struct keys *keys, struct key *key, CK_OBJECT_HANDLE handle, bool is_alone,
+       const struct spki *spki)
 {
-    enum job_key_state state = found->n_handles > 1 ? JOB_KEY_AMBIGUOUS : JOB_KEY_USABLE;
+    enum job_key_state state = is_alone ? JOB_KEY_USABLE : JOB_KEY_AMBIGUOUS;
     bool same = key->generation != UINT64_MAX && key->state == state &&
                 key->spki.len == spki->len && memcmp(key->spki.der, spki->der, spki->len) == 0;
 
     key->state = state;
-    key->handle = found->handles[0];
+    key->handle = handle;
     key->generation = slot_generation(keys->slot);
     key->proved = false; /* another handle: its first signature is verified */
     if (same)
@@ -364,39 +386,55 @@ static ks_err
 find_again(struct keys *keys, const char *label, struct key *known, struct key **out,
            struct fault *why)
 {
+    const struct adopted *adopted = adopt_find(&keys->adopted, label);
     ks_auto(object_list_deinit) struct object_list found = OBJECT_LIST_INIT;
     struct spki spki = {.len = 0};
+    bool is_alone = false;
     ks_err err;
 
-    err = object_find(keys->slot, CKO_PRIVATE_KEY, label, &found, why);
+    err = find_private(keys, label, adopted, &found, &is_alone, why);
     if (err)
         return err;
-    if (found.n_handles == 0) {
-        fault_set(why, "the token has no private key with the label %s", label);
-        if (known && known->state != JOB_KEY_GONE) {
-            known->state = JOB_KEY_GONE;
-            known->generation = 0;
-            err = mark_changed(keys, known);
-        }
-        return err ? err : KS_ERR_NO_KEY;
-    }
-    err = read_public(keys, label, found.handles[0], &spki, why);
+    if (found.n_handles == 0)
+        return gone(keys, label, adopted, known, why);
+    if (adopted)
+        err = adopt_public(keys->slot, found.handles[0], &spki, why);
+    else
+        err = read_public(keys, label, found.handles[0], &spki, why);
     if (err)
         return err;
     if (!known) {
-        err = table_add(keys, &keys->table, label, &known);
+        err = keytable_add(&keys->table, label, &known);
         if (err)
             return err;
         known->generation = UINT64_MAX; /* never seen: the front does not know it either */
     }
+    known->is_adopted = adopted != NULL;
     *out = known;
-    return update(keys, known, &found, &spki);
+    err = update(keys, known, found.handles[0], is_alone, &spki);
+    warn_of(keys, known);
+    return err;
+}
+
+static ks_err
+gone(struct keys *keys, const char *label, const struct adopted *adopted, struct key *known,
+     struct fault *why)
+{
+    if (adopted)
+        fault_set(why, "the token has no private key that the URI of %s means", label);
+    else
+        fault_set(why, "the token has no private key with the label %s", label);
+    if (!known || known->state == JOB_KEY_GONE)
+        return KS_ERR_NO_KEY;
+    known->state = JOB_KEY_GONE;
+    known->generation = 0;
+    return mark_changed(keys, known) ? KS_ERR_INTERNAL : KS_ERR_NO_KEY;
 }
 
 struct key *
 keys_known(const struct keys *keys, const char *label)
 {
-    return table_find(keys, &keys->table, label);
+    return keytable_find(&keys->table, label);
 }
 
 void

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/fault.h"
 #include "ipc/job.h"
+#include "token/adopt.h"
 #include "token/slot.h"
 #include "token/spki.h"
 
@@ -29,6 +30,8 @@ struct key {
     EVP_PKEY *pkey;                   /* for verification; NULL: not made yet */
     bool proved;                      /* a signature made since it was found was verified */
     enum ks_purpose recorded_purpose; /* the last one in the audit; COUNT: none yet */
+    bool is_adopted;                  /* found by the URI of a `key` section, not by our label */
+    bool was_warned_of;               /* it can leave the token, and the log says so */
     bool is_changed;                  /* waits for keys_take_changed */
 };
 
@@ -38,12 +41,19 @@ ks_err keys_new(struct slot *slot, struct keys **out) KS_MUST_CHECK;
 struct keys *keys_free(struct keys *keys);
 void keys_freep(struct keys **keys);
 
+/*
+ * Which labels mean foreign keys; empties `list`. True: others than before. What this touches is
+ * found again at its next use, so nothing is used by a section that is gone; new ones are in the
+ * list after the next keys_list().
+ */
+bool keys_adopt(struct keys *keys, struct adopt_list *list);
+
 /* Searches the token and replaces everything known; what was recorded about unchanged keys stays.
  * After a failure the old list is as it was. */
 ks_err keys_list(struct keys *keys, struct fault *why) KS_MUST_CHECK;
 
 /*
- * The usable key with that label. NO_KEY, AMBIGUOUS_KEY: two private keys carry it; KEY_CHANGED is
+ * The usable key with that label. NO_KEY, AMBIGUOUS_KEY: two private keys carry it, or fit the URI; KEY_CHANGED is
  * not said here, the caller compares spki_sha256. Others come from the token, with why->rv.
  */
 ks_err keys_get(struct keys *keys, const char *label, struct key **out,

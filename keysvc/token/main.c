@@ -20,6 +20,8 @@
 #include "token/checkpoint.h"
 #include "token/module.h"
 #include "token/serve.h"
+#include "token/store.h"
+#include "token/wipe.h"
 #include "token/worker.h"
 
 #define END_TIMEOUT_S 3 /* for C_Finalize; a token that hangs there has lost nothing of ours */
@@ -27,11 +29,13 @@
 static int start(struct worker *worker, struct fault *why);
 static int start_audit(struct worker *worker, int audit_fd, struct fault *why);
 static int start_token(struct worker *worker, bool login_override, struct fault *why);
+static ks_err start_store(struct worker *worker, bool held, struct fault *why);
 static int start_keys(struct worker *worker, struct fault *why);
 static void say_failure(struct worker *worker, int exit_code, const struct fault *why);
 static void end(struct worker *worker, int exit_code) __attribute__((noreturn));
 
 static volatile sig_atomic_t end_code;
+static int gate_fd = -1; /* the store's gate (store.h), while we have it */
 
 /* What an exec of the supervisor's cannot have done for us. Signals of a terminal or a service
  * manager are the supervisor's business: it says STOP, or its socket closes. */
@@ -45,7 +49,7 @@ harden(void)
         signal(ignored[i], SIG_IGN);
     /* Before libp11 or a module can ask for the system's openssl.cnf. */
     return prctl(PR_SET_DUMPABLE, 0) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           setrlimit(RLIMIT_CORE, &no_core) == 0 &&
+           setrlimit(RLIMIT_CORE, &no_core) == 0 && wipe_install() &&
            OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1;
 }
 
@@ -120,8 +124,25 @@ static ks_err
 ask_login(void *context, int *pin_fd, struct fault *why)
 {
     struct worker *worker = context;
+    ks_err err = parent_ask_login(worker->parent, pin_fd, why);
 
-    return parent_ask_login(worker->parent, pin_fd, why);
+    if (err || gate_fd >= 0)
+        return err;
+    /* The supervisor waits for what becomes of the login that it has allowed. */
+    err = store_gate(worker->token, &gate_fd, why);
+    if (err)
+        parent_tell_login(worker->parent, err, why);
+    return err;
+}
+
+/* The copies are renewed before anybody else may log in. */
+static void
+keep_store(struct worker *worker)
+{
+    struct fault why = FAULT_INIT;
+
+    if (store_keep(worker->token, &why) != KS_OK)
+        log_error("event=store-copy-failed token=%s text=\"%s\"", worker->token->name, why.text);
 }
 
 static void
@@ -129,6 +150,10 @@ tell_login(void *context, ks_err result, const struct fault *why)
 {
     struct worker *worker = context;
 
+    if (result == KS_OK)
+        keep_store(worker);
+    closep(&gate_fd);
+    gate_fd = -1;
     audit_login(worker->audit, result, why);
     parent_tell_login(worker->parent, result, why);
 }
@@ -138,11 +163,15 @@ start_token(struct worker *worker, bool login_override, struct fault *why)
 {
     const struct slot_broker broker = {ask_login, tell_login, worker};
     CK_SLOT_ID slot_id = 0;
+    bool store_held = false;
     ks_err err;
 
-    err = parent_start(worker->parent, why);
+    err = parent_start(worker->parent, &store_held, why);
     if (err)
         return parent_is_stopping(worker->parent) ? CONTROL_EXIT_OK : CONTROL_EXIT_SETUP;
+    err = start_store(worker, store_held, why);
+    if (err)
+        return err == KS_ERR_TOKEN_UNAVAILABLE ? CONTROL_EXIT_NO_TOKEN : CONTROL_EXIT_SETUP;
     err = module_load(worker->token->profile.module, worker->p11.pulse, &worker->module, why);
     if (!err) {
         worker->p11.list = module_functions(worker->module);
@@ -168,6 +197,25 @@ start_token(struct worker *worker, bool login_override, struct fault *why)
     }
 }
 
+/* The module must not see the store before it is ours, and whole. */
+static ks_err
+start_store(struct worker *worker, bool held, struct fault *why)
+{
+    ks_auto(closep) int lock = -1;
+    size_t n_restored = 0;
+    ks_err err = KS_OK;
+
+    if (!held)
+        err = store_lock(worker->token, &lock, why);
+    if (!err && lock >= 0)
+        err = parent_store_lock(worker->parent, lock, why);
+    if (!err)
+        err = store_gate(worker->token, &gate_fd, why);
+    if (!err)
+        err = store_restore(worker->token, &n_restored, why);
+    return err;
+}
+
 static void
 see_purpose(void *context, const char *label, enum ks_purpose purpose)
 {
@@ -186,7 +234,7 @@ start_keys(struct worker *worker, struct fault *why)
 
     err = keys_new(worker->slot, &worker->keys);
     if (!err)
-        err = keys_list(worker->keys, why);
+        err = worker_list_keys(worker, why);
     if (err)
         return CONTROL_EXIT_NO_TOKEN;
     if (worker->index == 1) {
@@ -214,9 +262,13 @@ say_failure(struct worker *worker, int exit_code, const struct fault *why)
 
     if (exit_code == CONTROL_EXIT_OK)
         return;
-    log_error("event=start-failed exit=%d text=\"%s\"", exit_code, why->text);
-    if (exit_code == CONTROL_EXIT_NO_TOKEN)
+    if (exit_code == CONTROL_EXIT_NO_TOKEN) {
+        /* It may be so for days, every few seconds: the supervisor says it once. */
+        log_debug("event=no-token text=\"%s\"", why->text);
         token_state = TOKEN_STATE_ABSENT;
+    } else {
+        log_error("event=start-failed exit=%d text=\"%s\"", exit_code, why->text);
+    }
     if (exit_code == CONTROL_EXIT_LOGIN_BLOCKED)
         token_state = TOKEN_STATE_LOGIN_BLOCKED;
     if (worker->audit && audit_flush(worker->audit, true, &ignored) != KS_OK)

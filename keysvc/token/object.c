@@ -26,12 +26,20 @@ object_find(struct slot *slot, CK_OBJECT_CLASS class, const char *label, struct 
 {
     CK_ATTRIBUTE template[2] = {{CKA_CLASS, &class, sizeof(class)}};
     CK_ULONG n_attributes = 1;
-    ks_err err;
-    CK_RV rv;
 
     if (label)
         template[n_attributes++] =
             (CK_ATTRIBUTE){CKA_LABEL, (void *)(uintptr_t)label, strlen(label)};
+    return object_find_by(slot, template, n_attributes, out, why);
+}
+
+ks_err
+object_find_by(struct slot *slot, CK_ATTRIBUTE *template, CK_ULONG n_attributes,
+               struct object_list *out, struct fault *why)
+{
+    ks_err err;
+    CK_RV rv;
+
     rv = p11_find_init(slot_p11(slot), slot_session(slot), template, n_attributes);
     if (rv != CKR_OK)
         return ckr_fault(rv, "C_FindObjectsInit", why);
@@ -170,5 +178,51 @@ object_flag(struct slot *slot, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, 
     if (attribute.ulValueLen != sizeof(value))
         return KS_ERR_NO_KEY;
     *out = value != CK_FALSE;
+    return KS_OK;
+}
+
+ks_err
+object_create(struct slot *slot, CK_ATTRIBUTE *template, CK_ULONG n_attributes,
+              CK_OBJECT_HANDLE *out, struct fault *why)
+{
+    CK_RV rv = p11_create(slot_p11(slot), slot_session(slot), template, n_attributes, out);
+
+    return rv == CKR_OK ? KS_OK : ckr_fault(rv, "C_CreateObject", why);
+}
+
+ks_err
+object_destroy(struct slot *slot, CK_OBJECT_HANDLE object, struct fault *why)
+{
+    CK_RV rv = p11_destroy(slot_p11(slot), slot_session(slot), object);
+
+    if (rv == CKR_OK || rv == CKR_OBJECT_HANDLE_INVALID)
+        return KS_OK;
+    return ckr_fault(rv, "C_DestroyObject", why);
+}
+
+ks_err
+object_bytes(struct slot *slot, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, size_t max,
+             struct buf *out, struct fault *why)
+{
+    CK_ATTRIBUTE attribute = {type, NULL, 0};
+    ks_err err;
+
+    err = read_attributes(slot, object, &attribute, 1, why);
+    if (err)
+        return err;
+    if (!has_value(&attribute, max))
+        return KS_ERR_NO_KEY;
+    if (!buf_reserve(out, attribute.ulValueLen)) {
+        fault_set(why, "no memory for an attribute");
+        return KS_ERR_INTERNAL;
+    }
+    attribute.pValue = out->data + out->len;
+    max = attribute.ulValueLen;
+    err = read_attributes(slot, object, &attribute, 1, why);
+    if (err)
+        return err;
+    if (!has_value(&attribute, max))
+        return KS_ERR_NO_KEY;
+    out->len += attribute.ulValueLen;
     return KS_OK;
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/fault.h"
 #include "base/keyname.h"
@@ -29,6 +30,21 @@ void object_list_deinit(struct object_list *list);
 /* All objects of the class, or those with `label` if it is not NULL. `out` starts empty. */
 ks_err object_find(struct slot *slot, CK_OBJECT_CLASS class, const char *label,
                    struct object_list *out, struct fault *why) KS_MUST_CHECK;
+
+/* All objects that have these attributes. */
+ks_err object_find_by(struct slot *slot, CK_ATTRIBUTE *template, CK_ULONG n_attributes,
+                      struct object_list *out, struct fault *why) KS_MUST_CHECK;
+
+/* A new object on the token. UNSUPPORTED: this token does not take it. */
+ks_err object_create(struct slot *slot, CK_ATTRIBUTE *template, CK_ULONG n_attributes,
+                     CK_OBJECT_HANDLE *out, struct fault *why) KS_MUST_CHECK;
+
+/* OK also when it is gone already. */
+ks_err object_destroy(struct slot *slot, CK_OBJECT_HANDLE object, struct fault *why) KS_MUST_CHECK;
+
+/* An attribute of at most `max` bytes, appended. NO_KEY: the object does not have it, or has more. */
+ks_err object_bytes(struct slot *slot, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, size_t max,
+                    struct buf *out, struct fault *why) KS_MUST_CHECK;
 
 /* NO_KEY: it has no label that could be a key's, or is gone. */
 ks_err object_label(struct slot *slot, CK_OBJECT_HANDLE object,

@@ -23,6 +23,15 @@ leave(struct p11 *p11, CK_RV rv)
 }
 
 CK_RV
+p11_initialize(struct p11 *p11)
+{
+    CK_C_INITIALIZE_ARGS arguments = {.flags = CKF_OS_LOCKING_OK};
+
+    enter(p11, PULSE_CALL);
+    return leave(p11, p11->list->C_Initialize(&arguments));
+}
+
+CK_RV
 p11_finalize(struct p11 *p11)
 {
     enter(p11, PULSE_CALL);
@@ -138,4 +147,36 @@ p11_generate(struct p11 *p11, CK_SESSION_HANDLE session, CK_MECHANISM *mechanism
     return leave(p11, p11->list->C_GenerateKeyPair(session, mechanism, public_template, n_public,
                                                    private_template, n_private, public_key,
                                                    private_key));
+}
+
+CK_RV
+p11_create(struct p11 *p11, CK_SESSION_HANDLE session, CK_ATTRIBUTE *template,
+           CK_ULONG n_attributes, CK_OBJECT_HANDLE *object)
+{
+    enter(p11, PULSE_CALL);
+    return leave(p11, p11->list->C_CreateObject(session, template, n_attributes, object));
+}
+
+CK_RV
+p11_get_mechanisms(struct p11 *p11, CK_SLOT_ID slot, CK_MECHANISM_TYPE *types, CK_ULONG *n_types)
+{
+    enter(p11, PULSE_CALL);
+    return leave(p11, p11->list->C_GetMechanismList(slot, types, n_types));
+}
+
+CK_RV
+p11_get_mechanism_info(struct p11 *p11, CK_SLOT_ID slot, CK_MECHANISM_TYPE type,
+                       CK_MECHANISM_INFO *info)
+{
+    enter(p11, PULSE_CALL);
+    return leave(p11, p11->list->C_GetMechanismInfo(slot, type, info));
+}
+
+CK_RV
+p11_probe(struct p11 *p11, CK_SESSION_HANDLE session)
+{
+    CK_BYTE byte;
+
+    enter(p11, PULSE_CALL);
+    return leave(p11, p11->list->C_GenerateRandom(session, &byte, sizeof(byte)));
 }

@@ -17,6 +17,8 @@ struct p11 {
     struct pulse *pulse; /* NULL: nobody watches (administration) */
 };
 
+/* Threads of the module may lock as the system does; we have one. */
+CK_RV p11_initialize(struct p11 *p11);
 CK_RV p11_finalize(struct p11 *p11);
 CK_RV p11_get_token_info(struct p11 *p11, CK_SLOT_ID slot, CK_TOKEN_INFO *info);
 CK_RV p11_open_session(struct p11 *p11, CK_SLOT_ID slot, CK_SESSION_HANDLE *session);
@@ -37,6 +39,14 @@ CK_RV p11_sign_init(struct p11 *p11, CK_SESSION_HANDLE session, CK_MECHANISM *me
                     CK_OBJECT_HANDLE key);
 CK_RV p11_sign(struct p11 *p11, CK_SESSION_HANDLE session, const uint8_t *data, size_t len,
                uint8_t *signature, CK_ULONG *signature_len);
+CK_RV p11_create(struct p11 *p11, CK_SESSION_HANDLE session, CK_ATTRIBUTE *template,
+                 CK_ULONG n_attributes, CK_OBJECT_HANDLE *object);
+CK_RV p11_get_mechanisms(struct p11 *p11, CK_SLOT_ID slot, CK_MECHANISM_TYPE *types,
+                         CK_ULONG *n_types);
+CK_RV p11_get_mechanism_info(struct p11 *p11, CK_SLOT_ID slot, CK_MECHANISM_TYPE type,
+                             CK_MECHANISM_INFO *info);
+/* One byte, which nobody needs: it shows that the token works. */
+CK_RV p11_probe(struct p11 *p11, CK_SESSION_HANDLE session);
 CK_RV p11_generate(struct p11 *p11, CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
                    CK_ATTRIBUTE *public_template, CK_ULONG n_public, CK_ATTRIBUTE *private_template,
                    CK_ULONG n_private, CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key);

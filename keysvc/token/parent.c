@@ -15,6 +15,7 @@ struct parent {
     int audit_fd;
     int pin_fd;
     bool may_start;
+    bool store_held;
     bool may_login;
     bool is_denied;
     bool is_stopping;
@@ -136,8 +137,11 @@ replace_fd(int *kept, int fd)
 static ks_err
 take_start_go(struct parent *parent, struct message *message)
 {
+    struct unpacker in = unpack_start(message->body, message->len);
+
     parent->may_start = true;
-    return message->len == 0 ? KS_OK : KS_ERR_BAD_REQUEST;
+    parent->store_held = unpack_bool(&in);
+    return unpack_done(&in) ? KS_OK : KS_ERR_BAD_REQUEST;
 }
 
 static ks_err
@@ -227,7 +231,7 @@ send_wish(struct parent *parent, uint16_t type, struct fault *why)
 }
 
 ks_err
-parent_start(struct parent *parent, struct fault *why)
+parent_start(struct parent *parent, bool *store_held, struct fault *why)
 {
     ks_err err = send_wish(parent, CONTROL_START_WANTED, why);
 
@@ -236,6 +240,17 @@ parent_start(struct parent *parent, struct fault *why)
             return KS_ERR_BUSY;
         err = wait_one(parent, why);
     }
+    *store_held = parent->store_held;
+    return err;
+}
+
+ks_err
+parent_store_lock(struct parent *parent, int fd, struct fault *why)
+{
+    ks_err err = channel_send(parent->channel, CONTROL_STORE_LOCK, NULL, &fd, 1, SEND_TIMEOUT_MS);
+
+    if (err)
+        fault_set(why, "the supervisor does not answer");
     return err;
 }
 

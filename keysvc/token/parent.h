@@ -24,8 +24,13 @@ int parent_fd(const struct parent *parent);
 ks_err parent_setup(struct parent *parent, struct control_setup *setup, int fds[static 2],
                     struct fault *why) KS_MUST_CHECK;
 
-/* Waits for leave to initialise the module. BUSY: told to stop instead. */
-ks_err parent_start(struct parent *parent, struct fault *why) KS_MUST_CHECK;
+/* Waits for leave to initialise the module; *store_held: the supervisor has the lock of the token's
+ * store already. BUSY: told to stop instead. */
+ks_err parent_start(struct parent *parent, bool *store_held, struct fault *why) KS_MUST_CHECK;
+
+/* Hands over the lock of the store (token/store.h); the caller keeps its descriptor, and closes it:
+ * the lock then lives and ends with the supervisor. */
+ks_err parent_store_lock(struct parent *parent, int fd, struct fault *why) KS_MUST_CHECK;
 
 /* A slot's broker (token/slot.h). LOGIN_BLOCKED: denied. */
 ks_err parent_ask_login(struct parent *parent, int *pin_fd, struct fault *why) KS_MUST_CHECK;

@@ -10,9 +10,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "token/audit_guard.h"
+#include "token/certificate.h"
 #include "token/checkpoint.h"
+#include "token/destroy.h"
 #include "token/generate.h"
+#include "token/import.h"
+#include "token/info.h"
 #include "token/request.h"
+#include "token/self_sign.h"
 #include "token/sign.h"
 
 #define MAX_UNREAD                                                                                 \
@@ -45,9 +50,19 @@ static const struct {
     bool recorded;
     bool alone;
 } operations[JOB_OPERATION_COUNT] = {
-    [JOB_SIGN] = {sign_run, true, false},        [JOB_CSR] = {request_run, true, false},
-    [JOB_GENERATE] = {generate_run, true, true}, [JOB_ROTATE] = {generate_run, true, true},
-    [JOB_RESCAN] = {rescan, false, true},        [JOB_CHECKPOINT] = {checkpoint_run, true, false},
+    [JOB_SIGN] = {sign_run, true, false},
+    [JOB_CSR] = {request_run, true, false},
+    [JOB_GENERATE] = {generate_run, true, true},
+    [JOB_ROTATE] = {generate_run, true, true},
+    [JOB_RESCAN] = {rescan, false, true},
+    [JOB_CHECKPOINT] = {checkpoint_run, true, false},
+    [JOB_SELF_SIGN] = {self_sign_run, true, false},
+    [JOB_IMPORT] = {import_run, true, true},
+    [JOB_DESTROY] = {destroy_run, true, true},
+    [JOB_CERTIFICATE_PUT] = {certificate_put_run, true, true},
+    [JOB_CERTIFICATE_GET] = {certificate_get_run, false, false},
+    [JOB_CERTIFICATE_DELETE] = {certificate_delete_run, true, true},
+    [JOB_TOKEN_INFO] = {info_run, false, false},
 };
 
 static bool take_news(struct worker *worker);
@@ -82,6 +97,29 @@ fail(struct worker *worker, const char *event, const struct fault *why)
     return false;
 }
 
+/* Never works on with keys that the configuration adopts no longer: a token that does not answer now
+ * ends the process, and the next one lists anew. */
+static void
+take_adopted(struct worker *worker)
+{
+    struct fault why = FAULT_INIT;
+    bool is_changed = false;
+    ks_err err;
+
+    err = worker_adopt(worker, &is_changed, &why);
+    if (!err && is_changed)
+        err = worker_list_keys(worker, &why);
+    if (err) {
+        log_error("event=list-failed token=%s text=\"%s\"", worker->token->name, why.text);
+        worker_judge(worker, err, &why);
+        if (worker->exit_code == WORKER_GO_ON)
+            worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
+        return;
+    }
+    if (is_changed)
+        serve_directory(worker);
+}
+
 static bool
 take_config(struct worker *worker, struct config *config)
 {
@@ -89,6 +127,7 @@ take_config(struct worker *worker, struct config *config)
 
     if (worker_use_config(worker, config, &why) != KS_OK)
         return fail(worker, "bad-config", &why);
+    take_adopted(worker);
     audit_config(worker->audit, worker->config);
     serve_purposes(worker);
     if (audit_flush(worker->audit, false, &why) != KS_OK)
@@ -255,6 +294,14 @@ take_jobs(struct worker *worker, struct batch *batch)
     }
 }
 
+static size_t
+expected_fds(const struct job *job)
+{
+    if (job->operation != JOB_IMPORT)
+        return 0;
+    return job->import.has_password ? 2 : 1;
+}
+
 /* One job into the batch. False: not a job. */
 static bool
 work(struct worker *worker, const struct message *message, struct batch *batch)
@@ -262,9 +309,12 @@ work(struct worker *worker, const struct message *message, struct batch *batch)
     ks_auto(job_deinit) struct job job = JOB_INIT;
     struct waiting *waiting;
 
-    if (message->type != JOB_MESSAGE_JOB || message->n_fds > 0 ||
-        job_unpack(message->body, message->len, &worker->storage, &job) != KS_OK)
+    if (message->type != JOB_MESSAGE_JOB ||
+        job_unpack(message->body, message->len, &worker->storage, &job) != KS_OK ||
+        message->n_fds != expected_fds(&job))
         return false;
+    for (size_t i = 0; i < message->n_fds; i++)
+        job.fds[job.n_fds++] = message->fds[i];
     if (operations[job.operation].alone)
         settle(worker, batch);
     if (batch->n_items == 0)
@@ -426,16 +476,14 @@ serve_directory(struct worker *worker)
 static ks_err
 rescan(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
 {
-    bool again = false;
-    ks_err err;
+    ks_err err = KS_OK;
 
     (void)job;
     (void)answer;
-    err = keys_list(worker->keys, why);
-    if (err)
-        err = worker_recover(worker, err, &again, why);
-    if (again)
-        err = keys_list(worker->keys, why);
+    if (worker->token->profile.rescan_reinitializes)
+        err = worker_reinitialize(worker, why);
+    if (!err)
+        err = worker_list_keys(worker, why);
     if (err)
         return err;
     serve_purposes(worker);

@@ -5,6 +5,7 @@
 #include "token/sign.h"
 
 #include "token/ckr.h"
+#include "token/mechanism.h"
 #include "token/purpose.h"
 
 static ks_err decide(struct worker *worker, const struct job *job, const char *label,
@@ -55,7 +56,7 @@ decide(struct worker *worker, const struct job *job, const char *label, struct k
     if (!err)
         err = worker_find_key(worker, label, job->public_key_sha256, key, why);
     if (!err)
-        err = sign_algorithm(*key, job->sign.algorithm, algorithm, why);
+        err = sign_algorithm(worker, *key, job->sign.algorithm, algorithm, why);
     if (err)
         return err;
     return purpose_check(class->purpose, class->tls13_only, *algorithm, job->sign.prehashed,
@@ -63,8 +64,8 @@ decide(struct worker *worker, const struct job *job, const char *label, struct k
 }
 
 ks_err
-sign_algorithm(const struct key *key, enum ks_algorithm wanted, enum ks_algorithm *out,
-               struct fault *why)
+sign_algorithm(const struct worker *worker, const struct key *key, enum ks_algorithm wanted,
+               enum ks_algorithm *out, struct fault *why)
 {
     enum ks_algorithm algorithm = ks_algorithm_for(key->spki.type, wanted);
 
@@ -74,7 +75,7 @@ sign_algorithm(const struct key *key, enum ks_algorithm wanted, enum ks_algorith
         return KS_ERR_UNSUPPORTED;
     }
     *out = algorithm;
-    return KS_OK;
+    return worker_can(worker, CONFIG_LACKS_ALGORITHM(algorithm), why);
 }
 
 ks_err
@@ -93,6 +94,7 @@ sign_bytes(struct worker *worker, struct key *key, enum ks_algorithm algorithm,
         return err;
     memcpy(out->digest, input.digest, input.digest_len);
     out->digest_len = input.digest_len;
+    signature_cut(key->spki.type, &input);
     err = sign_once(worker, key, algorithm, &input, out, why);
     if (!err)
         return KS_OK;
@@ -185,10 +187,10 @@ call_token(struct worker *worker, struct key *key, enum ks_algorithm algorithm,
     }
     rv = p11_sign_init(&worker->p11, session, &mechanism, key->handle);
     if (rv != CKR_OK)
-        return ckr_fault(rv, "C_SignInit", why);
+        return mechanism_fault(worker->token->name, mechanism.mechanism, "C_SignInit", rv, why);
     rv = p11_sign(&worker->p11, session, input->data, input->len, raw, &signature_len);
     if (rv != CKR_OK)
-        return ckr_fault(rv, "C_Sign", why);
+        return mechanism_fault(worker->token->name, mechanism.mechanism, "C_Sign", rv, why);
     if (signature_len > *raw_len) {
         fault_set(why, "C_Sign: a signature of %lu bytes", signature_len);
         return KS_ERR_TOKEN_UNAVAILABLE;

@@ -30,6 +30,7 @@ ks_err sign_bytes(struct worker *worker, struct key *key, enum ks_algorithm algo
                   enum ks_hash prehashed, const uint8_t *data, size_t len, struct sign_result *out,
                   struct fault *why) KS_MUST_CHECK;
 
-/* The key's own algorithm for DEFAULT; UNSUPPORTED: it cannot do what was asked. */
-ks_err sign_algorithm(const struct key *key, enum ks_algorithm wanted, enum ks_algorithm *out,
-                      struct fault *why) KS_MUST_CHECK;
+/* The key's own algorithm for DEFAULT; UNSUPPORTED: the key, or the kind of token, cannot do what
+ * was asked. */
+ks_err sign_algorithm(const struct worker *worker, const struct key *key, enum ks_algorithm wanted,
+                      enum ks_algorithm *out, struct fault *why) KS_MUST_CHECK;

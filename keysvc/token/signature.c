@@ -81,6 +81,21 @@ signature_prepare(enum ks_algorithm algorithm, enum ks_hash prehashed, const uin
     return KS_OK;
 }
 
+void
+signature_cut(enum ks_key_type type, struct signature_input *input)
+{
+    /* Bytes of the order, which for these two has exactly that many; every hash is shorter than
+     * P-521's. */
+    size_t order_len = 0;
+
+    if (type == KS_KEY_TYPE_EC_P256)
+        order_len = 32;
+    if (type == KS_KEY_TYPE_EC_P384)
+        order_len = 48;
+    if (order_len > 0 && input->len > order_len)
+        input->len = order_len;
+}
+
 static enum scheme
 scheme_of(enum ks_algorithm algorithm)
 {

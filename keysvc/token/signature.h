@@ -30,6 +30,11 @@ struct signature_input {
 ks_err signature_prepare(enum ks_algorithm algorithm, enum ks_hash prehashed, const uint8_t *data,
                          size_t len, struct signature_input *out, struct fault *why) KS_MUST_CHECK;
 
+/* ECDSA with a digest that is longer than the curve's order: only its leftmost bits are signed (FIPS
+ * 186-4, 6.4). A strict token refuses the whole one, so what C_Sign gets is cut here; `digest` stays
+ * whole. Nothing happens to other keys' input. */
+void signature_cut(enum ks_key_type type, struct signature_input *input);
+
 /* From PKCS#11's form to the wire's: ECDSA r || s becomes DER; others are checked for their length
  * and copied. TOKEN_UNAVAILABLE: the token returned something that is no signature. */
 ks_err signature_finish(enum ks_algorithm algorithm, enum ks_key_type type, const uint8_t *raw,

@@ -63,6 +63,12 @@ slot_p11(const struct slot *slot)
     return slot->p11;
 }
 
+CK_SLOT_ID
+slot_id(const struct slot *slot)
+{
+    return slot->id;
+}
+
 uint64_t
 slot_generation(const struct slot *slot)
 {
@@ -75,6 +81,14 @@ slot_token_info(struct slot *slot, CK_TOKEN_INFO *info, struct fault *why)
     CK_RV rv = p11_get_token_info(slot->p11, slot->id, info);
 
     return rv == CKR_OK ? KS_OK : ckr_fault(rv, "C_GetTokenInfo", why);
+}
+
+void
+slot_reset(struct slot *slot, CK_SLOT_ID id)
+{
+    slot->id = id;
+    slot->is_open = false;
+    slot->generation++;
 }
 
 ks_err
@@ -127,8 +141,15 @@ login_asked(struct slot *slot, int pin_fd, struct fault *why)
     if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
         return KS_OK;
     err = ckr_fault(rv, "C_Login", why);
-    if (err == KS_ERR_LOGIN_BLOCKED)
+    if (rv == CKR_PIN_LOCKED) {
+        /* A TPM does not say so by a flag before. No PIN helps now, the right one neither. */
+        fault_set(why, "C_Login: CKR_PIN_LOCKED: the token has locked its PIN, have it unlocked");
+        fault_hint(why, "let the security officer unlock it (a TPM: `tpm2_dictionarylockout "
+                        "--clear-lockout`), then `keysvc token retry-login`");
+        why->rv = rv;
+    } else if (err == KS_ERR_LOGIN_BLOCKED) {
         fault_hint(why, "put the right PIN into the PIN file; nothing logs in before it changes");
+    }
     return err;
 }
 

@@ -45,7 +45,11 @@ ks_err slot_login(struct slot *slot, struct fault *why) KS_MUST_CHECK;
  * handles are dead. */
 ks_err slot_recover(struct slot *slot, CK_RV rv, struct fault *why) KS_MUST_CHECK;
 
+/* After C_Finalize and C_Initialize: no session, perhaps another slot. Then slot_open, slot_login. */
+void slot_reset(struct slot *slot, CK_SLOT_ID id);
+
 CK_SESSION_HANDLE slot_session(const struct slot *slot);
+CK_SLOT_ID slot_id(const struct slot *slot);
 struct p11 *slot_p11(const struct slot *slot);
 uint64_t slot_generation(const struct slot *slot);
 ks_err slot_token_info(struct slot *slot, CK_TOKEN_INFO *info, struct fault *why) KS_MUST_CHECK;

@@ -8,6 +8,7 @@
 #include "token/spki.h"
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/obj_mac.h>
 #include <openssl/objects.h>
 #include <openssl/sha.h>
@@ -60,6 +61,9 @@ static const uint8_t *bare_point(const struct curve *curve, const uint8_t *point
 static ks_err spki_encode(int algorithm, int parameter_type, void *parameter, const uint8_t *key,
                           size_t key_len, struct spki *out);
 static int rsa_key_encode(const BIGNUM *modulus, const BIGNUM *exponent, uint8_t **out);
+static ks_err spki_from_algorithm(const X509_ALGOR *algorithm, const uint8_t *key, size_t len,
+                                  struct spki *out, struct fault *why);
+static bool rsa_key_decode(const uint8_t *der, size_t len, BIGNUM **modulus, BIGNUM **exponent);
 static bool spki_bit_string(const struct spki *spki, const uint8_t **contents, size_t *len);
 static EVP_PKEY *pkey_from(const char *type, OSSL_PARAM *params);
 static EVP_PKEY *pkey_from_curve(const struct curve *curve, const uint8_t *point, size_t len);
@@ -235,6 +239,75 @@ spki_encode(int algorithm, int parameter_type, void *parameter, const uint8_t *k
     return KS_OK;
 }
 
+ks_err
+spki_from_certificate(const uint8_t *der, size_t len, struct spki *out, struct fault *why)
+{
+    const uint8_t *at = der, *key = NULL;
+    ks_auto(ossl_x509_freep) X509 *certificate =
+        len > 0 && len <= LONG_MAX ? d2i_X509(NULL, &at, (long)len) : NULL;
+    X509_PUBKEY *encoded = certificate ? X509_get_X509_PUBKEY(certificate) : NULL;
+    X509_ALGOR *algorithm = NULL;
+    int key_len = 0;
+
+    *out = (struct spki){.type = KS_KEY_TYPE_ANY};
+    if (encoded && at == der + len &&
+        X509_PUBKEY_get0_param(NULL, &key, &key_len, &algorithm, encoded) == 1 && key_len > 0)
+        return spki_from_algorithm(algorithm, key, (size_t)key_len, out, why);
+    ERR_clear_error();
+    fault_set(why, "not a certificate");
+    return KS_ERR_BAD_REQUEST;
+}
+
+static ks_err
+spki_from_algorithm(const X509_ALGOR *algorithm, const uint8_t *key, size_t len, struct spki *out,
+                    struct fault *why)
+{
+    uint8_t params[64], modulus[RSA_MODULUS_MAX_LEN], exponent[RSA_MODULUS_MAX_LEN];
+    ks_auto(ossl_bn_freep) BIGNUM *n = NULL;
+    ks_auto(ossl_bn_freep) BIGNUM *e = NULL;
+    const ASN1_OBJECT *name = NULL;
+    const void *parameter = NULL;
+    int parameter_type = V_ASN1_UNDEF, params_len;
+    uint8_t *at = params;
+
+    X509_ALGOR_get0(&name, &parameter_type, &parameter, algorithm);
+    switch (OBJ_obj2nid(name)) {
+    case NID_ED25519:
+        return spki_from_ec(ED25519_OID, sizeof(ED25519_OID), key, len, out, why);
+    case NID_X9_62_id_ecPublicKey:
+        params_len = parameter_type == V_ASN1_OBJECT ? i2d_ASN1_OBJECT(parameter, NULL) : 0;
+        if (params_len <= 0 || (size_t)params_len > sizeof(params))
+            return KS_OK; /* not a named curve */
+        i2d_ASN1_OBJECT(parameter, &at);
+        return spki_from_ec(params, (size_t)params_len, key, len, out, why);
+    case NID_rsaEncryption:
+        if (rsa_key_decode(key, len, &n, &e) && BN_num_bytes(n) <= RSA_MODULUS_MAX_LEN &&
+            BN_num_bytes(e) <= RSA_MODULUS_MAX_LEN)
+            return spki_from_rsa(modulus, (size_t)BN_bn2bin(n, modulus), exponent,
+                                 (size_t)BN_bn2bin(e, exponent), out, why);
+        fault_set(why, "not a certificate with an RSA key");
+        return KS_ERR_BAD_REQUEST;
+    default:
+        return KS_OK;
+    }
+}
+
+bool
+spki_has_modulus(const struct spki *spki, const uint8_t *modulus, size_t len)
+{
+    ks_auto(ossl_bn_freep) BIGNUM *n = NULL;
+    ks_auto(ossl_bn_freep) BIGNUM *e = NULL;
+    ks_auto(ossl_bn_freep) BIGNUM *other = NULL;
+    const uint8_t *key = NULL;
+    size_t key_len = 0;
+
+    if (spki->type < KS_KEY_TYPE_RSA_2048 || len > RSA_MODULUS_MAX_LEN ||
+        !spki_bit_string(spki, &key, &key_len) || !rsa_key_decode(key, key_len, &n, &e))
+        return false;
+    other = BN_bin2bn(modulus, (int)len, NULL);
+    return other && BN_cmp(n, other) == 0;
+}
+
 void
 spki_sha256(const struct spki *spki, uint8_t out[static KS_SHA256_LEN])
 {
@@ -329,27 +402,36 @@ pkey_from_curve(const struct curve *curve, const uint8_t *point, size_t len)
     return pkey_from("EC", params);
 }
 
-static EVP_PKEY *
-pkey_from_rsa(const uint8_t *der, size_t len)
+/* RSAPublicKey over all of `der`; the caller frees both in any case. */
+static bool
+rsa_key_decode(const uint8_t *der, size_t len, BIGNUM **modulus, BIGNUM **exponent)
 {
     const uint8_t *at = der, *end = der + len;
-    uint8_t n_native[KS_PUBLIC_KEY_MAX_LEN], e_native[KS_PUBLIC_KEY_MAX_LEN];
     ks_auto(ossl_string_freep) ASN1_INTEGER *n = NULL;
     ks_auto(ossl_string_freep) ASN1_INTEGER *e = NULL;
-    ks_auto(ossl_bn_freep) BIGNUM *modulus = NULL;
-    ks_auto(ossl_bn_freep) BIGNUM *exponent = NULL;
-    OSSL_PARAM params[3];
     long part;
     int tag, class;
 
     if (ASN1_get_object(&at, &part, &tag, &class, end - at) != V_ASN1_CONSTRUCTED ||
         tag != V_ASN1_SEQUENCE || at + part != end)
-        return NULL;
+        return false;
     n = d2i_ASN1_INTEGER(NULL, &at, end - at);
     e = n ? d2i_ASN1_INTEGER(NULL, &at, end - at) : NULL;
-    modulus = n ? ASN1_INTEGER_to_BN(n, NULL) : NULL;
-    exponent = e ? ASN1_INTEGER_to_BN(e, NULL) : NULL;
-    if (!modulus || !exponent || at != end || BN_is_negative(modulus) || BN_is_negative(exponent))
+    *modulus = n ? ASN1_INTEGER_to_BN(n, NULL) : NULL;
+    *exponent = e ? ASN1_INTEGER_to_BN(e, NULL) : NULL;
+    return *modulus && *exponent && at == end && !BN_is_negative(*modulus) &&
+           !BN_is_negative(*exponent);
+}
+
+static EVP_PKEY *
+pkey_from_rsa(const uint8_t *der, size_t len)
+{
+    uint8_t n_native[KS_PUBLIC_KEY_MAX_LEN], e_native[KS_PUBLIC_KEY_MAX_LEN];
+    ks_auto(ossl_bn_freep) BIGNUM *modulus = NULL;
+    ks_auto(ossl_bn_freep) BIGNUM *exponent = NULL;
+    OSSL_PARAM params[3];
+
+    if (!rsa_key_decode(der, len, &modulus, &exponent))
         return NULL;
     if (BN_bn2nativepad(modulus, n_native, BN_num_bytes(modulus)) <= 0 ||
         BN_bn2nativepad(exponent, e_native, BN_num_bytes(exponent)) <= 0)

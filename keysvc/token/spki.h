@@ -28,6 +28,14 @@ ks_err spki_from_ec(const uint8_t *params, size_t params_len, const uint8_t *poi
 ks_err spki_from_rsa(const uint8_t *modulus, size_t modulus_len, const uint8_t *exponent,
                      size_t exponent_len, struct spki *out, struct fault *why) KS_MUST_CHECK;
 
+/* The key of a certificate in DER; of no type of ours: ANY. BAD_REQUEST: no certificate, or no key in
+ * it. */
+ks_err spki_from_certificate(const uint8_t *der, size_t len, struct spki *out,
+                             struct fault *why) KS_MUST_CHECK;
+
+/* Is it an RSA key with this modulus, big-endian? */
+bool spki_has_modulus(const struct spki *spki, const uint8_t *modulus, size_t len);
+
 void spki_sha256(const struct spki *spki, uint8_t out[static KS_SHA256_LEN]);
 /* SHA-1 of the BIT STRING's contents: the certificate's key identifier, for CKA_ID. */
 ks_err spki_key_id(const struct spki *spki, uint8_t out[static SPKI_KEY_ID_LEN]) KS_MUST_CHECK;

@@ -28,9 +28,6 @@ static CK_BBOOL yes = CK_TRUE;
 static CK_BBOOL no = CK_FALSE;
 static CK_BYTE f4[] = {0x01, 0x00, 0x01};
 
-static ks_err add_usage(CK_ATTRIBUTE *attributes, CK_ULONG *n, const struct strv *list,
-                        struct fault *why);
-
 static void
 add(CK_ATTRIBUTE *attributes, CK_ULONG *n, CK_ATTRIBUTE_TYPE type, void *value, size_t len)
 {
@@ -77,10 +74,10 @@ template_make(enum ks_key_type type, const char *label, const struct config_prof
     add_flag(out->private_attributes, &out->n_private, CKA_SENSITIVE, true);
     add_flag(out->private_attributes, &out->n_private, CKA_EXTRACTABLE, false);
     add(out->private_attributes, &out->n_private, CKA_LABEL, out->label, strlen(out->label));
-    err = add_usage(out->public_attributes, &out->n_public, &profile->public_attributes, why);
+    err = template_usage(out->public_attributes, &out->n_public, &profile->public_attributes, why);
     if (!err)
-        err =
-            add_usage(out->private_attributes, &out->n_private, &profile->private_attributes, why);
+        err = template_usage(out->private_attributes, &out->n_private, &profile->private_attributes,
+                             why);
     return err;
 }
 
@@ -104,8 +101,8 @@ parse_usage(const char *text, CK_ATTRIBUTE_TYPE *type, bool *value)
     return false;
 }
 
-static ks_err
-add_usage(CK_ATTRIBUTE *attributes, CK_ULONG *n, const struct strv *list, struct fault *why)
+ks_err
+template_usage(CK_ATTRIBUTE *attributes, CK_ULONG *n, const struct strv *list, struct fault *why)
 {
     for (size_t i = 0; i < list->n_items; i++) {
         CK_ATTRIBUTE_TYPE type = 0;

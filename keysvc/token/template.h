@@ -30,3 +30,10 @@ struct template
 /* UNSUPPORTED: not a type we generate, or an attribute in the profile that we do not know. */
 ks_err template_make(enum ks_key_type type, const char *label, const struct config_profile *profile,
                      struct template *out, struct fault *why) KS_MUST_CHECK;
+
+/*
+ * Appends a profile's usage attributes ("SIGN", "DECRYPT=FALSE") to an array of TEMPLATE_MAX, for
+ * objects that are not generated. UNSUPPORTED: one that we do not know, or too many.
+ */
+ks_err template_usage(CK_ATTRIBUTE *attributes, CK_ULONG *n, const struct strv *list,
+                      struct fault *why) KS_MUST_CHECK;

@@ -40,6 +40,73 @@ worker_use_config(struct worker *worker, struct config *config, struct fault *wh
 }
 
 ks_err
+worker_adopt(struct worker *worker, bool *changed, struct fault *why)
+{
+    ks_auto(adopt_list_deinit) struct adopt_list list = ADOPT_LIST_INIT;
+    CK_TOKEN_INFO info;
+    ks_err err;
+
+    *changed = false;
+    err = slot_token_info(worker->slot, &info, why);
+    if (!err)
+        err = adopt_list_make(worker->config, worker->token, &info, &list, why);
+    if (!err)
+        *changed = keys_adopt(worker->keys, &list);
+    return err;
+}
+
+static ks_err
+list_once(struct worker *worker, void *context, struct fault *why)
+{
+    bool ignored;
+    ks_err err = worker_adopt(worker, &ignored, why);
+
+    (void)context;
+    return err ? err : keys_list(worker->keys, why);
+}
+
+ks_err
+worker_list_keys(struct worker *worker, struct fault *why)
+{
+    return worker_try(worker, list_once, NULL, why);
+}
+
+static ks_err
+initialize_again(struct worker *worker, struct fault *why)
+{
+    CK_SLOT_ID id = 0;
+    ks_err err;
+    CK_RV rv;
+
+    rv = p11_finalize(&worker->p11);
+    if (rv != CKR_OK)
+        return ckr_fault(rv, "C_Finalize", why);
+    rv = p11_initialize(&worker->p11);
+    if (rv != CKR_OK)
+        return ckr_fault(rv, "C_Initialize", why);
+    err = module_find_token(worker->module, worker->token, &id, why);
+    if (err)
+        return err;
+    slot_reset(worker->slot, id);
+    err = slot_open(worker->slot, why);
+    return err ? err : slot_login(worker->slot, why);
+}
+
+ks_err
+worker_reinitialize(struct worker *worker, struct fault *why)
+{
+    ks_err err = initialize_again(worker, why);
+
+    if (!err)
+        return KS_OK;
+    worker->exit_code =
+        err == KS_ERR_LOGIN_BLOCKED ? CONTROL_EXIT_LOGIN_BLOCKED : CONTROL_EXIT_TOKEN_LOST;
+    log_error("event=token-lost token=%s exit=%d text=\"%s\"", worker->token->name,
+              worker->exit_code, why->text);
+    return err == KS_ERR_LOGIN_BLOCKED ? err : KS_ERR_TOKEN_UNAVAILABLE;
+}
+
+ks_err
 worker_admit(const struct worker *worker, const struct job *job, const struct config_class **class,
              struct fault *why)
 {
@@ -101,6 +168,40 @@ worker_recover(struct worker *worker, ks_err err, bool *again, struct fault *why
 }
 
 ks_err
+worker_try(struct worker *worker, worker_step step, void *context, struct fault *why)
+{
+    bool again = false;
+    ks_err err = step(worker, context, why);
+
+    if (err)
+        err = worker_recover(worker, err, &again, why);
+    return again ? step(worker, context, why) : err;
+}
+
+void
+worker_excuse(struct worker *worker, struct fault *why)
+{
+    if (!ckr_is_vague(why->rv) || p11_probe(&worker->p11, slot_session(worker->slot)) != CKR_OK)
+        return;
+    why->rv = CKR_OK;
+    fault_hint(why, "the token works, but is full or does not do this; see keysvc token show %s",
+               worker->token->name);
+}
+
+ks_err
+worker_can(const struct worker *worker, uint64_t lacks, struct fault *why)
+{
+    const struct config_profile *profile = &worker->token->profile;
+
+    if (!(profile->lacks & lacks))
+        return KS_OK;
+    fault_set(why, "token %s cannot do %s: its profile %s says so", worker->token->name,
+              config_lack_name(lacks), profile->name);
+    fault_hint(why, "see keysvc token show %s", worker->token->name);
+    return KS_ERR_UNSUPPORTED;
+}
+
+ks_err
 worker_find_key(struct worker *worker, const char *label, const uint8_t *sha256, struct key **out,
                 struct fault *why)
 {
@@ -146,13 +247,13 @@ worker_judge(struct worker *worker, ks_err err, const struct fault *why)
                   why->text);
 }
 
-/* PKCS#11's texts are padded with blanks and not terminated. */
-static void
-copy_padded(char *out, const unsigned char *text, size_t len)
+void
+worker_text(char *out, const unsigned char *text, size_t len)
 {
     while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\0'))
         len--;
-    memcpy(out, text, len);
+    for (size_t i = 0; i < len; i++)
+        out[i] = text[i] >= ' ' && text[i] <= '~' ? (char)text[i] : '?';
     out[len] = '\0';
 }
 
@@ -168,7 +269,7 @@ worker_state(struct worker *worker, enum token_state state, const char *text,
     snprintf(out->text, sizeof(out->text), "%s", text);
     if (!worker->slot || slot_token_info(worker->slot, &info, &why) != KS_OK)
         return;
-    copy_padded(out->model, info.model, sizeof(info.model));
-    copy_padded(out->serial, info.serialNumber, sizeof(info.serialNumber));
-    copy_padded(out->label, info.label, sizeof(info.label));
+    worker_text(out->model, info.model, sizeof(info.model));
+    worker_text(out->serial, info.serialNumber, sizeof(info.serialNumber));
+    worker_text(out->label, info.label, sizeof(info.label));
 }

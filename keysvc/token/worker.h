@@ -43,9 +43,9 @@ struct worker {
 
 /* What a handler answers; starts as ANSWER_INIT. */
 struct answer {
-    struct buf data; /* a signature, or a CSR's DER */
+    struct buf data; /* a signature, a CSR's DER, a packed chain or token info (ipc/job.h) */
     enum ks_algorithm algorithm;
-    const struct key *made; /* a key that was generated */
+    const struct key *made; /* a key that was generated or imported */
 };
 
 #define ANSWER_INIT                                                                                \
@@ -61,6 +61,21 @@ ks_err worker_use_config(struct worker *worker, struct config *config,
                          struct fault *why) KS_MUST_CHECK;
 
 /*
+ * Tells the keys which foreign ones the configuration names. *changed: others than before, or the
+ * same found in other classes: worker_list_keys() is due.
+ */
+ks_err worker_adopt(struct worker *worker, bool *changed, struct fault *why) KS_MUST_CHECK;
+
+/* Lists the keys anew, adopted ones too, with one recovery. */
+ks_err worker_list_keys(struct worker *worker, struct fault *why) KS_MUST_CHECK;
+
+/*
+ * C_Finalize, C_Initialize, and everything up to the login again, for modules that read their objects
+ * only then. After a failure this process is of no more use: exit_code is set.
+ */
+ks_err worker_reinitialize(struct worker *worker, struct fault *why) KS_MUST_CHECK;
+
+/*
  * May this job touch this key at all? BUSY: another generation; DENIED: the name is in no class, or
  * in one of another token; PURPOSE: the class signs nothing for clients.
  */
@@ -74,12 +89,34 @@ ks_err worker_admit(const struct worker *worker, const struct job *job,
 ks_err worker_recover(struct worker *worker, ks_err err, bool *again,
                       struct fault *why) KS_MUST_CHECK;
 
+/*
+ * Runs `step`, and once more after a failure that worker_recover() could mend. Handles that `step`
+ * found before are dead then: it finds them itself.
+ */
+typedef ks_err (*worker_step)(struct worker *worker, void *context, struct fault *why);
+ks_err worker_try(struct worker *worker, worker_step step, void *context,
+                  struct fault *why) KS_MUST_CHECK;
+
+/*
+ * After a state change that failed without a trace on the token: a vague CK_RV is taken out of `why`
+ * if the token still works (it is full, or does not do this), so that worker_judge() does not end
+ * the process for it.
+ */
+void worker_excuse(struct worker *worker, struct fault *why);
+
+/* UNSUPPORTED: the profile says that this kind of token cannot do it (CONFIG_LACKS_...). */
+ks_err worker_can(const struct worker *worker, uint64_t lacks, struct fault *why) KS_MUST_CHECK;
+
 /* keys_get with one recovery. `sha256` (may be NULL) is whom the caller means: KEY_CHANGED. */
 ks_err worker_find_key(struct worker *worker, const char *label, const uint8_t *sha256,
                        struct key **out, struct fault *why) KS_MUST_CHECK;
 
 /* After a job: some failures mean that only a new process helps, or none. Sets exit_code. */
 void worker_judge(struct worker *worker, ks_err err, const struct fault *why);
+
+/* PKCS#11's texts are padded with blanks and not terminated; what is not printable ASCII becomes '?'.
+ * `out` has room for len + 1 bytes. */
+void worker_text(char *out, const unsigned char *text, size_t len);
 
 /* READY's and STATE's body; a token that does not answer shows up as empty texts. */
 void worker_state(struct worker *worker, enum token_state state, const char *text,

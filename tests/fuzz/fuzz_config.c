@@ -71,6 +71,7 @@ load(const char *path)
         return;
     }
     (void)config_class_of(config, "web/shop");
+    (void)config_key_find(config, "web/shop");
     config_pack(&packed, config);
     if (packed.failed || config_unpack(packed.data, packed.len, &copy) != KS_OK)
         abort();
@@ -79,14 +80,15 @@ load(const char *path)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    char input_path[32], text[160], path[32];
+    char input_path[32], text[200], path[32];
     ks_auto(closep) int input = memory_file(data, len, input_path);
     ks_auto(closep) int config = -1;
 
     (void)input;
     load(input_path);
     snprintf(text, sizeof(text),
-             "daemon { }\ntoken a { profile = %s module = /m.so label = a pin-file = /p }\n",
+             "daemon { }\ntoken a { profile = %s module = /m.so label = a pin-file = /p }\n"
+             "keys \"web/*\" { token = a }\n",
              input_path);
     config = memory_file(text, strlen(text), path);
     load(path);

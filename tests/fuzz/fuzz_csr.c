@@ -4,13 +4,15 @@
  *
  * A byte for the purpose, then texts that end in a zero byte: the seven of the subject, then
  * alternative names, each with its kind before it. What the check lets through must become a
- * request that OpenSSL reads back to the same bytes, with the names that were asked for.
+ * request that OpenSSL reads back to the same bytes, with the names that were asked for; and, if it
+ * has a subject, a self-signed certificate.
  */
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
 #include "token/csr.h"
 #include "token/purpose_tls.h"
+#include "token/selfcert.h"
 
 #define MAX_ALTERNATIVES 64 /* more find nothing more */
 #define SIGNATURE_LEN 72
@@ -104,6 +106,18 @@ check_request(const struct job_csr *job, const uint8_t *der, size_t len)
 }
 
 static void
+check_certificate(const uint8_t *der, size_t len)
+{
+    const uint8_t *at = der;
+    X509 *certificate = d2i_X509(NULL, &at, (long)len);
+
+    expect(certificate && at == der + len && X509_check_ca(certificate) == 0);
+    expect(X509_get0_pubkey(certificate) != NULL);
+    expect(X509_NAME_entry_count(X509_get_subject_name(certificate)) > 0);
+    X509_free(certificate);
+}
+
+static void
 build(const struct job_csr *job, enum ks_purpose purpose)
 {
     static const char *const names[] = {
@@ -123,6 +137,13 @@ build(const struct job_csr *job, enum ks_purpose purpose)
         return;
     }
     check_request(job, der, len);
+    OPENSSL_free(der);
+    if (selfcert_build(job, 1, 0, &class, &spki, KS_ALGORITHM_ECDSA_SHA256, fake_sign, NULL, &der,
+                       &len, &why) != KS_OK) {
+        expect(!der && why.text[0]);
+        return;
+    }
+    check_certificate(der, len);
     OPENSSL_free(der);
 }
 

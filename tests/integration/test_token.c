@@ -442,6 +442,65 @@ Test(token, lets_a_second_worker_use_what_the_first_has_made)
     cr_assert_eq(rig_stop(rig), 0);
 }
 
+/* For modules that read their objects when they are initialised. */
+Test(token, a_rescan_initialises_the_module_again_where_the_profile_says_so)
+{
+    struct job job = {.operation = JOB_RESCAN}, sign;
+
+    rig->token.profile.rescan_reinitializes = true;
+    cr_assert(rig_start(rig));
+    rig_front(rig);
+    cr_assert_eq(rig_generate(rig, "doc/a").err, KS_OK);
+    rig_send(rig, &job);
+    while (rig->n_logins_wanted < 2) {
+        uint16_t type;
+
+        cr_assert_eq(rig_control(rig, &type), KS_OK);
+    }
+    cr_assert_eq(rig_receive(rig).err, KS_OK);
+    sign = rig_job_for(rig, JOB_SIGN, "doc/a", 1);
+    sign.sign.data = (const uint8_t *)"data";
+    sign.sign.data_len = 4;
+    cr_assert_eq(rig_job(rig, &sign).err, KS_OK);
+    cr_assert_eq(rig_stop(rig), CONTROL_EXIT_OK);
+}
+
+Test(token, a_rescan_whose_login_is_refused_ends_the_process)
+{
+    struct job job = {.operation = JOB_RESCAN};
+    uint16_t type;
+
+    rig->token.profile.rescan_reinitializes = true;
+    cr_assert(rig_start(rig));
+    rig_front(rig);
+    rig_pin(rig, "wrong\n");
+    rig_send(rig, &job);
+    while (rig->n_logins_wanted < 2)
+        cr_assert_eq(rig_control(rig, &type), KS_OK);
+    cr_assert_eq(rig_receive(rig).err, KS_ERR_LOGIN_BLOCKED);
+    while (rig_control(rig, &type) == KS_OK)
+        ;
+    cr_assert_eq(rig->login_result, KS_ERR_LOGIN_BLOCKED);
+    cr_assert_eq(rig_wait(rig), CONTROL_EXIT_LOGIN_BLOCKED);
+}
+
+/* A token without elliptic curves. */
+Test(token, signs_checkpoints_with_rsa_where_there_are_no_curves)
+{
+    const struct job_key *key;
+
+    rig->token.profile.lacks =
+        CONFIG_LACKS_TYPE(KS_KEY_TYPE_EC_P256) | CONFIG_LACKS_TYPE(KS_KEY_TYPE_EC_P384);
+    cr_assert(rig_start(rig));
+    rig_front(rig);
+    key = rig_key(rig, KEYNAME_AUDIT, 1);
+    cr_assert_not_null(key);
+    cr_assert_eq(key->type, KS_KEY_TYPE_RSA_2048);
+    cr_assert_eq(rig_stop(rig), CONTROL_EXIT_OK);
+    cr_assert_geq(rig->n_checkpoints, 1);
+    cr_assert_eq(rig->checkpoint.signature_len, 256);
+}
+
 Test(token, administer_refuses_to_overwrite_a_token_and_changes_the_pin)
 {
     static const char *const init[] = {"init", NULL};

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -99,6 +100,7 @@ rig_new(void)
     cr_assert(rig);
     rig->message = (struct message)MESSAGE_INIT;
     rig->next_id = 1;
+    rig->store_lock = -1;
     text_copy(rig->folder, sizeof(rig->folder), "/tmp/keysvc-token-XXXXXX");
     cr_assert(mkdtemp(rig->folder));
     rig_path(rig, "tokens", path, sizeof(path));
@@ -137,6 +139,8 @@ rig_free(struct rig *rig)
     close_channels(rig);
     if (rig->pid > 0)
         waitpid(rig->pid, NULL, 0);
+    closep(&rig->store_lock);
+    strv_deinit(&rig->token.profile.copies);
     for (size_t i = 0; i < ARRAY_LEN(rig->classes); i++)
         strv_deinit(&rig->classes[i].names);
     strv_deinit(&rig->token.profile.public_attributes);
@@ -215,17 +219,28 @@ rig_wait(struct rig *rig)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static void
+static ks_err
+send_go(struct rig *rig)
+{
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+
+    pack_bool(&body, rig->store_lock >= 0);
+    return channel_send(rig->control, CONTROL_START_GO, &body, NULL, 0, RIG_TIMEOUT_MS);
+}
+
+static ks_err
 send_pin(struct rig *rig)
 {
     char path[128];
+    ks_err err;
     int fd;
 
     rig_path(rig, "pin", path, sizeof(path));
     fd = open(path, O_RDONLY | O_CLOEXEC);
     cr_assert(fd >= 0);
-    cr_assert_eq(channel_send(rig->control, CONTROL_LOGIN_GO, NULL, &fd, 1, RIG_TIMEOUT_MS), KS_OK);
+    err = channel_send(rig->control, CONTROL_LOGIN_GO, NULL, &fd, 1, RIG_TIMEOUT_MS);
     close(fd);
+    return err;
 }
 
 ks_err
@@ -240,11 +255,13 @@ rig_control(struct rig *rig, uint16_t *type)
     *type = message.type;
     switch (message.type) {
     case CONTROL_START_WANTED:
-        return channel_send(rig->control, CONTROL_START_GO, NULL, NULL, 0, RIG_TIMEOUT_MS);
+        return send_go(rig);
+    case CONTROL_STORE_LOCK:
+        rig->store_lock = message_take_fd(&message, 0);
+        return rig->store_lock < 0 ? KS_ERR_BAD_REQUEST : KS_OK;
     case CONTROL_LOGIN_WANTED:
         rig->n_logins_wanted++;
-        send_pin(rig);
-        return KS_OK;
+        return send_pin(rig);
     case CONTROL_LOGIN_RESULT:
         err = control_result_unpack(message.body, message.len, &result);
         rig->login_result = result.err;
@@ -260,11 +277,17 @@ rig_control(struct rig *rig, uint16_t *type)
     }
 }
 
-bool
-rig_start(struct rig *rig)
+void
+rig_store(struct rig *rig)
+{
+    rig_path(rig, "tokens", rig->token.store, sizeof(rig->token.store));
+    cr_assert_eq(strv_add(&rig->token.profile.copies, "*/token.object"), KS_OK);
+}
+
+void
+rig_launch(struct rig *rig)
 {
     char path[128];
-    uint16_t type = 0;
     int audit, pulse;
 
     snprintf(path, sizeof(path), "%s/main-%u.log", rig->folder, rig->worker_index);
@@ -274,11 +297,30 @@ rig_start(struct rig *rig)
     spawn(rig, NULL, pulse, audit);
     close(audit);
     close(pulse);
+}
+
+bool
+rig_start(struct rig *rig)
+{
+    uint16_t type = 0;
+
+    rig_launch(rig);
     while (type != CONTROL_READY) {
         if (rig_control(rig, &type) != KS_OK)
             return false;
     }
     return true;
+}
+
+int
+rig_kill(struct rig *rig)
+{
+    int code;
+
+    kill(rig->pid, SIGKILL);
+    code = rig_wait(rig);
+    close_channels(rig);
+    return code;
 }
 
 int
@@ -347,7 +389,9 @@ rig_send(struct rig *rig, struct job *job)
     if (job->generation == 0)
         job->generation = rig->config.generation;
     job_pack(&body, job);
-    cr_assert_eq(channel_send(rig->front, JOB_MESSAGE_JOB, &body, NULL, 0, RIG_TIMEOUT_MS), KS_OK);
+    cr_assert_eq(
+        channel_send(rig->front, JOB_MESSAGE_JOB, &body, job->fds, job->n_fds, RIG_TIMEOUT_MS),
+        KS_OK);
 }
 
 struct job_reply

@@ -32,6 +32,7 @@ struct rig {
     struct channel *control;
     struct channel *front;
     struct pulse *pulse;
+    int store_lock; /* as handed over by a process; kept over its end, as keysvcd does; -1: none */
     size_t n_logins_wanted;
     ks_err login_result; /* the last */
     struct control_state state;
@@ -53,10 +54,17 @@ void rig_pin(struct rig *rig, const char *pin);
 int rig_administer(struct rig *rig, const char *const *arguments, const char *first,
                    const char *second);
 
+/* From the next start on the token has a store, with copies of what SoftHSM can lose. */
+void rig_store(struct rig *rig);
+
+/* Starts the process without waiting for anything. */
+void rig_launch(struct rig *rig);
 /* Starts the process and plays the supervisor until READY or its end. True: it is ready. */
 bool rig_start(struct rig *rig);
 /* Waits for the end of the process; its exit code, or -1 for a signal. */
 int rig_wait(struct rig *rig);
+/* Kills it where it stands, if it still runs; as rig_wait(). */
+int rig_kill(struct rig *rig);
 int rig_stop(struct rig *rig);
 
 /* A new front: a new socketpair, and the directory read. */

@@ -14,10 +14,11 @@
  *   noise        bytes that are no message           wrong        a message nobody may send here
  *   hang=N       a call of phase N that never ends   checkpoint   CHECKPOINT of its own chain
  *   worker       serve until WORKER comes            bad=N        WORKER_BAD of main's worker N
- *   reload, retry=TOKEN   ADMIN
+ *   reload, retry=TOKEN   ADMIN                    store[=PATH]  STORE_LOCK with that folder, or /tmp
  */
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -171,7 +172,7 @@ take(struct message *message, bool answer)
         note("audit fds=%zu len=%zu", message->n_fds, message->len);
         break;
     case CONTROL_START_GO:
-        note("start-go");
+        note("start-go store=%d", message->len == 1 ? message->body[0] : -1);
         break;
     case CONTROL_LOGIN_GO:
         while (pread(message->fds[0], &byte, 1, (off_t)pin_len) == 1)
@@ -277,6 +278,17 @@ send_worker_bad(const char *token, uint32_t index)
 }
 
 static void
+send_store(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 ||
+        channel_send(fake.channel, CONTROL_STORE_LOCK, NULL, &fd, 1, DENIED_TIMEOUT_MS) != KS_OK)
+        _exit(FAILED_EXIT);
+    close(fd);
+}
+
+static void
 play_word(const char *word)
 {
     static const uint8_t noise[32] = {0xff, 0xff, 0xff, 0xff, 0xff};
@@ -284,6 +296,10 @@ play_word(const char *word)
     if (strcmp(word, "start") == 0) {
         send_empty(CONTROL_START_WANTED);
         serve_until(CONTROL_START_GO, true);
+    } else if (strcmp(word, "store") == 0) {
+        send_store("/tmp");
+    } else if (strncmp(word, "store=", 6) == 0) {
+        send_store(word + 6);
     } else if (strcmp(word, "login") == 0) {
         send_empty(CONTROL_LOGIN_WANTED);
         serve_until(CONTROL_LOGIN_GO, true);

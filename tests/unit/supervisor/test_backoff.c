@@ -14,7 +14,7 @@ live(struct backoff *backoff, uint64_t *now_ms, uint32_t lived_ms, uint32_t floo
 
     backoff_started(backoff, *now_ms);
     *now_ms += lived_ms;
-    wait_ms = backoff_died(backoff, floor_ms, *now_ms);
+    wait_ms = backoff_died(backoff, floor_ms, BACKOFF_MAX_MS, *now_ms);
     *now_ms += wait_ms;
     return wait_ms;
 }
@@ -73,4 +73,20 @@ Test(backoff, never_waits_less_than_its_floor)
     cr_assert_eq(live(&backoff, &now_ms, 5, BACKOFF_NO_TOKEN_MS), 2 * BACKOFF_NO_TOKEN_MS);
     backoff_reset(&backoff);
     cr_assert_eq(live(&backoff, &now_ms, 5, BACKOFF_NO_TOKEN_MS), BACKOFF_NO_TOKEN_MS);
+}
+
+Test(backoff, looks_for_an_absent_token_every_few_seconds_however_long_it_is_away)
+{
+    struct backoff backoff = {0};
+    uint64_t now_ms = 1000;
+    uint32_t wait_ms = 0;
+
+    for (int i = 0; i < 20; i++) {
+        backoff_started(&backoff, now_ms);
+        now_ms += 5;
+        wait_ms = backoff_died(&backoff, BACKOFF_NO_TOKEN_MS, BACKOFF_ABSENT_MAX_MS, now_ms);
+        cr_assert(wait_ms >= BACKOFF_NO_TOKEN_MS && wait_ms <= BACKOFF_ABSENT_MAX_MS);
+        now_ms += wait_ms;
+    }
+    cr_assert_eq(wait_ms, BACKOFF_ABSENT_MAX_MS);
 }

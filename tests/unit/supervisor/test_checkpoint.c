@@ -168,10 +168,10 @@ Test(checkpoint, takes_no_key_from_the_front)
     cr_assert(stage_exists(&stage, "front.checkpoint"));
 }
 
-Test(checkpoint, takes_no_key_that_is_not_on_a_named_curve)
+Test(checkpoint, takes_only_keys_of_the_kinds_that_are_made)
 {
     struct control_checkpoint checkpoint;
-    EVP_PKEY *rsa = EVP_RSA_gen(2048);
+    EVP_PKEY *rsa = EVP_RSA_gen(1024);
 
     checkpoint = make("main-1", "main", 7, 'a');
     cr_assert(signer_sign(rsa, &checkpoint));
@@ -184,12 +184,13 @@ Test(checkpoint, takes_no_key_that_is_not_on_a_named_curve)
     checkpoint.public_key[60] ^= 1; /* not on the curve */
     expect(KS_ERR_BAD_REQUEST, checkpoint);
     cr_assert_not(stage_exists(&stage, "main.audit-key.pem"));
-    for (size_t i = 0; i < 2; i++) {
-        EVP_PKEY *ec = EVP_EC_gen(i == 0 ? "P-384" : "P-521");
+    for (size_t i = 0; i < 4; i++) {
+        EVP_PKEY *made =
+            i < 2 ? EVP_EC_gen(i == 0 ? "P-384" : "P-521") : EVP_RSA_gen(i == 2 ? 2048 : 3072);
 
         checkpoint = make("main-1", "main", 7, 'a');
-        cr_assert(signer_sign(ec, &checkpoint));
-        EVP_PKEY_free(ec);
+        cr_assert(signer_sign(made, &checkpoint));
+        EVP_PKEY_free(made);
         expect(KS_OK, checkpoint);
         remove_file("main.audit-key.pem");
     }

@@ -98,7 +98,9 @@ Test(config, reads_a_whole_file)
                   "allow a { user = {root, 4711} unit = {nginx.service} keys = {\"web/**\"}\n"
                   "  operations = {get, sign} rate = 500/s }\n"
                   "allow b { group = root keys = \"u/{user}/{uid}-*/**\" operations = all }\n"
-                  "allow c { user = \"*\" operations = administer }\n");
+                  "allow c { user = \"*\" operations = administer }\n"
+                  "key web/old { uri = \"pkcs11:type=private;object=old%20key\" }\n"
+                  "key sig/old { uri = \"pkcs11:id=%01%02?module-name=x\" }\n");
     struct config_token *main_token = &config->tokens[0], *usb = &config->tokens[1];
     struct config_rule *a = &config->rules[0];
 
@@ -147,6 +149,11 @@ Test(config, reads_a_whole_file)
     cr_assert_eq(config->rules[1].operations, OPERATION_ALL);
     cr_assert_eq(config->rules[2].n_uids, 0);
     cr_assert_eq(config->rules[2].operations, OPERATION_ADMINISTER);
+
+    cr_assert_eq(config->n_keys, 2);
+    cr_assert_str_eq(config_key_find(config, "web/old")->uri,
+                     "pkcs11:type=private;object=old%20key");
+    cr_assert_str_eq(config->keys[1].name, "sig/old");
 }
 
 Test(config, has_defaults)
@@ -240,6 +247,25 @@ ParameterizedTestParameters(config, names_file_and_line_of_a_mistake)
         {"daemon { }\ntoken a { profile = plain pin-file = /x\n label = "
          "\"123456789012345678901234567890123\" }",
          3, "32 bytes"},
+        {"daemon { }\ntoken a { profile = plain label = x pin-file = /x\n store = tokens }", 3,
+         "absolute"},
+        {"daemon { }\ntoken a { profile = plain label = x pin-file = /x\n store = /a/../b }", 3,
+         "store"},
+        /* key */
+        {HEAD "key \"a b\" { uri = \"pkcs11:id=%01\" }", 3, "not a key's name"},
+        {HEAD "key \"a@1\" { uri = \"pkcs11:id=%01\" }", 3, "not a key's name"},
+        {HEAD "key keysvc/audit { uri = \"pkcs11:id=%01\" }", 3, "service's own"},
+        {HEAD "key a { }", 3, "uri is missing"},
+        {HEAD "key a {\n uri = \"\" }", 4, "empty"},
+        {HEAD "key a {\n uri = \"object=a\" }", 4, "no pkcs11: URI"},
+        {HEAD "key a {\n uri = \"pkcs11:token=t;type=private\" }", 4, "neither object nor id"},
+        {HEAD "key a {\n uri = \"pkcs11:token=t?id=%01\" }", 4, "neither object nor id"},
+        {HEAD "key a {\n uri = \"pkcs11:object=;xid=%01\" }", 4, "neither object nor id"},
+        {HEAD "key a {\n uri = \"pkcs11:object=a?pin-value=1\" }", 4, "PIN"},
+        {HEAD "key a {\n uri = \"pkcs11:object=a?pin-source=/x\" }", 4, "PIN"},
+        {HEAD "key a { uri = \"pkcs11:id=%01\" }\nkey a { uri = \"pkcs11:id=%02\" }", 4,
+         "duplicate"},
+        {HEAD "key a { uri = \"pkcs11:id=%01\"\n label = x }", 4, "label"},
         /* keys */
         {HEAD "keys \"a/?\" { token = main }", 3, "character"},
         {HEAD "keys \"\" { token = main }", 3, "empty"},
@@ -257,6 +283,8 @@ ParameterizedTestParameters(config, names_file_and_line_of_a_mistake)
         {HEAD "keys \"a\" { token = main\n usage = {serverAuth} }", 4, "only purpose = sign"},
         {HEAD "keys \"a\" { token = main purpose = sign\n usage = {anything} }", 4, "anything"},
         {HEAD "keys \"a\" { token = main purpose = sign\n usage = {9.9.9} }", 4, "OID"},
+        {HEAD "keys \"a\" { token = main purpose = sign\n usage = {serverauth} }", 4, "serverauth"},
+        {HEAD "keys \"a\" { token = main purpose = sign\n usage = {\"1.\"} }", 4, "OID"},
         {HEAD "keys \"a\" { token = main names = {b,\n \"10.0.0.1/8\"} }", 4, "behind its prefix"},
         {HEAD "keys \"a/*\" { token = main }\nkeys \"a/**\" {\n token = main }", 4, "(line 3)"},
         {HEAD "keys \"a\" { token = main }\nkeys \"a*\" { token = main }", 4, "can match one"},
@@ -433,11 +461,19 @@ ParameterizedTestParameters(config, names_file_and_line_of_a_mistake_in_a_profil
         {"module = /x.so\nhang-timeout = 1ms", 2, "hang-timeout"},
         {"module = /x.so\nverify = some", 2, "rsa, all"},
         {"module = /x.so\nset-id = perhaps", 2, "set-id"},
+        {"module = /x.so\nrescan = restart", 2, "list, reinitialize"},
         {"module = /x.so\nprivate-attributes = {SIGN,\nEXTRACTABLE}", 3, "EXTRACTABLE"},
         {"module = /x.so\npublic-attributes = \"VERIFY=1\"", 2, "VERIFY=1"},
         {"module = /x.so\nenvironment = {A}", 2, "NAME=value"},
         {"module = /x.so\ngroups = {\"a b\"}", 2, "no group"},
         {"module = /x.so\npin = 1234", 2, "pin"},
+        {"module = /x.so\nunsupported = {ed25519,\nec}", 3, "\"ec\" is neither"},
+        {"module = /x.so\ncopies = {\"a\",\n\"/etc/passwd\"}", 3, "/etc/passwd"},
+        {"module = /x.so\ncopies = \"../a\"", 2, "../a"},
+        {"module = /x.so\ncopies = \"a/./b\"", 2, "a/./b"},
+        {"module = /x.so\ncopies = \"a//b\"", 2, "a//b"},
+        {"module = /x.so\ncopies = \"a/\"", 2, "no path below"},
+        {"module = /x.so\ncopies = \"\"", 2, "no path below"},
     };
 
     return cr_make_param_array(struct profile_case, cases, ARRAY_LEN(cases));
@@ -461,8 +497,9 @@ ParameterizedTest(struct profile_case *c, config, names_file_and_line_of_a_mista
 
 Test(config, a_profile_may_be_a_path_and_the_token_gives_the_module)
 {
-    static const char other[] = "verify = all\nset-id = true\nprivate-attributes = "
-                                "{SIGN, \"DECRYPT=FALSE\"}\n";
+    static const char other[] =
+        "verify = all\nrescan = reinitialize\nset-id = true\nprivate-attributes = "
+        "{SIGN, \"DECRYPT=FALSE\"}\n";
     struct config *config = NULL;
     struct fault why = FAULT_INIT;
     char text[256];
@@ -477,6 +514,7 @@ Test(config, a_profile_may_be_a_path_and_the_token_gives_the_module)
     cr_assert_str_eq(config->tokens[0].profile.module, "/m.so");
     cr_assert(config->tokens[0].profile.verify_all);
     cr_assert(config->tokens[0].profile.set_id);
+    cr_assert(config->tokens[0].profile.rescan_reinitializes);
     cr_assert_str_eq(config->tokens[0].profile.private_attributes.items[1], "DECRYPT=FALSE");
     config = config_free(config);
 
@@ -484,6 +522,95 @@ Test(config, a_profile_may_be_a_path_and_the_token_gives_the_module)
         load("daemon { }\ntoken a { profile = other label = x pin-file = /x }\n", &config, &why),
         KS_ERR_BAD_REQUEST);
     cr_assert_not_null(strstr(why.text, "names no module"), "%s", why.text);
+}
+
+Test(config, a_profile_says_what_its_device_lacks_and_what_to_copy)
+{
+    static const char other[] = "module = /m.so\n"
+                                "unsupported = {ed25519, rsa-4096, rsa-pss-sha512, import}\n"
+                                "copies = {\"*/token.object\", \"..odd/..x\"}\n";
+    ks_auto(config_freep) struct config *config = NULL;
+    const struct config_token *b;
+
+    write_file("other.conf", other, strlen(other));
+    config = load_good("daemon { }\n"
+                       "token a { profile = other label = x pin-file = /x store = /var/tokens }\n"
+                       "token b { profile = other label = y pin-file = /x }\n"
+                       "keys \"a\" { token = a type = rsa-2048 }\n");
+    b = &config->tokens[1];
+    cr_assert_str_eq(config->tokens[0].store, "/var/tokens");
+    cr_assert_str_eq(b->store, "");
+    cr_assert_eq(b->profile.lacks, CONFIG_LACKS_TYPE(KS_KEY_TYPE_ED25519) |
+                                       CONFIG_LACKS_ALGORITHM(KS_ALGORITHM_ED25519) |
+                                       CONFIG_LACKS_TYPE(KS_KEY_TYPE_RSA_4096) |
+                                       CONFIG_LACKS_ALGORITHM(KS_ALGORITHM_RSA_PSS_SHA512) |
+                                       CONFIG_LACKS_IMPORT);
+    cr_assert_eq(b->profile.copies.n_items, 2);
+    cr_assert_str_eq(b->profile.copies.items[0], "*/token.object");
+    cr_assert_neq(b->profile.copies.items, config->tokens[0].profile.copies.items);
+}
+
+Test(config, a_class_whose_type_its_token_cannot_make_is_refused_where_it_stands)
+{
+    static const char other[] = "module = /m.so\nunsupported = {ed25519, ec-p256}\n";
+    static const char head[] =
+        "daemon { }\ntoken main { profile = other label = x pin-file = /x }\n";
+    struct config *config = NULL;
+    struct fault why = FAULT_INIT;
+    char text[512];
+
+    write_file("other.conf", other, strlen(other));
+    snprintf(text, sizeof(text), "%skeys \"a\" {\n token = main\n type = ed25519\n}\n", head);
+    cr_assert_eq(load(text, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert(
+        strstr(why.text, ":5: keys \"a\": token main (profile other) cannot make ed25519 keys"),
+        "%s", why.text);
+    /* The type that is not given is not better. */
+    why = (struct fault)FAULT_INIT;
+    snprintf(text, sizeof(text), "%s\nkeys \"a\" { token = main }\n", head);
+    cr_assert_eq(load(text, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert(strstr(why.text, ":4: ") && strstr(why.text, "ec-p256"), "%s", why.text);
+    snprintf(text, sizeof(text), "%skeys \"a\" { token = main type = ec-p384 }\n", head);
+    config_free(load_good(text));
+}
+
+/* What config_warn() writes to the log. */
+static void
+warnings(const struct config *config, char *out, size_t cap)
+{
+    int saved = dup(STDERR_FILENO), ends[2];
+    ssize_t len;
+
+    cr_assert(saved >= 0 && pipe(ends) == 0);
+    log_init("test", LOG_LEVEL_WARNING);
+    dup2(ends[1], STDERR_FILENO);
+    config_warn(config);
+    dup2(saved, STDERR_FILENO);
+    close(ends[1]);
+    len = read(ends[0], out, cap - 1);
+    out[len > 0 ? len : 0] = '\0';
+    close(ends[0]);
+    close(saved);
+}
+
+Test(config, warns_of_copies_without_a_store_and_of_a_key_in_no_class)
+{
+    static const char other[] = "module = /m.so\ncopies = {\"*/x\"}\n";
+    ks_auto(config_freep) struct config *config = NULL;
+    char text[4096];
+
+    write_file("other.conf", other, strlen(other));
+    config = load_good("daemon { }\n"
+                       "token bare { profile = other label = x pin-file = /x }\n"
+                       "token good { profile = other label = y pin-file = /x store = \"/tmp\" }\n"
+                       "keys \"a/*\" { token = bare }\n"
+                       "key a/b { uri = \"pkcs11:id=%01\" }\n"
+                       "key b { uri = \"pkcs11:id=%02\" }\n");
+    warnings(config, text, sizeof(text));
+    cr_assert_not_null(strstr(text, "token bare: its profile other names files"), "%s", text);
+    cr_assert_null(strstr(text, "token good: its profile"), "%s", text);
+    cr_assert_not_null(strstr(text, "key b: in no class"), "%s", text);
+    cr_assert_null(strstr(text, "key a/b"), "%s", text);
 }
 
 Test(config, for_root_the_accounts_of_our_processes_must_exist)

@@ -339,3 +339,107 @@ Test(supervisor, backs_off_from_an_absent_token_and_takes_it_when_it_comes, .ini
     cr_assert_eq(stage_count(&stage, "main-1 began"), 3);
     cr_assert_eq(stage_stop(&stage), 0);
 }
+
+/* Two tokens, each with its own words in its section. */
+static void
+two_tokens(const char *main_options, const char *other_options)
+{
+    char sections[4096];
+    size_t len = 0;
+
+    stage_write(&stage, "other.pin", "1234\n", 0600);
+    for (int i = 0; i < 2; i++) {
+        char *end;
+
+        stage_token(&stage, sections + len, sizeof(sections) - len, i == 0 ? "main" : "other", "",
+                    "keysvc");
+        end = strrchr(sections, '}');
+        snprintf(end, sizeof(sections) - (size_t)(end - sections), "%s }\n",
+                 i == 0 ? main_options : other_options);
+        len = strlen(sections);
+    }
+    stage_config(&stage, sections);
+}
+
+Test(supervisor, keeps_the_lock_of_a_store_over_the_end_of_the_process_that_took_it,
+     .init = open_one, .fini = close_it)
+{
+    two_tokens("store = \"/tmp\"", "");
+    stage_script(&stage, "main-1",
+                 "start store login login-ok ready serve\n"
+                 "start login login-ok ready serve\n");
+    stage_script(&stage, "other-1", "start login login-ok ready serve\n");
+    stage_start(&stage);
+    stage_expect(&stage, "front worker main-1", 1);
+    kill(stage_pid(&stage, "main-1"), SIGKILL);
+    stage_expect(&stage, "front worker main-1", 2);
+    stage_expect(&stage, "front worker other-1", 1);
+    cr_assert_eq(stage_count(&stage, "main-1 start-go store=0"), 1);
+    cr_assert_eq(stage_count(&stage, "main-1 start-go store=1"), 1);
+    cr_assert_eq(stage_count(&stage, "other-1 start-go store=0"), 1);
+    cr_assert_eq(stage_stop(&stage), 0);
+}
+
+Test(supervisor, tokens_of_one_store_share_its_lock_until_the_last_is_gone, .init = open_one,
+     .fini = close_it)
+{
+    two_tokens("store = \"/tmp\"", "");
+    stage_script(&stage, "main-1",
+                 "start store login login-ok ready serve\n"
+                 "start login login-ok ready serve\n");
+    stage_script(&stage, "other-1", "start login login-ok ready serve\n");
+    stage_start(&stage);
+    stage_expect(&stage, "front worker", 2);
+    cr_assert_eq(stage_count(&stage, "main-1 start-go store=0"), 1);
+    two_tokens("store = \"/tmp\"", "store = \"/tmp\"");
+    stage_signal(&stage, SIGHUP);
+    stage_expect(&stage, "other-1 start-go store=1", 1);
+    /* A changed token starts anew and finds the lock held; the other keeps it. */
+    two_tokens("store = \"/tmp\" workers = 1 module = /other.so", "store = \"/tmp\"");
+    stage_signal(&stage, SIGHUP);
+    stage_expect(&stage, "main-1 start-go store=1", 1);
+    /* When nobody has the store any more the lock is gone. */
+    two_tokens("", "");
+    stage_signal(&stage, SIGHUP);
+    stage_expect(&stage, "front worker other-1", 3);
+    stage_expect(&stage, "front worker main-1", 3);
+    two_tokens("store = \"/tmp\"", "");
+    stage_signal(&stage, SIGHUP);
+    stage_expect(&stage, "main-1 start-go store=0", 3);
+    cr_assert_eq(stage_stop(&stage), 0);
+}
+
+Test(supervisor, takes_a_lock_only_where_one_is_wanted_and_only_of_a_folder, .init = open_one,
+     .fini = close_it)
+{
+    two_tokens("store = \"/tmp\"", "");
+    stage_script(&stage, "main-1",
+                 "start store=/dev/null login\n"
+                 "start store store login\n"
+                 "start login login-ok ready store serve\n"
+                 "start login login-ok ready serve\n");
+    stage_script(&stage, "other-1", "start store login\nstart login login-ok ready serve\n");
+    stage_start(&stage);
+    stage_expect(&stage, "main-1 began", 4);
+    stage_expect(&stage, "front worker other-1", 1);
+    stage_expect(&stage, "front worker main-1", 2);
+    cr_assert_eq(stage_count(&stage, "other-1 began"), 2);
+    cr_assert_eq(stage_stop(&stage), 0);
+}
+
+Test(supervisor, tells_the_front_of_a_new_token_after_its_configuration, .init = open_one,
+     .fini = close_it)
+{
+    stage_start(&stage);
+    stage_expect(&stage, "front worker main-1", 1);
+    two_tokens("", "");
+    stage_script(&stage, "other-1", "start login login-ok ready serve\n");
+    stage_signal(&stage, SIGHUP);
+    stage_expect(&stage, "front worker other-1", 1);
+    stage_expect(&stage, "front state other-0 ready", 1);
+    cr_assert(stage_in_order(&stage, "front config 2", "front state other"));
+    cr_assert(stage_in_order(&stage, "front config 2", "front worker other"));
+    cr_assert_eq(stage_stop(&stage), 0);
+    cr_assert_eq(stage_count(&stage, "front began"), 1);
+    cr_assert_eq(stage_count(&stage, "front worker other-1"), 1);
+}

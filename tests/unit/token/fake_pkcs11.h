@@ -2,7 +2,8 @@
 /*
  * fake_pkcs11 - a token in memory behind a CK_FUNCTION_LIST, which fails when it is told to
  *
- * One slot, one token, one session at a time; EC P-256 and RSA-2048. The real counterpart of what
+ * One slot, one token, one session at a time; EC P-256 and RSA-2048, generated or created from
+ * their numbers; other objects are bags of attributes. The real counterpart of what
  * these tests say is tests/integration/test_token.c, on SoftHSM.
  */
 #pragma once
@@ -22,6 +23,13 @@ enum fake_call {
     FAKE_SIGN_INIT,
     FAKE_SIGN,
     FAKE_GENERATE,
+    FAKE_CREATE,
+    FAKE_DESTROY,
+    FAKE_SET_ATTRIBUTES,
+    FAKE_TOKEN_INFO,
+    FAKE_MECHANISMS,
+    FAKE_MECHANISM_INFO,
+    FAKE_RANDOM,
     FAKE_CALL_COUNT,
 };
 
@@ -31,12 +39,16 @@ void fake_free(void);
 
 /* The next call of this kind answers `rv` instead of doing anything. */
 void fake_fail_next(enum fake_call call, CK_RV rv);
+/* The one after the next `n_passes` calls of this kind does. */
+void fake_fail_after(enum fake_call call, unsigned int n_passes, CK_RV rv);
 /* The next generation makes its pair, loses the session and answers as if it had not. */
 void fake_lose_session_after_generate(void);
 unsigned int fake_n_calls(enum fake_call call);
 
 void fake_token_flags(CK_FLAGS flags); /* beside CKF_TOKEN_INITIALIZED */
-void fake_lose_session(void);          /* the session's handle is invalid, nobody is logged in */
+void fake_token_info(const CK_TOKEN_INFO *info);
+void fake_add_mechanism(CK_MECHANISM_TYPE type, CK_MECHANISM_INFO info); /* to the list only */
+void fake_lose_session(void); /* the session's handle is invalid, nobody is logged in */
 void fake_log_out(void);
 void fake_break_signatures(bool broken); /* one bit is wrong */
 void fake_make_extractable(bool yes);    /* generated keys ignore the template there */
@@ -47,3 +59,12 @@ void fake_add_pair(const char *label, bool is_rsa, bool with_public);
 void fake_remove(const char *label);
 unsigned int fake_count(const char *label);
 bool fake_flag(const char *label, CK_OBJECT_CLASS class, CK_ATTRIBUTE_TYPE type);
+/* An attribute's bytes; 0: none. */
+size_t fake_bytes(const char *label, CK_OBJECT_CLASS class, CK_ATTRIBUTE_TYPE type, uint8_t *out,
+                  size_t cap);
+/* As another program would change it: CKA_LABEL and CKA_ID too. The object is there. */
+void fake_set(const char *label, CK_OBJECT_CLASS class, CK_ATTRIBUTE_TYPE type, const void *value,
+              size_t len);
+void fake_unset(const char *label, CK_OBJECT_CLASS class, CK_ATTRIBUTE_TYPE type);
+/* Takes one object away. */
+void fake_remove_object(const char *label, CK_OBJECT_CLASS class);

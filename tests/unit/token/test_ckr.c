@@ -48,3 +48,18 @@ Test(ckr, restarts_for_a_vendor_s_value)
     cr_assert_eq(ckr_action(why.rv), CKR_ACTION_RESTART);
     cr_assert(strstr(why.text, "C_Sign") && strstr(why.text, "0x80000042"));
 }
+
+Test(ckr, calls_vague_only_what_restarts_the_process)
+{
+    size_t n_rows, n_vague = 0;
+    const struct ckr_info *table = ckr_table(&n_rows);
+
+    for (size_t i = 0; i < n_rows; i++) {
+        if (!ckr_is_vague(table[i].rv))
+            continue;
+        n_vague++;
+        cr_expect_eq(table[i].action, CKR_ACTION_RESTART, "%s", table[i].name);
+    }
+    cr_assert_eq(n_vague, 2);
+    cr_assert_not(ckr_is_vague(CKR_DEVICE_ERROR));
+}

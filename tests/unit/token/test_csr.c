@@ -633,3 +633,74 @@ Test(csr, carries_a_thousand_names_and_not_one_more)
     job.n_alternatives++;
     cr_assert_eq(check(&job), KS_ERR_BAD_REQUEST);
 }
+
+struct challenge_case {
+    char text[24];
+    int type; /* of its encoding */
+};
+
+ParameterizedTestParameters(csr, carries_a_challenge_password_in_the_type_that_holds_it)
+{
+    static struct challenge_case cases[] = {
+        {"Sesam 12 (open)?", V_ASN1_PRINTABLESTRING},
+        {"user@shop_example*", V_ASN1_UTF8STRING},
+        {"Größe", V_ASN1_UTF8STRING},
+    };
+
+    return cr_make_param_array(struct challenge_case, cases, ARRAY_LEN(cases));
+}
+
+ParameterizedTest(struct challenge_case *c, csr,
+                  carries_a_challenge_password_in_the_type_that_holds_it)
+{
+    struct job_csr job = JOB;
+    X509_ATTRIBUTE *attribute;
+    const ASN1_TYPE *value;
+    X509_REQ *req;
+
+    job.challenge_password = c->text;
+    req = build_p256(&job, &CLASS);
+    attribute =
+        X509_REQ_get_attr(req, X509_REQ_get_attr_by_NID(req, NID_pkcs9_challengePassword, -1));
+    cr_assert_not_null(attribute);
+    cr_assert_eq(X509_ATTRIBUTE_count(attribute), 1);
+    value = X509_ATTRIBUTE_get0_type(attribute, 0);
+    cr_assert_eq(value->type, c->type);
+    cr_assert_eq((size_t)ASN1_STRING_length(value->value.asn1_string), strlen(c->text));
+    cr_assert_arr_eq(ASN1_STRING_get0_data(value->value.asn1_string), c->text, strlen(c->text));
+    cr_assert(openssl_req_verifies(req));
+    X509_REQ_free(req);
+}
+
+Test(csr, has_no_challenge_attribute_without_a_password)
+{
+    static const char *const none[] = {NULL, ""};
+
+    for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+        struct job_csr job = JOB;
+        X509_REQ *req;
+
+        job.challenge_password = none[i];
+        req = build_p256(&job, &CLASS);
+        cr_assert_eq(X509_REQ_get_attr_by_NID(req, NID_pkcs9_challengePassword, -1), -1);
+        X509_REQ_free(req);
+    }
+}
+
+Test(csr, takes_a_challenge_password_of_1_to_255_characters_and_never_repeats_it)
+{
+    static char text[3 * 256];
+    struct job_csr job = JOB;
+    struct fault why = FAULT_INIT;
+
+    job.challenge_password = text;
+    for (size_t i = 0; i < 255; i++)
+        strcat(text, "ü");
+    cr_assert_eq(check(&job), KS_OK);
+    strcat(text, "ü");
+    cr_assert_eq(check(&job), KS_ERR_BAD_REQUEST);
+    job.challenge_password = "hidden\nline";
+    cr_assert_eq(csr_check(&job, &CLASS, &why), KS_ERR_BAD_REQUEST);
+    cr_assert(strstr(why.text, "challenge password") && !strstr(why.text, "hidden"), "%s",
+              why.text);
+}

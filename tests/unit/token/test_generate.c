@@ -135,6 +135,47 @@ Test(generate, makes_no_second_pair_when_the_session_was_lost_after_the_first)
     cr_assert_not_null(strstr(why.hint, "rescan"));
 }
 
+Test(generate, asks_no_token_for_a_type_that_its_profile_lacks)
+{
+    bed->worker.config->tokens[0].profile.lacks = CONFIG_LACKS_TYPE(KS_KEY_TYPE_RSA_2048);
+    cr_assert_eq(generate("code/a"), KS_ERR_UNSUPPORTED);
+    cr_assert(strstr(why.text, "main") && strstr(why.text, "rsa-2048"));
+    cr_assert_eq(fake_n_calls(FAKE_GENERATE), 0);
+    cr_assert_eq(recorded("\"event\":\"refused\""), 1);
+    cr_assert_eq(generate("doc/a"), KS_OK, "%s", why.text);
+}
+
+Test(generate, names_token_and_mechanism_that_do_not_go_together)
+{
+    fake_fail_next(FAKE_GENERATE, CKR_CURVE_NOT_SUPPORTED);
+    cr_assert_eq(generate("doc/a"), KS_ERR_UNSUPPORTED);
+    cr_assert_str_eq(why.text, "token main does not do CKM_EC_KEY_PAIR_GEN: C_GenerateKeyPair: "
+                               "CKR_CURVE_NOT_SUPPORTED (0x140)");
+    cr_assert(strstr(why.hint, "token show main"));
+}
+
+/* A TPM says CKR_GENERAL_ERROR when it is full, and when it is gone. */
+Test(generate, ends_the_process_for_a_vague_answer_only_if_the_token_does_not_work)
+{
+    fake_fail_next(FAKE_GENERATE, CKR_GENERAL_ERROR);
+    cr_assert_eq(generate("doc/a"), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_assert(strstr(why.text, "CKR_GENERAL_ERROR") && strstr(why.hint, "full"));
+    worker_judge(&bed->worker, KS_ERR_TOKEN_UNAVAILABLE, &why);
+    cr_assert_eq(bed->worker.exit_code, WORKER_GO_ON);
+
+    fake_fail_next(FAKE_GENERATE, CKR_GENERAL_ERROR);
+    fake_fail_next(FAKE_RANDOM, CKR_GENERAL_ERROR);
+    cr_assert_eq(generate("doc/a"), KS_ERR_TOKEN_UNAVAILABLE);
+    worker_judge(&bed->worker, KS_ERR_TOKEN_UNAVAILABLE, &why);
+    cr_assert_eq(bed->worker.exit_code, CONTROL_EXIT_TOKEN_LOST);
+
+    bed->worker.exit_code = WORKER_GO_ON;
+    fake_fail_next(FAKE_GENERATE, CKR_DEVICE_ERROR); /* not vague */
+    cr_assert_eq(generate("doc/a"), KS_ERR_TOKEN_UNAVAILABLE);
+    worker_judge(&bed->worker, KS_ERR_TOKEN_UNAVAILABLE, &why);
+    cr_assert_eq(bed->worker.exit_code, CONTROL_EXIT_TOKEN_LOST);
+}
+
 Test(generate, says_when_nobody_knows_how_it_ended)
 {
     fake_fail_next(FAKE_GENERATE, CKR_DEVICE_ERROR);

@@ -129,6 +129,58 @@ Test(sign, does_not_repeat_what_only_a_new_process_mends)
     cr_assert_eq(sign("doc/a"), KS_ERR_UNSUPPORTED);
 }
 
+Test(sign, gives_a_strict_token_no_more_of_a_digest_than_its_curve_takes)
+{
+    struct job job = bed_sign_job(bed, "doc/a", 1, "a message");
+    const struct key *key = keys_known(bed->worker.keys, "doc/a@1");
+
+    for (enum ks_algorithm a = KS_ALGORITHM_ECDSA_SHA256; a <= KS_ALGORITHM_ECDSA_SHA512; a++) {
+        job.sign.algorithm = a;
+        bed->worker.config->tokens[0].profile.verify_all = true;
+        cr_assert_eq(sign_run(&bed->worker, &job, &answer, &why), KS_OK, "%s", why.text);
+        cr_assert(key->proved);
+        buf_deinit(&answer.data);
+    }
+    flush();
+    /* SHA-512 of "a message", whole */
+    cr_assert_eq(bed_audit_count(bed,
+                                 "\"digest\":\""
+                                 "35d655e1c7ba8419feb0510dffc953c36e87b5c35de6a7d03211897a0d4e3525"
+                                 "1562625fb71fba29ead1453bf2865d00ff668f0f980318367b2303f81c3a7a26"
+                                 "\""),
+                 1);
+    cr_assert_eq(bed_audit_count(bed, "\"digest\":\""), 3);
+}
+
+Test(sign, asks_no_token_for_what_its_profile_lacks)
+{
+    struct config_profile *profile = &bed->worker.config->tokens[0].profile;
+
+    profile->lacks = CONFIG_LACKS_ALGORITHM(KS_ALGORITHM_ECDSA_SHA256);
+    text_copy(profile->name, sizeof(profile->name), "stone-age");
+    cr_assert_eq(sign("doc/a"), KS_ERR_UNSUPPORTED);
+    cr_assert(strstr(why.text, "main") && strstr(why.text, "ecdsa-sha256") &&
+              strstr(why.text, "stone-age"));
+    cr_assert_eq(fake_n_calls(FAKE_SIGN_INIT), 0);
+    cr_assert_eq(sign("code/a"), KS_OK, "%s", why.text);
+    flush();
+    cr_assert_eq(bed_audit_count(bed, "\"outcome\":\"UNSUPPORTED\""), 1);
+}
+
+Test(sign, names_token_and_mechanism_that_do_not_go_together)
+{
+    fake_fail_next(FAKE_SIGN_INIT, CKR_MECHANISM_INVALID);
+    cr_assert_eq(sign("doc/a"), KS_ERR_UNSUPPORTED);
+    cr_assert_str_eq(why.text, "token main does not do CKM_ECDSA: C_SignInit: "
+                               "CKR_MECHANISM_INVALID (0x70)");
+    cr_assert(strstr(why.hint, "keysvc token show main"));
+    fake_fail_next(FAKE_SIGN, CKR_FUNCTION_NOT_SUPPORTED);
+    cr_assert_eq(sign("code/a"), KS_ERR_UNSUPPORTED);
+    cr_assert(strstr(why.text, "does not do CKM_RSA_PKCS: C_Sign:"));
+    worker_judge(&bed->worker, KS_ERR_UNSUPPORTED, &why);
+    cr_assert_eq(bed->worker.exit_code, WORKER_GO_ON);
+}
+
 Test(sign, lets_no_wrong_rsa_signature_out_nor_a_key_s_first)
 {
     cr_assert_eq(sign("code/a"), KS_OK);

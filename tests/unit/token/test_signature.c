@@ -14,9 +14,13 @@ struct pair {
 /* Every type with every algorithm that fits it; RSA keys of one length, for time. */
 static struct pair PAIRS[] = {
     {KS_KEY_TYPE_EC_P256, KS_ALGORITHM_ECDSA_SHA256},
-    {KS_KEY_TYPE_EC_P256, KS_ALGORITHM_ECDSA_SHA512}, /* cut to the curve's length */
+    {KS_KEY_TYPE_EC_P256, KS_ALGORITHM_ECDSA_SHA384}, /* cut to the curve's length, */
+    {KS_KEY_TYPE_EC_P256, KS_ALGORITHM_ECDSA_SHA512}, /* and this, */
+    {KS_KEY_TYPE_EC_P384, KS_ALGORITHM_ECDSA_SHA512}, /* and this */
     {KS_KEY_TYPE_EC_P384, KS_ALGORITHM_ECDSA_SHA384},
     {KS_KEY_TYPE_EC_P384, KS_ALGORITHM_ECDSA_SHA256},
+    {KS_KEY_TYPE_EC_P521, KS_ALGORITHM_ECDSA_SHA256},
+    {KS_KEY_TYPE_EC_P521, KS_ALGORITHM_ECDSA_SHA384},
     {KS_KEY_TYPE_EC_P521, KS_ALGORITHM_ECDSA_SHA512},
     {KS_KEY_TYPE_ED25519, KS_ALGORITHM_ED25519},
     {KS_KEY_TYPE_RSA_2048, KS_ALGORITHM_RSA_PKCS1_SHA256},
@@ -68,6 +72,7 @@ ParameterizedTest(struct pair *c, signature,
     cr_assert_eq(
         signature_prepare(c->algorithm, KS_HASH_NONE, MESSAGE, sizeof(MESSAGE), &input, &why),
         KS_OK);
+    signature_cut(c->type, &input);
     raw_len = software_key_sign(key, c->algorithm, &input, raw);
     cr_assert_eq(signature_finish(c->algorithm, c->type, raw, raw_len, out, &len, &why), KS_OK,
                  "%s", why.text);
@@ -147,6 +152,50 @@ Test(signature, gives_ed25519_the_message_itself_and_the_audit_its_digest)
     cr_assert_eq(input.digest_len, KS_SHA256_LEN);
     cr_assert_eq(signature_prepare(KS_ALGORITHM_ED25519, KS_HASH_SHA512, MESSAGE, 64, &input, &why),
                  KS_ERR_BAD_REQUEST);
+}
+
+struct cut_case {
+    enum ks_key_type type;
+    enum ks_algorithm algorithm;
+    size_t len;
+};
+
+ParameterizedTestParameters(signature, cuts_a_digest_to_the_curve_s_order_and_nothing_else)
+{
+    static struct cut_case cases[] = {
+        {KS_KEY_TYPE_EC_P256, KS_ALGORITHM_ECDSA_SHA256, 32},
+        {KS_KEY_TYPE_EC_P256, KS_ALGORITHM_ECDSA_SHA384, 32},
+        {KS_KEY_TYPE_EC_P256, KS_ALGORITHM_ECDSA_SHA512, 32},
+        {KS_KEY_TYPE_EC_P384, KS_ALGORITHM_ECDSA_SHA256, 32},
+        {KS_KEY_TYPE_EC_P384, KS_ALGORITHM_ECDSA_SHA384, 48},
+        {KS_KEY_TYPE_EC_P384, KS_ALGORITHM_ECDSA_SHA512, 48},
+        {KS_KEY_TYPE_EC_P521, KS_ALGORITHM_ECDSA_SHA256, 32},
+        {KS_KEY_TYPE_EC_P521, KS_ALGORITHM_ECDSA_SHA512, 64},
+        {KS_KEY_TYPE_RSA_2048, KS_ALGORITHM_RSA_PKCS1_SHA512, 83},
+        {KS_KEY_TYPE_RSA_2048, KS_ALGORITHM_RSA_PSS_SHA512, 64},
+        {KS_KEY_TYPE_ED25519, KS_ALGORITHM_ED25519, 100},
+    };
+
+    return cr_make_param_array(struct cut_case, cases, ARRAY_LEN(cases));
+}
+
+ParameterizedTest(struct cut_case *c, signature,
+                  cuts_a_digest_to_the_curve_s_order_and_nothing_else)
+{
+    struct fault why = FAULT_INIT;
+    struct signature_input input;
+    uint8_t message[100] = {1};
+    size_t digest_len;
+
+    cr_assert_eq(
+        signature_prepare(c->algorithm, KS_HASH_NONE, message, sizeof(message), &input, &why),
+        KS_OK);
+    digest_len = input.digest_len;
+    signature_cut(c->type, &input);
+    cr_assert_eq(input.len, c->len);
+    cr_assert_eq(input.digest_len, digest_len, "the audit keeps the whole one");
+    if (c->algorithm <= KS_ALGORITHM_ECDSA_SHA512)
+        cr_assert_arr_eq(input.data, input.digest, input.len, "its leftmost bytes");
 }
 
 Test(signature, hashes_the_empty_message)

@@ -214,3 +214,92 @@ Test(spki, has_no_parameters_for_what_is_no_type)
     cr_assert(spki_parameters(KS_KEY_TYPE_RSA_3072, &params, &len, &bits));
     cr_assert_eq(bits, 3072);
 }
+
+static uint8_t *
+certificate_for(EVP_PKEY *key, size_t *len)
+{
+    EVP_PKEY *issuer = software_key_new(KS_KEY_TYPE_EC_P256);
+    X509 *certificate = X509_new();
+    uint8_t *der = NULL;
+    int n;
+
+    cr_assert_eq(X509_set_pubkey(certificate, key), 1);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    cr_assert(X509_sign(certificate, issuer, EVP_sha256()) > 0);
+    n = i2d_X509(certificate, &der);
+    cr_assert(n > 0);
+    *len = (size_t)n;
+    X509_free(certificate);
+    EVP_PKEY_free(issuer);
+    return der;
+}
+
+ParameterizedTestParameters(spki, is_the_same_from_a_certificate)
+{
+    static enum ks_key_type types[] = {KS_KEY_TYPE_EC_P256, KS_KEY_TYPE_EC_P384,
+                                       KS_KEY_TYPE_EC_P521, KS_KEY_TYPE_ED25519,
+                                       KS_KEY_TYPE_RSA_2048};
+
+    return cr_make_param_array(enum ks_key_type, types, ARRAY_LEN(types));
+}
+
+ParameterizedTest(enum ks_key_type *type, spki, is_the_same_from_a_certificate)
+{
+    EVP_PKEY *key = software_key_new(*type);
+    struct spki expected = software_key_spki(*type, key), spki;
+    struct fault why = FAULT_INIT;
+    size_t len;
+    uint8_t *der = certificate_for(key, &len);
+
+    cr_assert_eq(spki_from_certificate(der, len, &spki, &why), KS_OK, "%s", why.text);
+    cr_assert_eq(spki.type, *type);
+    cr_assert_eq(spki.len, expected.len);
+    cr_assert_arr_eq(spki.der, expected.der, spki.len);
+
+    der = OPENSSL_realloc(der, len + 1);
+    der[len] = 0;
+    cr_assert_eq(spki_from_certificate(der, len + 1, &spki, &why), KS_ERR_BAD_REQUEST);
+    for (size_t n = 0; n < len; n++)
+        cr_assert_eq(spki_from_certificate(der, n, &spki, &why), KS_ERR_BAD_REQUEST, "%zu", n);
+    cr_assert_eq(spki.type, KS_KEY_TYPE_ANY);
+    OPENSSL_free(der);
+    EVP_PKEY_free(key);
+}
+
+Test(spki, takes_no_key_of_a_foreign_kind_from_a_certificate)
+{
+    EVP_PKEY *key = EVP_EC_gen("secp256k1");
+    struct fault why = FAULT_INIT;
+    struct spki spki;
+    size_t len;
+    uint8_t *der = certificate_for(key, &len);
+
+    cr_assert_eq(spki_from_certificate(der, len, &spki, &why), KS_OK);
+    cr_assert_eq(spki.type, KS_KEY_TYPE_ANY);
+    cr_assert_eq(spki.len, 0);
+    OPENSSL_free(der);
+    EVP_PKEY_free(key);
+}
+
+Test(spki, compares_a_modulus)
+{
+    EVP_PKEY *key = software_key_new(KS_KEY_TYPE_RSA_2048);
+    EVP_PKEY *other = software_key_new(KS_KEY_TYPE_EC_P256);
+    struct spki spki = software_key_spki(KS_KEY_TYPE_RSA_2048, key);
+    struct spki none = software_key_spki(KS_KEY_TYPE_EC_P256, other);
+    BIGNUM *n = NULL;
+    uint8_t modulus[257] = {0};
+
+    cr_assert_eq(EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &n), 1);
+    BN_bn2binpad(n, modulus, sizeof(modulus));
+    cr_assert(spki_has_modulus(&spki, modulus, sizeof(modulus)), "zeros in front or not");
+    cr_assert(spki_has_modulus(&spki, modulus + 1, sizeof(modulus) - 1));
+    cr_assert_not(spki_has_modulus(&spki, modulus, sizeof(modulus) - 1));
+    modulus[200] ^= 1;
+    cr_assert_not(spki_has_modulus(&spki, modulus, sizeof(modulus)));
+    cr_assert_not(spki_has_modulus(&none, modulus, sizeof(modulus)));
+    BN_free(n);
+    EVP_PKEY_free(other);
+    EVP_PKEY_free(key);
+}

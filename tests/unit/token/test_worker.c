@@ -241,3 +241,77 @@ Test(worker, takes_a_new_configuration_only_with_its_token)
     cr_assert_eq(worker_use_config(&bed->worker, config, &why), KS_ERR_BAD_REQUEST);
     cr_assert_eq(bed->worker.config->generation, 1);
 }
+
+static ks_err
+fail_once(struct worker *worker, void *context, struct fault *why)
+{
+    unsigned int *n = context;
+
+    (void)worker;
+    if (++*n > 1)
+        return KS_OK;
+    why->rv = CKR_SESSION_CLOSED;
+    return KS_ERR_TOKEN_UNAVAILABLE;
+}
+
+static ks_err
+fail_for_ever(struct worker *worker, void *context, struct fault *why)
+{
+    unsigned int *n = context;
+
+    (void)worker;
+    ++*n;
+    why->rv = CKR_SESSION_CLOSED;
+    return KS_ERR_TOKEN_UNAVAILABLE;
+}
+
+static ks_err
+be_refused(struct worker *worker, void *context, struct fault *why)
+{
+    unsigned int *n = context;
+
+    (void)worker;
+    (void)why;
+    ++*n;
+    return KS_ERR_NO_KEY;
+}
+
+Test(worker, tries_twice_at_most_and_only_what_can_be_mended)
+{
+    struct fault why = FAULT_INIT;
+    unsigned int n = 0;
+
+    cr_assert_eq(worker_try(&bed->worker, fail_once, &n, &why), KS_OK);
+    cr_assert_eq(n, 2);
+    n = 0;
+    cr_assert_eq(worker_try(&bed->worker, fail_for_ever, &n, &why), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_assert_eq(n, 2);
+    n = 0;
+    why = (struct fault)FAULT_INIT;
+    cr_assert_eq(worker_try(&bed->worker, be_refused, &n, &why), KS_ERR_NO_KEY);
+    cr_assert_eq(n, 1);
+}
+
+Test(worker, can_what_the_profile_does_not_exclude)
+{
+    struct fault why = FAULT_INIT;
+
+    bed->worker.config->tokens[0].profile.lacks = CONFIG_LACKS_IMPORT;
+    cr_assert_eq(worker_can(&bed->worker, CONFIG_LACKS_CERTIFICATES, &why), KS_OK);
+    cr_assert_eq(worker_can(&bed->worker, CONFIG_LACKS_IMPORT, &why), KS_ERR_UNSUPPORTED);
+    cr_assert(strstr(why.text, "main") && strstr(why.text, "import"));
+    cr_assert(strstr(why.hint, "token show main"));
+}
+
+Test(worker, shows_no_control_characters_of_a_token)
+{
+    struct control_state state;
+    CK_TOKEN_INFO info;
+
+    memset(&info, ' ', sizeof(info));
+    info.flags = 0;
+    memcpy(info.label, "a\nb\x9b", 4);
+    fake_token_info(&info);
+    worker_state(&bed->worker, TOKEN_STATE_READY, "", &state);
+    cr_assert_str_eq(state.label, "a?b?");
+}

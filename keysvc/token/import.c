@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * import - decision, file, intent, objects, proof, certificates, result
+ */
+#include "token/import.h"
+
+#include "base/log.h"
+#include "token/certificate.h"
+#include "token/generate.h"
+#include "token/key_object.h"
+#include "token/keybundle.h"
+#include "token/object.h"
+#include "token/pkcs12.h"
+#include "token/pkcs8.h"
+#include "token/sign.h"
+
+/* What is signed to prove a key: no TLS handshake, no DER, nothing that anybody could use. */
+#define PROOF "keysvc: proof that an imported key signs"
+
+#define PASSWORD_FILE_MAX (PBE_MAX_PASSWORD + 1) /* bytes: with its newline */
+
+static ks_err decide(struct worker *worker, const struct job *job,
+                     char label[static KEYNAME_LABEL_MAX + 1], enum ks_key_type *type,
+                     struct fault *why);
+static ks_err label_free(struct worker *worker, const char *label, struct fault *why);
+static ks_err read_file(const struct job *job, enum ks_key_type type, struct keybundle *bundle,
+                        struct fault *why);
+static ks_err make(struct worker *worker, const struct job *job, const char *label,
+                   const struct keybundle *bundle, struct key **key, struct fault *why);
+static ks_err bring(struct worker *worker, const struct job *job, const char *label,
+                    const struct keybundle *bundle, struct key **key, struct fault *why);
+static ks_err prove(struct worker *worker, const char *label, const struct spki *spki,
+                    struct key **key, struct fault *why);
+static ks_err keep_certificates(struct worker *worker, const struct job *job,
+                                const struct keybundle *bundle, const struct key *key,
+                                struct fault *why);
+static ks_err take_back(struct worker *worker, const char *label, const struct keybundle *bundle,
+                        ks_err err, struct fault *why);
+
+ks_err
+import_run(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
+{
+    ks_auto(keybundle_deinit) struct keybundle bundle = KEYBUNDLE_INIT;
+    char label[KEYNAME_LABEL_MAX + 1] = "";
+    struct audit_deed deed = {.event = "refused", .why = why};
+    struct key *key = NULL;
+
+    deed.outcome = decide(worker, job, label, &deed.type, why);
+    if (deed.outcome == KS_ERR_BUSY)
+        return KS_ERR_BUSY;
+    deed.label = label[0] ? label : job->name;
+    if (!deed.outcome)
+        deed.outcome = read_file(job, deed.type, &bundle, why);
+    if (!deed.outcome) {
+        deed.outcome = make(worker, job, label, &bundle, &key, why);
+        if (deed.outcome == KS_ERR_AUDIT_UNWRITABLE)
+            return deed.outcome;
+        deed.event = "result";
+    }
+    if (!deed.outcome) {
+        deed.public_key_sha256 = key->spki_sha256;
+        answer->made = key;
+    }
+    audit_deed(worker->audit, job, &deed);
+    return deed.outcome;
+}
+
+static ks_err
+decide(struct worker *worker, const struct job *job, char label[static KEYNAME_LABEL_MAX + 1],
+       enum ks_key_type *type, struct fault *why)
+{
+    const struct config_class *class = NULL;
+    uint32_t version = 0;
+    ks_err err;
+
+    if (worker->index != 1) {
+        fault_set(why, "only worker 1 makes keys");
+        return KS_ERR_BAD_REQUEST;
+    }
+    err = worker_admit(worker, job, &class, why);
+    if (err)
+        return err;
+    *type = class->type;
+    err = worker_can(worker, CONFIG_LACKS_IMPORT, why);
+    if (!err)
+        err = worker_can(worker, CONFIG_LACKS_TYPE(class->type), why);
+    if (!err)
+        err = generate_version(worker, job, &version, why);
+    if (err)
+        return err;
+    keyname_label(job->name, version, label);
+    return label_free(worker, label, why);
+}
+
+/*
+ * A public key object alone is what a crash in the middle of an import leaves. It is not removed
+ * here: an absent private key may be one that the token does not show today.
+ */
+static ks_err
+label_free(struct worker *worker, const char *label, struct fault *why)
+{
+    ks_auto(object_list_deinit) struct object_list found = OBJECT_LIST_INIT;
+    struct fault ignored = FAULT_INIT;
+    ks_err err = generate_label_free(worker, label, why);
+
+    if (err == KS_ERR_EXISTS &&
+        object_find(worker->slot, CKO_PRIVATE_KEY, label, &found, &ignored) == KS_OK &&
+        found.n_handles == 0) {
+        fault_set(why, "the token has a public key with the label %s and no private one", label);
+        fault_hint(why, "`keysvc key destroy %s` removes what a broken import left", label);
+    }
+    return err;
+}
+
+static ks_err
+read_bundle(const struct job *job, const struct keyfile *file, struct pbe *pbe,
+            struct keybundle *bundle, struct fault *why)
+{
+    if (job->import.format == JOB_IMPORT_PKCS12)
+        return pkcs12_read(file, pbe, job->import.select ? job->import.select : "", bundle, why);
+    return pkcs8_read(file, pbe, bundle, why);
+}
+
+static ks_err
+read_file(const struct job *job, enum ks_key_type type, struct keybundle *bundle, struct fault *why)
+{
+    ks_auto(keyfile_deinit) struct keyfile file = KEYFILE_INIT;
+    ks_auto(keyfile_deinit) struct keyfile password = KEYFILE_INIT;
+    ks_auto(pbe_close) struct pbe pbe = PBE_INIT; /* first of the three to go: it borrows */
+    bool has_password = job->import.has_password;
+    ks_err err;
+
+    if (job->n_fds != (has_password ? 2u : 1u)) {
+        fault_set(why, "the file did not come with the request");
+        return KS_ERR_BAD_REQUEST;
+    }
+    err = keyfile_read(job->fds[0], JOB_MAX_IMPORT, "the file", &file, why);
+    if (!err && has_password)
+        err = keyfile_read(job->fds[1], PASSWORD_FILE_MAX, "the password", &password, why);
+    if (!err && file.len == 0) {
+        fault_set(why, "the file is empty");
+        err = KS_ERR_BAD_REQUEST;
+    }
+    if (!err)
+        err = pbe_open(&pbe, has_password ? &password : NULL, PBE_BUDGET, why);
+    if (!err)
+        err = read_bundle(job, &file, &pbe, bundle, why);
+    if (err)
+        return err;
+    if (bundle->key.spki.type != type) {
+        fault_set(why, "the file's key is of type %s; keys of the class of %s are %s",
+                  ks_key_type_name(bundle->key.spki.type), job->name, ks_key_type_name(type));
+        return KS_ERR_BAD_REQUEST;
+    }
+    return KS_OK;
+}
+
+/* AUDIT_UNWRITABLE: the intent could not be written, so nothing was done. */
+static ks_err
+make(struct worker *worker, const struct job *job, const char *label,
+     const struct keybundle *bundle, struct key **key, struct fault *why)
+{
+    uint8_t sha256[KS_SHA256_LEN];
+    const struct audit_deed intent = {.event = "intent",
+                                      .label = label,
+                                      .type = bundle->key.spki.type,
+                                      .public_key_sha256 = sha256};
+    ks_err err;
+
+    spki_sha256(&bundle->key.spki, sha256);
+    audit_deed(worker->audit, job, &intent);
+    err = audit_flush(worker->audit, true, why);
+    return err ? err : bring(worker, job, label, bundle, key, why);
+}
+
+static ks_err
+bring(struct worker *worker, const struct job *job, const char *label,
+      const struct keybundle *bundle, struct key **key, struct fault *why)
+{
+    ks_err err = key_object_create(worker, label, &bundle->key, why);
+
+    if (err)
+        return err;
+    err = prove(worker, label, &bundle->key.spki, key, why);
+    if (!err)
+        err = keep_certificates(worker, job, bundle, *key, why);
+    return err ? take_back(worker, label, bundle, err, why) : KS_OK;
+}
+
+/* A key that is found under its label, is ours, and signs. */
+static ks_err
+prove(struct worker *worker, const char *label, const struct spki *spki, struct key **key,
+      struct fault *why)
+{
+    enum ks_algorithm algorithm = ks_algorithm_for(spki->type, KS_ALGORITHM_DEFAULT);
+    struct sign_result result = {.signature_len = 0};
+    uint8_t sha256[KS_SHA256_LEN];
+    ks_err err;
+
+    spki_sha256(spki, sha256);
+    err = worker_find_key(worker, label, sha256, key, why);
+    if (!err)
+        err = sign_bytes(worker, *key, algorithm, KS_HASH_NONE, (const uint8_t *)PROOF,
+                         strlen(PROOF), &result, why);
+    if (err)
+        fault_prefix(why, "%s was imported and does not sign, so it was destroyed", label);
+    return err;
+}
+
+static ks_err
+keep_certificates(struct worker *worker, const struct job *job, const struct keybundle *bundle,
+                  const struct key *key, struct fault *why)
+{
+    struct fault ignored = FAULT_INIT;
+    struct job_chain chain;
+    ks_err err;
+
+    if (!job->import.certificates)
+        return KS_OK;
+    if (bundle->n_certificates == 0) {
+        log_info("event=import-without-certificate token=%s key=%s", worker->token->name,
+                 key->label);
+        return KS_OK;
+    }
+    keybundle_chain(bundle, &chain);
+    err = certificate_put(worker, key, &chain, &ignored);
+    if (err == KS_ERR_UNSUPPORTED) {
+        log_warning("event=certificates-not-kept token=%s key=%s text=\"%s\"", worker->token->name,
+                    key->label, ignored.text);
+        return KS_OK;
+    }
+    *why = err ? ignored : *why;
+    return err;
+}
+
+/* All or nothing: whoever is told of a failure tries again, and finds the name free. */
+static ks_err
+take_back(struct worker *worker, const char *label, const struct keybundle *bundle, ks_err err,
+          struct fault *why)
+{
+    struct fault undoing = FAULT_INIT;
+    struct key *key = keys_known(worker->keys, label);
+    size_t n_removed = 0;
+    ks_err undone = key_object_remove(worker, label, &bundle->key.spki, &undoing);
+
+    if (!undone && bundle->n_certificates > 0)
+        undone = certificate_remove(worker, label, &n_removed, &undoing);
+    if (key) {
+        keys_forget(key);
+        (void)!worker_find_key(worker, label, NULL, &key, &undoing); /* it is seen to be gone */
+    }
+    if (!undone || undone == KS_ERR_UNSUPPORTED)
+        return err == KS_ERR_NO_KEY || err == KS_ERR_KEY_CHANGED ? KS_ERR_TOKEN_UNAVAILABLE : err;
+    fault_hint(why, "`keysvc key show` says whether the key is there");
+    return KS_ERR_OUTCOME_UNKNOWN;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * import - bringing a private key from a file onto the token
+ *
+ * Worker 1 only. The file and its password come in sealed memory that nobody but the caller and this
+ * process reads; what is taken out of them is wiped before the answer. An `intent` record is on disk
+ * before the token is asked, a `result` after. The key counts as imported when a signature that the
+ * token made with it verifies; until then every failure takes back what was created.
+ */
+#pragma once
+
+#include "token/worker.h"
+
+/*
+ * JOB_IMPORT. BAD_REQUEST: no such file, wrong password, not the class's type of key; EXISTS;
+ * UNSUPPORTED: the token takes no keys, or not as they have to be kept. OUTCOME_UNKNOWN: the token
+ * failed in the middle and does not say what it has.
+ */
+ks_err import_run(struct worker *worker, const struct job *job, struct answer *answer,
+                  struct fault *why) KS_MUST_CHECK;
