@@ -43,6 +43,16 @@ call_new(struct front *front, struct connection *connection, const struct operat
 }
 
 void
+call_close_files(struct call *call)
+{
+    for (size_t i = 0; i < call->n_files; i++) {
+        if (call->files[i] >= 0)
+            close(call->files[i]);
+        call->files[i] = -1;
+    }
+}
+
+void
 call_start_deadline(struct call *call, uint32_t deadline_ms)
 {
     const struct timeval wait = {.tv_sec = deadline_ms / 1000,
@@ -184,7 +194,9 @@ end(struct call *call, bool answered)
     if (call->place != CALL_NOWHERE)
         call->forget(call);
     event_del(&call->deadline);
+    call_close_files(call);
     if (call->connection) {
+        quota_files_put(call->front->quota, connection_account(call->connection), call->n_files);
         if (call->sent && !answered)
             quota_job_failed(connection_account(call->connection), clock_mono_us() / 1000);
         quota_put(connection_account(call->connection), call->charged);

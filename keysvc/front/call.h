@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 
 #include "base/buf.h"
+#include "front/passed.h"
 #include "front/reply.h"
 #include "front/request.h"
 
@@ -49,6 +50,8 @@ struct call {
     void (*go)(struct call *call);     /* once its audit record is written */
     void (*forget)(struct call *call); /* it ends while it is not NOWHERE */
     struct buf job;                    /* packed, until a worker has it */
+    int files[PASSED_MAX];             /* beside the job, until a worker has it; then -1 */
+    size_t n_files;                    /* charged to the caller until the call ends */
     struct route_token *token;
     struct worker *worker;
     struct listing *listing; /* of op_list.c */
@@ -63,6 +66,9 @@ TAILQ_HEAD(call_list, call);
  * which is told of its end through its operation's finish() and fail(). */
 struct call *call_new(struct front *front, struct connection *connection,
                       const struct operation *operation, uint64_t client_id, size_t charged);
+
+/* Closes the files: a worker has them. */
+void call_close_files(struct call *call);
 
 /* Starts the clock that answers DEADLINE. */
 void call_start_deadline(struct call *call, uint32_t deadline_ms);

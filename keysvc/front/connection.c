@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * connection - reading frames, writing answers
+ * connection - reading frames, and the ends a connection can come to
  */
 #include "front/connection.h"
 
@@ -13,17 +13,20 @@
 #include "base/log.h"
 #include "front/call.h"
 #include "front/decode.h"
+#include "front/discard.h"
 #include "front/dispatch.h"
-#include "front/encode.h"
+#include "front/files.h"
 #include "front/front.h"
 #include "front/listener.h"
+#include "front/outbox.h"
+#include "front/passed.h"
 #include "front/policy.h"
 #include "front/quota.h"
 #include "front/refusals.h"
 #include "proto/wire/frame.h"
 
-#define UNREAD_HIGH (256 * 1024) /* bytes of unread answers: nothing more is read */
-#define UNREAD_LOW (64 * 1024)   /* reading goes on; more than this is charged to the caller */
+#define UNREAD_HIGH (256 * 1024) /* bytes of unread answers: nothing more is read until */
+#define UNREAD_LOW OUTBOX_FREE   /* so few are left */
 /* Frames of one connection in a turn of the loop: what comes in one burst makes the others wait no
  * longer than so many requests take. A program that waits for its answers sends fewer. */
 #define MAX_FRAMES 16
@@ -42,15 +45,12 @@ struct connection {
     struct quota_account *account;
     struct event readable, writable;
     struct frame_reader reader;
-    struct buf out;
-    size_t out_used;     /* bytes of `out` that were written */
-    size_t out_mark;     /* bytes of `out` that have to be written before out_since_ms moves on */
+    struct passed passed; /* descriptors */
+    struct outbox outbox;
     struct buf held;     /* read and not looked at: while paused, or more than MAX_FRAMES */
     size_t frame_charge; /* of a large frame that has begun */
-    size_t unread_charge;
     uint64_t accepted_ms, active_ms;
     uint64_t frame_since_ms; /* 0: none has begun */
-    uint64_t out_since_ms;   /* 0: nothing is unread */
     struct call_list calls;
     TAILQ_ENTRY(connection) in_all, in_dirty; /* in_all also serves the dead */
 };
@@ -58,6 +58,9 @@ struct connection {
 static void on_readable(evutil_socket_t fd, short what, void *data);
 static void on_writable(evutil_socket_t fd, short what, void *data);
 static void take_bytes(struct connection *connection, const uint8_t *data, size_t len);
+static bool next_frame(struct connection *connection, const uint8_t **data, size_t *len,
+                       const uint8_t **frame, size_t *frame_len);
+static bool check_stray(struct connection *connection);
 static void take_frame(struct connection *connection, const uint8_t *frame, size_t len);
 static void take_hello(struct connection *connection, const struct request *request);
 static bool charge_frame(struct connection *connection);
@@ -68,7 +71,6 @@ static void take_held(struct connection *connection);
 static void pause_reading(struct connection *connection);
 static void go_on(struct connection *connection);
 static void write_answers(struct connection *connection);
-static void charge_unread(struct connection *connection);
 
 void
 connections_init(struct connections *connections)
@@ -123,6 +125,12 @@ connection_account(const struct connection *connection)
     return connection->account;
 }
 
+struct passed *
+connection_passed(struct connection *connection)
+{
+    return &connection->passed;
+}
+
 struct call_list *
 connection_calls(struct connection *connection)
 {
@@ -134,12 +142,6 @@ connection_administrator(const struct connection *connection)
 {
     return policy_find(connection->front->config, &connection->peer, NULL, OPERATION_ADMINISTER) !=
            NULL;
-}
-
-static size_t
-unread(const struct connection *connection)
-{
-    return connection->out.len - connection->out_used;
 }
 
 static void
@@ -158,6 +160,8 @@ on_readable(evutil_socket_t fd, short what, void *data)
 {
     struct connection *connection = data;
     struct front *front = connection->front;
+    struct fault why = FAULT_INIT;
+    struct passed_fds fds;
     ssize_t len;
 
     (void)what;
@@ -165,14 +169,20 @@ on_readable(evutil_socket_t fd, short what, void *data)
         take_held(connection);
         return;
     }
-    len = recv(fd, front->scratch, FRONT_READ_LEN, 0);
+    len = passed_receive(fd, front->scratch, FRONT_READ_LEN, &fds);
     if (len < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (len <= 0) {
         connection_close(connection, "the client has gone");
         return;
     }
-    take_bytes(connection, front->scratch, (size_t)len);
+    /* What still comes when the end has been said is not looked at. */
+    if (connection->closing)
+        passed_fds_discard(&fds);
+    else if (files_keep(connection, &fds, (size_t)len, &why) == KS_OK)
+        take_bytes(connection, front->scratch, (size_t)len);
+    else
+        protocol_error(connection, KS_ERR_BAD_REQUEST, &why);
 }
 
 static void
@@ -181,15 +191,18 @@ take_bytes(struct connection *connection, const uint8_t *data, size_t len)
     const uint8_t *frame;
     size_t frame_len;
     bool whole = false;
-    ks_err err;
 
     connection->active_ms = clock_mono_ms();
     for (int n_frames = 0;; n_frames++) {
-        if (unread(connection) > UNREAD_HIGH)
+        if (outbox_unread(&connection->outbox) > UNREAD_HIGH)
             write_answers(connection);
-        if (connection->dead || connection->closing)
+        if (connection->dead)
             return;
-        if (unread(connection) > UNREAD_HIGH) {
+        if (connection->closing) {
+            files_clear(connection);
+            return;
+        }
+        if (outbox_unread(&connection->outbox) > UNREAD_HIGH) {
             hold(connection, data, len);
             pause_reading(connection);
             return;
@@ -198,28 +211,56 @@ take_bytes(struct connection *connection, const uint8_t *data, size_t len)
             hold(connection, data, len);
             return;
         }
-        err = frame_next(&connection->reader, &data, &len, &frame, &frame_len);
-        if (err) {
-            struct fault why = FAULT_INIT;
-
-            fault_set(&why,
-                      err == KS_ERR_TOO_LARGE ? "a frame of more than %d bytes" : "an empty frame",
-                      FRAME_MAX_LEN);
-            protocol_error(connection, err, &why);
+        if (!next_frame(connection, &data, &len, &frame, &frame_len))
             return;
-        }
         if (!frame)
             break;
         whole = true;
         uncharge_frame(connection);
         take_frame(connection, frame, frame_len);
     }
+    if (!check_stray(connection))
+        return;
     if (!frame_partial(&connection->reader))
         connection->frame_since_ms = 0;
     else if (whole || connection->frame_since_ms == 0)
         connection->frame_since_ms = connection->active_ms;
     if (!charge_frame(connection))
         connection->frame_since_ms = 0;
+}
+
+/* False: the stream is of no more use. */
+static bool
+next_frame(struct connection *connection, const uint8_t **data, size_t *len, const uint8_t **frame,
+           size_t *frame_len)
+{
+    bool begins = !frame_partial(&connection->reader);
+    size_t before = *len;
+    struct fault why = FAULT_INIT;
+    ks_err err = frame_next(&connection->reader, data, len, frame, frame_len);
+
+    passed_advance(&connection->passed, before - *len, begins);
+    if (!err)
+        return true;
+    fault_set(&why, err == KS_ERR_TOO_LARGE ? "a frame of more than %d bytes" : "an empty frame",
+              FRAME_MAX_LEN);
+    protocol_error(connection, err, &why);
+    return false;
+}
+
+/* False: descriptors came that no request can be meant to have. Whoever lost count of his own
+ * descriptors would have the next import's file taken for another's. */
+static bool
+check_stray(struct connection *connection)
+{
+    struct fault why = FAULT_INIT;
+
+    if (connection->dead || connection->closing ||
+        !passed_stray(&connection->passed, frame_partial(&connection->reader)))
+        return true;
+    fault_set(&why, "descriptors came with no ImportRequest that begins with them");
+    protocol_error(connection, KS_ERR_BAD_REQUEST, &why);
+    return false;
 }
 
 static void
@@ -238,10 +279,12 @@ take_frame(struct connection *connection, const uint8_t *frame, size_t len)
     }
     if (err) {
         dispatch_malformed(connection, &request, err, &why);
+        files_settle(connection, &request);
         return;
     }
     if (connection->hello_done && request.operation != REQUEST_HELLO) {
         dispatch_request(connection, &request, len);
+        files_settle(connection, &request);
         return;
     }
     if (!connection->hello_done && request.operation == REQUEST_HELLO) {
@@ -314,6 +357,8 @@ protocol_error(struct connection *connection, ks_err err, const struct fault *wh
                  err_info(err)->name, LOG_TEXT(why->text));
     connection_reply(connection, &reply);
     connection->closing = true;
+    if (!connection->dead)
+        files_clear(connection);
 }
 
 /* Keeps what was read; connections_settle() sees to it that it is looked at. */
@@ -352,7 +397,7 @@ pause_reading(struct connection *connection)
 static void
 go_on(struct connection *connection)
 {
-    if (connection->paused && unread(connection) > UNREAD_LOW)
+    if (connection->paused && outbox_unread(&connection->outbox) > UNREAD_LOW)
         return;
     if (connection->paused)
         event_add(&connection->readable, NULL);
@@ -366,19 +411,9 @@ go_on(struct connection *connection)
 void
 connection_reply(struct connection *connection, const struct reply *reply)
 {
-    ks_err err;
-
     if (connection->dead)
         return;
-    err = encode_reply(&connection->out, reply);
-    if (err && !reply->err) {
-        struct fault why = FAULT_INIT;
-        struct reply failed = {.id = reply->id, .err = err, .why = &why};
-
-        fault_set(&why, "the answer does not fit in a frame");
-        err = encode_reply(&connection->out, &failed);
-    }
-    if (err) {
+    if (outbox_put(&connection->outbox, reply) != KS_OK) {
         connection_close(connection, "no memory for an answer");
         return;
     }
@@ -396,58 +431,17 @@ on_writable(evutil_socket_t fd, short what, void *data)
 static void
 write_answers(struct connection *connection)
 {
-    while (unread(connection) > 0) {
-        ssize_t len = send(connection->fd, connection->out.data + connection->out_used,
-                           unread(connection), MSG_NOSIGNAL);
-
-        if (len < 0 && errno == EINTR)
-            continue;
-        if (len < 0 && errno == EAGAIN)
-            break;
-        if (len < 0) {
-            connection_close(connection, "the client has gone");
-            return;
-        }
-        connection->out_used += (size_t)len;
-    }
-    if (unread(connection) == 0) {
-        buf_deinit(&connection->out);
-        connection->out_used = connection->out_mark = 0;
-        connection->out_since_ms = 0;
-    } else {
-        if (connection->out_since_ms == 0 || connection->out_used >= connection->out_mark) {
-            connection->out_since_ms = clock_mono_ms();
-            connection->out_mark = connection->out.len;
-        }
-        if (connection->out_used > unread(connection)) {
-            buf_consume(&connection->out, connection->out_used);
-            connection->out_mark -= connection->out_used;
-            connection->out_used = 0;
-        }
-        event_add(&connection->writable, NULL);
-    }
-    charge_unread(connection);
-}
-
-/* Many unread answers count as one more open request of that size. */
-static void
-charge_unread(struct connection *connection)
-{
-    const struct config_limits *limits = &connection->front->config->limits;
-    size_t len = unread(connection);
     struct fault why = FAULT_INIT;
 
-    if (connection->unread_charge && (len <= UNREAD_LOW || len > connection->unread_charge)) {
-        quota_put(connection->account, connection->unread_charge);
-        connection->unread_charge = 0;
-    }
-    if (len <= UNREAD_LOW || connection->unread_charge)
+    if (outbox_write(&connection->outbox, connection->fd) != KS_OK) {
+        connection_close(connection, "the client has gone");
         return;
-    if (quota_take(connection->account, limits, len, &why) != KS_OK) {
+    }
+    if (outbox_unread(&connection->outbox) > 0)
+        event_add(&connection->writable, NULL);
+    if (outbox_charge(&connection->outbox, connection->account, &connection->front->config->limits,
+                      &why) != KS_OK)
         connection_close(connection, why.text);
-        return;
-    }
-    connection->unread_charge = len;
 }
 
 /* --- the end of a turn, and of a connection --- */
@@ -464,7 +458,7 @@ connections_settle(struct front *front)
         write_answers(connection);
         if (connection->dead)
             continue;
-        if (connection->closing && unread(connection) == 0)
+        if (connection->closing && outbox_unread(&connection->outbox) == 0)
             connection_close(connection, "after its last answer");
         else if (!connection->closing && !front->stop_at_ms)
             go_on(connection);
@@ -493,14 +487,12 @@ connection_close(struct connection *connection, const char *reason)
         TAILQ_REMOVE(&front->connections.dirty, connection, in_dirty);
     event_del(&connection->readable);
     event_del(&connection->writable);
-    close(connection->fd);
+    discard_socket(connection->fd);
     frame_reader_deinit(&connection->reader);
-    buf_deinit(&connection->out);
+    outbox_close(&connection->outbox, connection->account);
     buf_deinit(&connection->held);
-    connection->out_used = 0;
+    files_clear(connection);
     uncharge_frame(connection);
-    if (connection->unread_charge)
-        quota_put(connection->account, connection->unread_charge);
     quota_disconnect(front->quota, connection->account);
     peer_deinit(&connection->peer);
     TAILQ_REMOVE(&front->connections.all, connection, in_all);
@@ -511,7 +503,8 @@ connection_close(struct connection *connection, const char *reason)
 static const char *
 overdue(const struct connection *connection, const struct config_limits *limits, uint64_t now_ms)
 {
-    if (connection->out_since_ms && now_ms - connection->out_since_ms > limits->frame_timeout_ms)
+    if (connection->outbox.since_ms &&
+        now_ms - connection->outbox.since_ms > limits->frame_timeout_ms)
         return "answers are not read";
     if (connection->frame_since_ms &&
         now_ms - connection->frame_since_ms > limits->frame_timeout_ms)

@@ -4,8 +4,8 @@
  *
  * Trusts nothing that arrives. An idle connection holds its struct and no buffer. It is dropped
  * when Hello does not come in time, when a frame that has begun does not end in time, when answers
- * are not read in time, and when it sends what is no Request. While a client leaves many answers
- * unread nothing more is read from it.
+ * are not read in time, and when it sends what is no Request, or descriptors that belong to none.
+ * While a client leaves many answers unread nothing more is read from it.
  */
 #pragma once
 
@@ -18,6 +18,7 @@ struct call;
 struct call_list;
 struct connection;
 struct front;
+struct passed;
 struct quota_account;
 
 TAILQ_HEAD(connection_list, connection);
@@ -46,6 +47,7 @@ void connection_close(struct connection *connection, const char *reason);
 struct front *connection_front(const struct connection *connection);
 const struct peer *connection_peer(const struct connection *connection);
 struct quota_account *connection_account(const struct connection *connection);
+struct passed *connection_passed(struct connection *connection);
 struct call_list *connection_calls(struct connection *connection);
 
 /* Some rule gives this caller `administer`. */

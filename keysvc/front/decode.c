@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * decode - the edge where protobuf ends
+ * decode - the edge where protobuf ends: each operation's message
  */
 #include "front/decode.h"
 
+#include "front/decode_field.h"
 #include "proto/keysvc.pb-c.h"
-
-#define TOKEN_NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
 static ks_err unpack_frame(struct arena *arena, const uint8_t *frame, size_t len,
                            Keysvc__V1__Request **out, struct fault *why);
@@ -26,9 +25,19 @@ static ks_err decode_sign(const Keysvc__V1__SignRequest *message, struct request
                           struct fault *why);
 static ks_err decode_csr(const Keysvc__V1__CsrRequest *message, struct arena *arena,
                          struct request *out, struct fault *why);
-static ks_err decode_token(const char *name, struct request *out, struct fault *why);
 static ks_err decode_explain(const Keysvc__V1__ExplainRequest *message, struct request *out,
                              struct fault *why);
+static ks_err decode_self_sign(const Keysvc__V1__SelfSignRequest *message, struct arena *arena,
+                               struct request *out, struct fault *why);
+static ks_err decode_import(const Keysvc__V1__ImportRequest *message, struct request *out,
+                            struct fault *why);
+static ks_err decode_destroy(const Keysvc__V1__DestroyRequest *message, struct request *out,
+                             struct fault *why);
+static ks_err decode_certificate_put(const Keysvc__V1__CertificatePutRequest *message,
+                                     struct request *out, struct fault *why);
+static ks_err decode_versioned(const char *name, uint32_t version,
+                               const ProtobufCBinaryData *sha256, struct request *out,
+                               struct fault *why);
 
 ks_err
 decode_request(struct arena *arena, const uint8_t *frame, size_t len, struct request *out,
@@ -46,13 +55,16 @@ decode_request(struct arena *arena, const uint8_t *frame, size_t len, struct req
         return KS_ERR_BAD_REQUEST;
     }
     out->id = message->id;
+    err = decode_operation(message, arena, out, why);
+    if (err)
+        return err;
     if (message->deadline_ms > REQUEST_MAX_DEADLINE_MS) {
         fault_set(why, "deadline_ms is %u; at most %d is allowed", message->deadline_ms,
                   REQUEST_MAX_DEADLINE_MS);
         return KS_ERR_BAD_REQUEST;
     }
     out->deadline_ms = message->deadline_ms ? message->deadline_ms : REQUEST_DEADLINE_MS;
-    return decode_operation(message, arena, out, why);
+    return KS_OK;
 }
 
 static ks_err
@@ -120,138 +132,37 @@ decode_operation(const Keysvc__V1__Request *message, struct arena *arena, struct
         return KS_OK;
     case KEYSVC__V1__REQUEST__OPERATION_RETRY_LOGIN:
         out->operation = REQUEST_RETRY_LOGIN;
-        return decode_token(message->retry_login->token, out, why);
+        return field_token(message->retry_login->token, out, why);
     case KEYSVC__V1__REQUEST__OPERATION_RESCAN:
         out->operation = REQUEST_RESCAN;
-        return decode_token(message->rescan->token, out, why);
+        return field_token(message->rescan->token, out, why);
+    case KEYSVC__V1__REQUEST__OPERATION_SELF_SIGN:
+        out->operation = REQUEST_SELF_SIGN;
+        return decode_self_sign(message->self_sign, arena, out, why);
+    case KEYSVC__V1__REQUEST__OPERATION_IMPORT:
+        out->operation = REQUEST_IMPORT;
+        return decode_import(message->import, out, why);
+    case KEYSVC__V1__REQUEST__OPERATION_DESTROY:
+        out->operation = REQUEST_DESTROY;
+        return decode_destroy(message->destroy, out, why);
+    case KEYSVC__V1__REQUEST__OPERATION_CERTIFICATE_PUT:
+        out->operation = REQUEST_CERTIFICATE_PUT;
+        return decode_certificate_put(message->certificate_put, out, why);
+    case KEYSVC__V1__REQUEST__OPERATION_CERTIFICATE_GET:
+        out->operation = REQUEST_CERTIFICATE_GET;
+        return decode_versioned(message->certificate_get->name, message->certificate_get->version,
+                                &message->certificate_get->public_key_sha256, out, why);
+    case KEYSVC__V1__REQUEST__OPERATION_CERTIFICATE_DELETE:
+        out->operation = REQUEST_CERTIFICATE_DELETE;
+        return decode_versioned(message->certificate_delete->name,
+                                message->certificate_delete->version,
+                                &message->certificate_delete->public_key_sha256, out, why);
+    case KEYSVC__V1__REQUEST__OPERATION_TOKEN_INFO:
+        out->operation = REQUEST_TOKEN_INFO;
+        return field_token(message->token_info->token, out, why);
     default:
         return decode_unknown(message, why);
     }
-}
-
-/* One character of UTF-8 (RFC 3629) at `text`: its bytes, or 0. A NUL ends the text, so that no
- * look goes past it. */
-static size_t
-utf8_len(const unsigned char *text)
-{
-    size_t len = 4;
-
-    if (text[0] < 0x80)
-        return 1;
-    if (text[0] < 0xc2 || text[0] > 0xf4)
-        return 0;
-    if (text[0] < 0xf0)
-        len = text[0] < 0xe0 ? 2 : 3;
-    for (size_t i = 1; i < len; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
-        return 0;
-    return len;
-}
-
-/* C0, DEL, and C1 (U+0080 to U+009F), which terminals obey too. */
-static bool
-is_control(const unsigned char *text)
-{
-    return text[0] < 0x20 || text[0] == 0x7f || (text[0] == 0xc2 && text[1] < 0xa0);
-}
-
-/* The field `text` of at most `max` bytes: UTF-8 without control characters. protobuf-c ends a text
- * at its first NUL; only the arena knows how long it was on the wire. */
-static ks_err
-check_text(const char *text, size_t max, const char *field, struct fault *why)
-{
-    size_t len = strlen(text);
-
-    if (text != protobuf_c_empty_string && arena_len(text) != len + 1) {
-        fault_set(why, "%s: a NUL inside", field);
-        return KS_ERR_BAD_REQUEST;
-    }
-    if (len > max) {
-        fault_set(why, "%s: %zu bytes; at most %zu are allowed", field, len, max);
-        return KS_ERR_BAD_REQUEST;
-    }
-    for (size_t i = 0, n; i < len; i += n) {
-        n = utf8_len((const unsigned char *)text + i);
-        if (n == 0 || is_control((const unsigned char *)text + i)) {
-            fault_set(why, "%s: %s", field, n ? "a control character" : "not UTF-8");
-            return KS_ERR_BAD_REQUEST;
-        }
-    }
-    return KS_OK;
-}
-
-static ks_err
-take_text(const char *text, char *out, size_t cap, const char *field, struct fault *why)
-{
-    ks_err err = check_text(text, cap - 1, field, why);
-
-    if (err)
-        return err;
-    memcpy(out, text, strlen(text) + 1);
-    return KS_OK;
-}
-
-static ks_err
-decode_token(const char *name, struct request *out, struct fault *why)
-{
-    ks_err err = take_text(name, out->token, sizeof(out->token), "token", why);
-
-    if (err)
-        return err;
-    if (out->token[0] == '\0') {
-        fault_set(why, "token: a name is wanted");
-        return KS_ERR_BAD_REQUEST;
-    }
-    /* It stands in log lines without quotes. */
-    if (out->token[strspn(out->token, TOKEN_NAME_CHARS)] != '\0') {
-        fault_set(why, "token: \"%s\" is not a token's name (letters, digits, `. _ -`)",
-                  out->token);
-        return KS_ERR_BAD_REQUEST;
-    }
-    return KS_OK;
-}
-
-static ks_err
-decode_name(const char *name, struct request *out, struct fault *why)
-{
-    ks_err err = take_text(name, out->name, sizeof(out->name), "name", why);
-
-    if (err)
-        return err;
-    if (!keyname_valid(out->name)) {
-        fault_set(
-            why,
-            "name: \"%s\" is not a key's name (letters, digits, `. _ - /`; no empty component)",
-            out->name);
-        return KS_ERR_BAD_REQUEST;
-    }
-    return KS_OK;
-}
-
-static ks_err
-decode_version(uint32_t version, bool zero_allowed, const char *field, struct request *out,
-               struct fault *why)
-{
-    if ((version == 0 && !zero_allowed) || version > KEYNAME_VERSION_MAX) {
-        fault_set(why, "%s: %u is not a key's version%s", field, version,
-                  version == 0 ? "; ask for the newest one with a GetRequest first" : "");
-        return KS_ERR_BAD_REQUEST;
-    }
-    out->version = version;
-    return KS_OK;
-}
-
-static ks_err
-decode_enum(int value, int count, const char *field, struct fault *why)
-{
-    if (value >= 0 && value < count)
-        return KS_OK;
-    fault_set(why, "%s: %d is not known to this keysvcd", field, value);
-    return KS_ERR_BAD_REQUEST;
 }
 
 static ks_err
@@ -259,8 +170,8 @@ decode_hello(const Keysvc__V1__Hello *message, struct request *out, struct fault
 {
     ks_err err;
 
-    err =
-        take_text(message->program, out->hello.program, sizeof(out->hello.program), "program", why);
+    err = field_text(message->program, out->hello.program, sizeof(out->hello.program), "program",
+                     why);
     if (err)
         return err;
     if (message->n_features > REQUEST_MAX_FEATURES) {
@@ -278,12 +189,12 @@ decode_list(const Keysvc__V1__ListRequest *message, struct request *out, struct 
     struct request_list *list = &out->list;
     ks_err err;
 
-    err = check_text(message->glob, GLOB_MAX_LEN, "glob", why);
+    err = field_check_text(message->glob, GLOB_MAX_LEN, "glob", why);
     if (!err && message->glob[0])
         err = glob_check(message->glob, why);
     if (!err)
-        err = take_text(message->after_name, list->after_name, sizeof(list->after_name),
-                        "after_name", why);
+        err = field_text(message->after_name, list->after_name, sizeof(list->after_name),
+                         "after_name", why);
     if (err)
         return err;
     list->glob = message->glob;
@@ -296,18 +207,18 @@ decode_list(const Keysvc__V1__ListRequest *message, struct request *out, struct 
 static ks_err
 decode_get(const Keysvc__V1__GetRequest *message, struct request *out, struct fault *why)
 {
-    ks_err err = decode_name(message->name, out, why);
+    ks_err err = field_name(message->name, out, why);
 
-    return err ? err : decode_version(message->version, true, "version", out, why);
+    return err ? err : field_version(message->version, true, "version", out, why);
 }
 
 static ks_err
 decode_generate(const Keysvc__V1__GenerateRequest *message, struct request *out, struct fault *why)
 {
-    ks_err err = decode_name(message->name, out, why);
+    ks_err err = field_name(message->name, out, why);
 
     if (!err)
-        err = decode_enum((int)message->type, KS_KEY_TYPE_COUNT, "type", why);
+        err = field_enum((int)message->type, KS_KEY_TYPE_COUNT, "type", why);
     if (err)
         return err;
     out->type = (enum ks_key_type)message->type;
@@ -317,28 +228,21 @@ decode_generate(const Keysvc__V1__GenerateRequest *message, struct request *out,
 static ks_err
 decode_rotate(const Keysvc__V1__RotateRequest *message, struct request *out, struct fault *why)
 {
-    ks_err err = decode_name(message->name, out, why);
+    ks_err err = field_name(message->name, out, why);
 
-    return err ? err : decode_version(message->from_version, false, "from_version", out, why);
+    return err ? err : field_version(message->from_version, false, "from_version", out, why);
 }
 
-/* What SIGN and CSR share: which key, by name, version and public half. */
+/* Which key is meant, by name, version and public half. */
 static ks_err
 decode_versioned(const char *name, uint32_t version, const ProtobufCBinaryData *sha256,
                  struct request *out, struct fault *why)
 {
-    ks_err err = decode_name(name, out, why);
+    ks_err err = field_name(name, out, why);
 
     if (!err)
-        err = decode_version(version, false, "version", out, why);
-    if (err)
-        return err;
-    if (sha256->len != KS_SHA256_LEN) {
-        fault_set(why, "public_key_sha256: %zu bytes instead of %d", sha256->len, KS_SHA256_LEN);
-        return KS_ERR_BAD_REQUEST;
-    }
-    memcpy(out->public_key_sha256, sha256->data, KS_SHA256_LEN);
-    return KS_OK;
+        err = field_version(version, false, "version", out, why);
+    return err ? err : field_sha256(sha256->data, sha256->len, out, why);
 }
 
 static ks_err
@@ -349,9 +253,9 @@ decode_sign(const Keysvc__V1__SignRequest *message, struct request *out, struct 
 
     err = decode_versioned(message->name, message->version, &message->public_key_sha256, out, why);
     if (!err)
-        err = decode_enum((int)message->algorithm, KS_ALGORITHM_COUNT, "algorithm", why);
+        err = field_enum((int)message->algorithm, KS_ALGORITHM_COUNT, "algorithm", why);
     if (!err)
-        err = decode_enum((int)message->prehashed, KS_HASH_COUNT, "prehashed", why);
+        err = field_enum((int)message->prehashed, KS_HASH_COUNT, "prehashed", why);
     if (err)
         return err;
     sign->algorithm = (enum ks_algorithm)message->algorithm;
@@ -389,9 +293,9 @@ decode_alternatives(const Keysvc__V1__CsrRequest *message, struct arena *arena, 
             fault_set(why, "alternative_names: one without a kind");
             return KS_ERR_BAD_REQUEST;
         }
-        err = decode_enum((int)name->kind, CERTNAME_URI + 1, "alternative_names: kind", why);
+        err = field_enum((int)name->kind, CERTNAME_URI + 1, "alternative_names: kind", why);
         if (!err)
-            err = check_text(name->value, CERTNAME_MAX_LEN, "alternative_names", why);
+            err = field_check_text(name->value, CERTNAME_MAX_LEN, "alternative_names", why);
         csr->alternatives[i].kind = (enum certname_kind)name->kind;
         csr->alternatives[i].value = name->value;
     }
@@ -416,14 +320,15 @@ decode_csr(const Keysvc__V1__CsrRequest *message, struct arena *arena, struct re
         {"state", message->state, &csr->state},
         {"locality", message->locality, &csr->locality},
         {"email", message->email, &csr->email},
+        {"challenge_password", message->challenge_password, &csr->challenge_password},
     };
     ks_err err;
 
     err = decode_versioned(message->name, message->version, &message->public_key_sha256, out, why);
     if (!err)
-        err = decode_enum((int)message->algorithm, KS_ALGORITHM_COUNT, "algorithm", why);
+        err = field_enum((int)message->algorithm, KS_ALGORITHM_COUNT, "algorithm", why);
     for (size_t i = 0; i < ARRAY_LEN(texts) && !err; i++) {
-        err = check_text(texts[i].from, JOB_SUBJECT_MAX, texts[i].field, why);
+        err = field_check_text(texts[i].from, JOB_SUBJECT_MAX, texts[i].field, why);
         *texts[i].to = texts[i].from;
     }
     if (err)
@@ -439,7 +344,7 @@ decode_explain(const Keysvc__V1__ExplainRequest *message, struct request *out, s
     uint32_t operation;
     ks_err err;
 
-    err = check_text(message->operation, CONFIG_TITLE_MAX, "operation", why);
+    err = field_check_text(message->operation, CONFIG_TITLE_MAX, "operation", why);
     if (err)
         return err;
     operation = config_operation_from_name(message->operation);
@@ -450,7 +355,7 @@ decode_explain(const Keysvc__V1__ExplainRequest *message, struct request *out, s
     explain->operation = (enum config_operation)operation;
     /* The service itself is administered, not a key. */
     if (message->key[0] || operation != OPERATION_ADMINISTER)
-        err = decode_name(message->key, out, why);
+        err = field_name(message->key, out, why);
     if (err)
         return err;
     explain->for_other = message->for_other;
@@ -463,6 +368,114 @@ decode_explain(const Keysvc__V1__ExplainRequest *message, struct request *out, s
     explain->uid = message->uid;
     explain->gids = message->gids;
     explain->n_gids = message->n_gids;
-    err = take_text(message->unit, explain->unit, sizeof(explain->unit), "unit", why);
-    return err ? err : take_text(message->user, explain->user, sizeof(explain->user), "user", why);
+    err = field_text(message->unit, explain->unit, sizeof(explain->unit), "unit", why);
+    return err ? err : field_text(message->user, explain->user, sizeof(explain->user), "user", why);
+}
+
+static ks_err
+decode_self_sign(const Keysvc__V1__SelfSignRequest *message, struct arena *arena,
+                 struct request *out, struct fault *why)
+{
+    ks_err err;
+
+    if (!message->request) {
+        fault_set(why, "request: it is missing, so no key is named");
+        return KS_ERR_BAD_REQUEST;
+    }
+    err = decode_csr(message->request, arena, out, why);
+    if (err)
+        return err;
+    /* It is an attribute of PKCS#10; a certificate would show it to everybody. */
+    if (out->csr.challenge_password[0]) {
+        fault_set(why, "challenge_password: a certificate has none, a CSR only");
+        return KS_ERR_BAD_REQUEST;
+    }
+    if (message->days > JOB_MAX_DAYS) {
+        fault_set(why, "days: %u; at most %d are allowed", message->days, JOB_MAX_DAYS);
+        return KS_ERR_BAD_REQUEST;
+    }
+    out->days = message->days ? message->days : REQUEST_DAYS;
+    return KS_OK;
+}
+
+static ks_err
+decode_import(const Keysvc__V1__ImportRequest *message, struct request *out, struct fault *why)
+{
+    struct job_import *import = &out->import;
+    ks_err err = field_name(message->name, out, why);
+
+    if (!err)
+        err = field_version(message->from_version, true, "from_version", out, why);
+    if (!err)
+        err = field_enum((int)message->format, JOB_IMPORT_FORMAT_COUNT, "format", why);
+    if (!err)
+        err = field_check_text(message->select, JOB_MAX_SELECT, "select", why);
+    if (err)
+        return err;
+    if (message->format == KEYSVC__V1__IMPORT_FORMAT__IMPORT_NONE) {
+        fault_set(why, "format: it is missing");
+        return KS_ERR_BAD_REQUEST;
+    }
+    import->format = (enum job_import_format)message->format;
+    import->has_password = message->has_password;
+    import->certificates = message->certificates;
+    import->select = message->select;
+    return KS_OK;
+}
+
+/* No hash: whatever stands there. In the job that is all zeros; a client that sends these has
+ * forgotten to fill them in, and would lose a key that it did not mean. */
+static ks_err
+decode_destroy(const Keysvc__V1__DestroyRequest *message, struct request *out, struct fault *why)
+{
+    static const uint8_t zeros[KS_SHA256_LEN];
+    ks_err err = field_name(message->name, out, why);
+
+    if (!err)
+        err = field_version(message->version, false, "version", out, why);
+    if (err || message->public_key_sha256.len == 0)
+        return err;
+    err = field_sha256(message->public_key_sha256.data, message->public_key_sha256.len, out, why);
+    if (!err && memcmp(out->public_key_sha256, zeros, sizeof(zeros)) == 0) {
+        fault_set(why, "public_key_sha256: all zeros, which is no key's");
+        return KS_ERR_BAD_REQUEST;
+    }
+    return err;
+}
+
+static ks_err
+decode_certificate_put(const Keysvc__V1__CertificatePutRequest *message, struct request *out,
+                       struct fault *why)
+{
+    const Keysvc__V1__Certificates *chain = message->chain;
+    ks_err err;
+
+    err = decode_versioned(message->name, message->version, &message->public_key_sha256, out, why);
+    if (err)
+        return err;
+    if (!chain || chain->n_certificates == 0) {
+        fault_set(why, "chain: no certificate; CertificateDeleteRequest removes what is there");
+        return KS_ERR_BAD_REQUEST;
+    }
+    if (chain->n_certificates > JOB_MAX_CHAIN) {
+        fault_set(why, "chain: %zu certificates; at most %d are allowed", chain->n_certificates,
+                  JOB_MAX_CHAIN);
+        return KS_ERR_TOO_LARGE;
+    }
+    for (size_t i = 0; i < chain->n_certificates; i++) {
+        const ProtobufCBinaryData *certificate = &chain->certificates[i];
+
+        if (certificate->len == 0) {
+            fault_set(why, "chain: certificate %zu is empty", i + 1);
+            return KS_ERR_BAD_REQUEST;
+        }
+        if (certificate->len > JOB_MAX_CERTIFICATE) {
+            fault_set(why, "chain: certificate %zu has %zu bytes; at most %d are allowed", i + 1,
+                      certificate->len, JOB_MAX_CERTIFICATE);
+            return KS_ERR_TOO_LARGE;
+        }
+        out->chain.items[i] = (struct job_blob){certificate->data, certificate->len};
+    }
+    out->chain.n_items = chain->n_certificates;
+    return KS_OK;
 }

@@ -29,6 +29,8 @@ struct operation {
     bool slow;         /* keeps a worker for seconds: others are sent elsewhere */
     /* Answers, or stages the call, or fails with what is then answered. */
     ks_err (*start)(struct call *call, const struct request *request, struct fault *why);
+    /* False: no worker that is in its senses says OK with this. NULL: any will do. */
+    bool (*sane)(const struct job_reply *reply);
     /* With what the worker says, when it says OK: answers. */
     void (*finish)(struct call *call, const struct job_reply *reply);
     /* Only of the front's own calls, which have no client. */

@@ -24,6 +24,10 @@ static ks_err encode_csr(struct buf *out, Keysvc__V1__Response *response,
                          const struct reply_bytes *bytes);
 static ks_err encode_explain(struct buf *out, Keysvc__V1__Response *response,
                              const struct reply_explain *explain);
+static ks_err encode_chain(struct buf *out, Keysvc__V1__Response *response,
+                           const struct reply *reply);
+static ks_err encode_token_info(struct buf *out, Keysvc__V1__Response *response,
+                                const struct reply_token_info *token_info);
 static ks_err encode_done(struct buf *out, Keysvc__V1__Response *response,
                           enum request_operation operation);
 static ks_err put_frame(struct buf *out, const Keysvc__V1__Response *response);
@@ -46,6 +50,7 @@ encode_reply(struct buf *out, const struct reply *reply)
     case REQUEST_GET:
     case REQUEST_GENERATE:
     case REQUEST_ROTATE:
+    case REQUEST_IMPORT:
         return encode_key(out, &response, reply);
     case REQUEST_SIGN:
         return encode_sign(out, &response, &reply->bytes);
@@ -53,6 +58,11 @@ encode_reply(struct buf *out, const struct reply *reply)
         return encode_csr(out, &response, &reply->bytes);
     case REQUEST_EXPLAIN:
         return encode_explain(out, &response, &reply->explain);
+    case REQUEST_SELF_SIGN:
+    case REQUEST_CERTIFICATE_GET:
+        return encode_chain(out, &response, reply);
+    case REQUEST_TOKEN_INFO:
+        return encode_token_info(out, &response, &reply->token_info);
     default:
         return encode_done(out, &response, reply->operation);
     }
@@ -192,9 +202,12 @@ encode_key(struct buf *out, Keysvc__V1__Response *response, const struct reply *
     } else if (reply->operation == REQUEST_GENERATE) {
         response->result_case = KEYSVC__V1__RESPONSE__RESULT_GENERATE;
         response->generate = &key;
-    } else {
+    } else if (reply->operation == REQUEST_ROTATE) {
         response->result_case = KEYSVC__V1__RESPONSE__RESULT_ROTATE;
         response->rotate = &key;
+    } else {
+        response->result_case = KEYSVC__V1__RESPONSE__RESULT_IMPORT;
+        response->import = &key;
     }
     return put_frame(out, response);
 }
@@ -241,20 +254,112 @@ encode_explain(struct buf *out, Keysvc__V1__Response *response, const struct rep
 }
 
 static ks_err
+encode_chain(struct buf *out, Keysvc__V1__Response *response, const struct reply *reply)
+{
+    Keysvc__V1__Certificates certificates = KEYSVC__V1__CERTIFICATES__INIT;
+    ProtobufCBinaryData items[JOB_MAX_CHAIN];
+
+    for (size_t i = 0; i < reply->chain->n_items; i++) {
+        items[i].data = (uint8_t *)reply->chain->items[i].data;
+        items[i].len = reply->chain->items[i].len;
+    }
+    certificates.n_certificates = reply->chain->n_items;
+    certificates.certificates = items;
+    if (reply->operation == REQUEST_SELF_SIGN) {
+        response->result_case = KEYSVC__V1__RESPONSE__RESULT_SELF_SIGN;
+        response->self_sign = &certificates;
+    } else {
+        response->result_case = KEYSVC__V1__RESPONSE__RESULT_CERTIFICATE_GET;
+        response->certificate_get = &certificates;
+    }
+    return put_frame(out, response);
+}
+
+static void
+fill_token_info(Keysvc__V1__TokenInfo *out, const struct job_token_info *info)
+{
+    keysvc__v1__token_info__init(out);
+    out->label = (char *)info->label;
+    out->manufacturer = (char *)info->manufacturer;
+    out->model = (char *)info->model;
+    out->serial = (char *)info->serial;
+    out->hardware_version = (char *)info->hardware_version;
+    out->firmware_version = (char *)info->firmware_version;
+    out->flags = info->flags;
+    out->sessions = info->sessions;
+    out->max_sessions = info->max_sessions;
+    out->rw_sessions = info->rw_sessions;
+    out->max_rw_sessions = info->max_rw_sessions;
+    out->min_pin_len = info->min_pin_len;
+    out->max_pin_len = info->max_pin_len;
+    out->free_public_memory = info->free_public_memory;
+    out->total_public_memory = info->total_public_memory;
+    out->free_private_memory = info->free_private_memory;
+    out->total_private_memory = info->total_private_memory;
+}
+
+static ks_err
+encode_token_info(struct buf *out, Keysvc__V1__Response *response,
+                  const struct reply_token_info *token_info)
+{
+    const struct job_token_info *info = token_info->info;
+    size_t n = info->n_mechanisms;
+    ks_auto(freep) Keysvc__V1__Mechanism *mechanisms = calloc(n + 1, sizeof(*mechanisms));
+    ks_auto(freep) Keysvc__V1__Mechanism **pointers = calloc(n + 1, sizeof(*pointers));
+    Keysvc__V1__TokenInfo reply;
+
+    if (!mechanisms || !pointers)
+        return KS_ERR_INTERNAL;
+    fill_token_info(&reply, info);
+    for (size_t i = 0; i < n; i++) {
+        keysvc__v1__mechanism__init(&mechanisms[i]);
+        mechanisms[i].name = info->mechanisms[i].name;
+        mechanisms[i].type = info->mechanisms[i].type;
+        mechanisms[i].min_size = info->mechanisms[i].min_size;
+        mechanisms[i].max_size = info->mechanisms[i].max_size;
+        mechanisms[i].flags = info->mechanisms[i].flags;
+        pointers[i] = &mechanisms[i];
+    }
+    reply.n_mechanisms = n;
+    reply.mechanisms = pointers;
+    reply.n_unsupported = token_info->n_unsupported;
+    reply.unsupported = (char **)token_info->unsupported;
+    response->result_case = KEYSVC__V1__RESPONSE__RESULT_TOKEN_INFO;
+    response->token_info = &reply;
+    return put_frame(out, response);
+}
+
+static ks_err
 encode_done(struct buf *out, Keysvc__V1__Response *response, enum request_operation operation)
 {
     Keysvc__V1__Done done = KEYSVC__V1__DONE__INIT;
 
-    if (operation == REQUEST_RELOAD) {
+    switch (operation) {
+    case REQUEST_RELOAD:
         response->result_case = KEYSVC__V1__RESPONSE__RESULT_RELOAD;
         response->reload = &done;
-    } else if (operation == REQUEST_RETRY_LOGIN) {
+        break;
+    case REQUEST_RETRY_LOGIN:
         response->result_case = KEYSVC__V1__RESPONSE__RESULT_RETRY_LOGIN;
         response->retry_login = &done;
-    } else if (operation == REQUEST_RESCAN) {
+        break;
+    case REQUEST_RESCAN:
         response->result_case = KEYSVC__V1__RESPONSE__RESULT_RESCAN;
         response->rescan = &done;
-    } else {
+        break;
+    case REQUEST_DESTROY:
+        response->result_case = KEYSVC__V1__RESPONSE__RESULT_DESTROY;
+        response->destroy = &done;
+        break;
+    case REQUEST_CERTIFICATE_PUT:
+        response->result_case = KEYSVC__V1__RESPONSE__RESULT_CERTIFICATE_PUT;
+        response->certificate_put = &done;
+        break;
+    case REQUEST_CERTIFICATE_DELETE:
+        response->result_case = KEYSVC__V1__RESPONSE__RESULT_CERTIFICATE_DELETE;
+        response->certificate_delete = &done;
+        break;
+    default:
         return KS_ERR_INTERNAL;
     }
     return put_frame(out, response);

@@ -2,7 +2,7 @@
 /*
  * front - the process between the clients and the token processes: who may ask
  *
- * One thread, one event loop. Each turn of the loop runs what is ready and then settles
+ * One thread, one event loop (discard.c has threads that only close). Each turn of the loop runs what is ready and then settles
  * (front_settle): the audit records of the turn are written with one write, then the jobs that
  * depend on them go to the workers, then the answers go to the clients. Nothing else writes to a
  * socket, so a busy turn costs few system calls.

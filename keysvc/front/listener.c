@@ -12,15 +12,19 @@
 
 #include "base/log.h"
 #include "front/audit.h"
+#include "front/discard.h"
 #include "front/encode.h"
 #include "front/front.h"
+#include "front/passed.h"
 #include "front/policy.h"
 #include "front/quota.h"
 #include "front/refusals.h"
 
 #define MAX_SOCKETS 8
-#define MAX_ACCEPTS 64        /* in one turn: the connections that are there get their turn too */
-#define SPARE_FILES 64        /* descriptors that are no client's, the workers' sockets aside */
+#define MAX_ACCEPTS 64 /* in one turn: the connections that are there get their turn too */
+/* Descriptors that are no client's socket, the workers' sockets aside: our own, those that clients
+ * pass for their imports, and one message full of them. */
+#define SPARE_FILES (64 + QUOTA_FILES + PASSED_RECEIVE_MAX)
 #define PAUSE_US (100 * 1000) /* without descriptors: when to try again */
 
 struct listener {
@@ -194,7 +198,7 @@ turn_away(struct front *front, int fd, const struct peer *peer, ks_err err, cons
     if (encode_reply(&out, &reply) == KS_OK &&
         send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         log_debug("event=connection-refused answer=unread");
-    close(fd);
+    discard_socket(fd);
 }
 
 static void

@@ -9,9 +9,6 @@
 #include "front/operations.h"
 #include "front/route.h"
 
-static ks_err check_token(const struct call *call, const struct request *request,
-                          struct fault *why);
-
 ks_err
 op_reload(struct call *call, const struct request *request, struct fault *why)
 {
@@ -24,7 +21,7 @@ op_reload(struct call *call, const struct request *request, struct fault *why)
 ks_err
 op_retry_login(struct call *call, const struct request *request, struct fault *why)
 {
-    ks_err err = check_token(call, request, why);
+    ks_err err = op_check_token(call, request, why);
 
     if (err)
         return err;
@@ -37,7 +34,7 @@ ks_err
 op_rescan(struct call *call, const struct request *request, struct fault *why)
 {
     struct job job;
-    ks_err err = check_token(call, request, why);
+    ks_err err = op_check_token(call, request, why);
 
     if (err)
         return err;
@@ -46,17 +43,8 @@ op_rescan(struct call *call, const struct request *request, struct fault *why)
     return route_submit(call->front->route, call, request->token, &job, why);
 }
 
-void
-op_rescanned(struct call *call, const struct job_reply *reply)
-{
-    struct reply answer = {0};
-
-    (void)reply;
-    call_answer(call, &answer);
-}
-
-static ks_err
-check_token(const struct call *call, const struct request *request, struct fault *why)
+ks_err
+op_check_token(const struct call *call, const struct request *request, struct fault *why)
 {
     if (config_token_find(call->front->config, request->token))
         return KS_OK;

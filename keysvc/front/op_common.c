@@ -5,6 +5,7 @@
 #include "front/connection.h"
 #include "front/front.h"
 #include "front/operations.h"
+#include "front/route.h"
 
 struct reply_key
 op_reply_key(const struct front *front, const struct directory_entry *entry)
@@ -72,6 +73,59 @@ say_no_key(const struct front *front, const char *name, uint32_t version, const 
 }
 
 ks_err
+op_class_for(const struct call *call, const struct request *request,
+             const struct config_class **out, struct fault *why)
+{
+    *out = config_class_of(call->front->config, request->name);
+    if (*out && (*out)->purpose != KS_PURPOSE_AUDIT)
+        return KS_OK;
+    fault_set(why, *out ? "key %s is the service's own" : "key %s belongs to no class",
+              request->name);
+    return KS_ERR_PURPOSE;
+}
+
+ks_err
+op_check_new(const struct call *call, const char *name, const struct config_class *class,
+             struct fault *why)
+{
+    const struct directory_entry *key =
+        directory_find(call->front->directory, name, 0, class->token);
+
+    if (!key)
+        return KS_OK;
+    fault_set(why, "key %s exists on token %s; its newest version is %u", name, class->token,
+              key->version);
+    return KS_ERR_EXISTS;
+}
+
+ks_err
+op_check_newest(const struct call *call, const struct request *request,
+                const struct config_class *class, struct fault *why)
+{
+    const struct directory_entry *newest;
+    ks_err err = op_find_key(call, request->name, request->version, &newest, why);
+
+    if (err)
+        return err;
+    newest = directory_find(call->front->directory, request->name, 0, class->token);
+    if (newest->version == request->version)
+        return KS_OK;
+    fault_set(why, "version %u of key %s is not the newest any more: that is %u", request->version,
+              request->name, newest->version);
+    return KS_ERR_EXISTS;
+}
+
+ks_err
+op_no_key(const struct call *call, const char *name, uint32_t version, const char *token,
+          struct fault *why)
+{
+    if (!directory_knows(call->front->directory, token))
+        return route_unknown(call->front->route, token, why);
+    say_no_key(call->front, name, version, token, why);
+    return KS_ERR_NO_KEY;
+}
+
+ks_err
 op_find_key(const struct call *call, const char *name, uint32_t version,
             const struct directory_entry **out, struct fault *why)
 {
@@ -83,14 +137,8 @@ op_find_key(const struct call *call, const char *name, uint32_t version,
         return KS_ERR_PURPOSE;
     }
     *out = directory_find(front->directory, name, version, class->token);
-    if (!*out && !directory_knows(front->directory, class->token)) {
-        fault_set(why, "token %s has not told its keys yet", class->token);
-        return KS_ERR_TOKEN_UNAVAILABLE;
-    }
-    if (!*out) {
-        say_no_key(front, name, version, class->token, why);
-        return KS_ERR_NO_KEY;
-    }
+    if (!*out)
+        return op_no_key(call, name, version, class->token, why);
     if ((*out)->ambiguous) {
         fault_set(why, "two private keys on token %s are called %s@%u: neither is used",
                   class->token, name, (*out)->version);
@@ -138,4 +186,13 @@ op_job_init(struct job *job, const struct call *call, const struct request *requ
     memcpy(job->name, request->name, sizeof(job->name));
     job->version = request->version;
     memcpy(job->public_key_sha256, request->public_key_sha256, KS_SHA256_LEN);
+}
+
+void
+op_done(struct call *call, const struct job_reply *reply)
+{
+    struct reply answer = {0};
+
+    (void)reply;
+    call_answer(call, &answer);
 }

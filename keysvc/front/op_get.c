@@ -7,6 +7,7 @@
  */
 #include "front/front.h"
 #include "front/operations.h"
+#include "front/route.h"
 
 static ks_err not_there(const struct front *front, const struct request *request,
                         const struct config_class *class, struct fault *why);
@@ -35,10 +36,8 @@ static ks_err
 not_there(const struct front *front, const struct request *request,
           const struct config_class *class, struct fault *why)
 {
-    if (class && !directory_knows(front->directory, class->token)) {
-        fault_set(why, "token %s has not told its keys yet", class->token);
-        return KS_ERR_TOKEN_UNAVAILABLE;
-    }
+    if (class && !directory_knows(front->directory, class->token))
+        return route_unknown(front->route, class->token, why);
     if (request->version)
         fault_set(why, "no key %s@%u", request->name, request->version);
     else

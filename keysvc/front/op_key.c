@@ -8,18 +8,14 @@
 #include "front/operations.h"
 #include "front/route.h"
 
-static ks_err class_for(const struct call *call, const struct request *request,
-                        const struct config_class **out, struct fault *why);
-
 ks_err
 op_generate(struct call *call, const struct request *request, struct fault *why)
 {
     const struct config_class *class;
-    const struct directory_entry *key;
     struct job job;
     ks_err err;
 
-    err = class_for(call, request, &class, why);
+    err = op_class_for(call, request, &class, why);
     if (err)
         return err;
     if (request->type != KS_KEY_TYPE_ANY && request->type != class->type) {
@@ -28,12 +24,9 @@ op_generate(struct call *call, const struct request *request, struct fault *why)
         fault_hint(why, "leave the type out, or change the class in keysvcd.conf");
         return KS_ERR_BAD_REQUEST;
     }
-    key = directory_find(call->front->directory, request->name, 0, class->token);
-    if (key) {
-        fault_set(why, "key %s exists on token %s; its newest version is %u", request->name,
-                  class->token, key->version);
-        return KS_ERR_EXISTS;
-    }
+    err = op_check_new(call, request->name, class, why);
+    if (err)
+        return err;
     op_job_init(&job, call, request, JOB_GENERATE);
     job.type = class->type;
     call_start_deadline(call, request->deadline_ms);
@@ -44,21 +37,14 @@ ks_err
 op_rotate(struct call *call, const struct request *request, struct fault *why)
 {
     const struct config_class *class;
-    const struct directory_entry *newest;
     struct job job;
     ks_err err;
 
-    err = class_for(call, request, &class, why);
+    err = op_class_for(call, request, &class, why);
     if (!err)
-        err = op_find_key(call, request->name, request->version, &newest, why);
+        err = op_check_newest(call, request, class, why);
     if (err)
         return err;
-    newest = directory_find(call->front->directory, request->name, 0, class->token);
-    if (newest->version != request->version) {
-        fault_set(why, "version %u of key %s is not the newest any more: that is %u",
-                  request->version, request->name, newest->version);
-        return KS_ERR_EXISTS;
-    }
     op_job_init(&job, call, request, JOB_ROTATE);
     job.type = class->type;
     call_start_deadline(call, request->deadline_ms);
@@ -87,16 +73,4 @@ op_key_made(struct call *call, const struct job_reply *reply)
     }
     answer.key = op_reply_whole_key(call->front, key, &versions);
     call_answer(call, &answer);
-}
-
-static ks_err
-class_for(const struct call *call, const struct request *request, const struct config_class **out,
-          struct fault *why)
-{
-    *out = config_class_of(call->front->config, request->name);
-    if (*out && (*out)->purpose != KS_PURPOSE_AUDIT)
-        return KS_OK;
-    fault_set(why, *out ? "key %s is the service's own" : "key %s belongs to no class",
-              request->name);
-    return KS_ERR_PURPOSE;
 }

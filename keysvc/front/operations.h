@@ -27,7 +27,21 @@ ks_err op_reload(struct call *call, const struct request *request, struct fault 
 ks_err op_retry_login(struct call *call, const struct request *request,
                       struct fault *why) KS_MUST_CHECK;
 ks_err op_rescan(struct call *call, const struct request *request, struct fault *why) KS_MUST_CHECK;
-void op_rescanned(struct call *call, const struct job_reply *reply);
+ks_err op_self_sign(struct call *call, const struct request *request,
+                    struct fault *why) KS_MUST_CHECK;
+ks_err op_import(struct call *call, const struct request *request, struct fault *why) KS_MUST_CHECK;
+ks_err op_destroy(struct call *call, const struct request *request,
+                  struct fault *why) KS_MUST_CHECK;
+ks_err op_certificate_put(struct call *call, const struct request *request,
+                          struct fault *why) KS_MUST_CHECK;
+ks_err op_certificate_get(struct call *call, const struct request *request,
+                          struct fault *why) KS_MUST_CHECK;
+ks_err op_certificate_delete(struct call *call, const struct request *request,
+                             struct fault *why) KS_MUST_CHECK;
+ks_err op_token_info(struct call *call, const struct request *request,
+                     struct fault *why) KS_MUST_CHECK;
+bool op_is_token_info(const struct job_reply *reply);
+void op_token_told(struct call *call, const struct job_reply *reply);
 
 /* --- what several of them share: op_common.c --- */
 
@@ -46,6 +60,33 @@ ks_err op_find_key(const struct call *call, const char *name, uint32_t version,
 /* As op_find_key, and it is the key the caller means: KEY_CHANGED. */
 ks_err op_find_meant_key(const struct call *call, const struct request *request,
                          const struct directory_entry **out, struct fault *why) KS_MUST_CHECK;
+
+/* The class of the request's key. PURPOSE: none, or the key is the service's own. */
+ks_err op_class_for(const struct call *call, const struct request *request,
+                    const struct config_class **out, struct fault *why) KS_MUST_CHECK;
+
+/* EXISTS: so far as the directory knows the name is taken. */
+ks_err op_check_new(const struct call *call, const char *name, const struct config_class *class,
+                    struct fault *why) KS_MUST_CHECK;
+
+/* The request's version is the newest: EXISTS, and what op_find_key() says. */
+ks_err op_check_newest(const struct call *call, const struct request *request,
+                       const struct config_class *class, struct fault *why) KS_MUST_CHECK;
+
+/* Why the directory does not have it: NO_KEY, or TOKEN_UNAVAILABLE while its keys are not known. */
+ks_err op_no_key(const struct call *call, const char *name, uint32_t version, const char *token,
+                 struct fault *why);
+
+/* finish() of those that have nothing to say but that it is done. */
+void op_done(struct call *call, const struct job_reply *reply);
+
+/* sane() and finish() of those whose answer is a chain (op_certificate.c). */
+bool op_is_chain(const struct job_reply *reply);
+void op_chain_told(struct call *call, const struct job_reply *reply);
+
+/* An administrator asks about a token: BAD_REQUEST: none is called so (op_admin.c). */
+ks_err op_check_token(const struct call *call, const struct request *request,
+                      struct fault *why) KS_MUST_CHECK;
 
 /* A job about the request's key with the caller filled in. */
 void op_job_init(struct job *job, const struct call *call, const struct request *request,

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/clock.h"
 #include "base/keyname.h"
 
 #ifndef SO_PEERPIDFD
@@ -25,10 +26,24 @@
 #define ACCOUNT_MAX (64 * 1024) /* bytes for one passwd entry */
 #define SLICE_SUFFIX ".slice"
 
+#define KEPT_USERS 64            /* names of accounts that are remembered, */
+#define KEPT_USER_MS (10 * 1000) /* for so long */
+
+/* Asking for a name may go to a directory server, and the one thread of the front waits for it: so
+ * what was answered last is remembered, "nobody" and "no answer" too. A new or renamed account is
+ * known after that time. */
+static struct {
+    bool used;
+    uint32_t uid;
+    uint64_t asked_ms;
+    char user[PEER_USER_MAX + 1];
+} kept_users[KEPT_USERS]; /* by uid modulo KEPT_USERS */
+
 static bool pidfd_forgotten;
 
 static ks_err read_groups(int fd, struct peer *peer, struct fault *why);
 static void read_user(struct peer *peer);
+static void ask_user(struct peer *peer);
 static void read_unit(int fd, struct peer *peer);
 
 ks_err
@@ -111,6 +126,25 @@ read_groups(int fd, struct peer *peer, struct fault *why)
 
 static void
 read_user(struct peer *peer)
+{
+    size_t place = peer->uid % KEPT_USERS;
+    uint64_t now_ms = clock_mono_ms();
+
+    if (!kept_users[place].used || kept_users[place].uid != peer->uid ||
+        now_ms - kept_users[place].asked_ms >= KEPT_USER_MS) {
+        ask_user(peer);
+        kept_users[place].used = true;
+        kept_users[place].uid = peer->uid;
+        /* Counted from the answer: what is slow is asked less often. */
+        kept_users[place].asked_ms = clock_mono_ms();
+        memcpy(kept_users[place].user, peer->user, sizeof(peer->user));
+        return;
+    }
+    memcpy(peer->user, kept_users[place].user, sizeof(peer->user));
+}
+
+static void
+ask_user(struct peer *peer)
 {
     ks_auto(freep) char *storage = NULL;
     struct passwd account, *found = NULL;

@@ -5,7 +5,7 @@
  * Read once, when the connection is accepted: credentials are those of connect(). The unit is taken
  * from the peer's cgroup while its pidfd (SO_PEERPIDFD, Linux 6.5) proves that the process is still
  * the one that connected; without pidfds `unit_proven` is false and a rule on units must also name
- * a user or group (policy.h).
+ * a user or group (policy.h). The account's name may be ten seconds old.
  */
 #pragma once
 

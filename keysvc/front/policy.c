@@ -58,15 +58,23 @@ policy_find(const struct config *config, const struct peer *peer, const char *ke
 }
 
 bool
-policy_sees_keys(const struct config *config, const struct peer *peer)
+policy_any_key(const struct config *config, const struct peer *peer,
+               enum config_operation operation)
 {
-    const struct question any_key = {.config = config, .peer = peer, .listed = OPERATION_GET};
+    const struct question any_key = {.config = config, .peer = peer, .listed = operation};
 
     for (size_t i = 0; i < config->n_rules; i++) {
         if (lacks(&any_key, &config->rules[i]) == 0)
             return true;
     }
-    return policy_find(config, peer, NULL, OPERATION_ADMINISTER) != NULL;
+    return false;
+}
+
+bool
+policy_sees_keys(const struct config *config, const struct peer *peer)
+{
+    return policy_any_key(config, peer, OPERATION_GET) ||
+           policy_find(config, peer, NULL, OPERATION_ADMINISTER) != NULL;
 }
 
 /*

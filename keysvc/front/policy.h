@@ -18,6 +18,10 @@
 const struct config_rule *policy_find(const struct config *config, const struct peer *peer,
                                       const char *key, enum config_operation operation);
 
+/* False: whatever key it is, policy_find() would not let this peer do it. */
+bool policy_any_key(const struct config *config, const struct peer *peer,
+                    enum config_operation operation);
+
 /* False: whatever key it is, policy_find() would not let this peer `get` it. */
 bool policy_sees_keys(const struct config *config, const struct peer *peer);
 

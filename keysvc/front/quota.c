@@ -35,6 +35,7 @@ struct quota_account {
     uint32_t n_connections;
     uint32_t n_requests;
     size_t n_bytes;
+    size_t n_files;
     uint64_t idle_since_ms;
     uint64_t round; /* the last one in which it was served */
 };
@@ -44,6 +45,7 @@ struct quota {
     TAILQ_HEAD(, quota_account) idle;
     uint32_t n_idle;
     uint32_t n_connections;
+    size_t n_files; /* of all, and what is lent */
 };
 
 static void drop_idle(struct quota *quota);
@@ -256,6 +258,47 @@ quota_put(struct quota_account *account, size_t bytes)
     assert(account->n_requests > 0 && account->n_bytes >= bytes);
     account->n_requests--;
     account->n_bytes -= bytes;
+}
+
+ks_err
+quota_files_take(struct quota *quota, struct quota_account *account, bool administrator,
+                 size_t n_files, struct fault *why)
+{
+    size_t max = administrator ? QUOTA_FILES : QUOTA_FILES - QUOTA_FILES_RESERVED;
+
+    if (account->n_files + n_files > QUOTA_FILES_PER_CALLER) {
+        refuse(why, account, "too many descriptors in open requests", QUOTA_FILES_PER_CALLER);
+        return KS_ERR_BUSY;
+    }
+    if (quota->n_files + n_files > max) {
+        fault_set(why, "too many descriptors in open requests of all callers, the limit is %zu",
+                  max);
+        return KS_ERR_BUSY;
+    }
+    account->n_files += n_files;
+    quota->n_files += n_files;
+    return KS_OK;
+}
+
+void
+quota_files_put(struct quota *quota, struct quota_account *account, size_t n_files)
+{
+    assert(account->n_files >= n_files && quota->n_files >= n_files);
+    account->n_files -= n_files;
+    quota->n_files -= n_files;
+}
+
+void
+quota_files_lend(struct quota *quota, size_t n_files)
+{
+    quota->n_files += n_files;
+}
+
+void
+quota_files_return(struct quota *quota, size_t n_files)
+{
+    assert(quota->n_files >= n_files);
+    quota->n_files -= n_files;
 }
 
 bool

@@ -22,6 +22,13 @@
  * program that works has next to none. */
 #define QUOTA_FAILED_PER_SECOND 100
 
+/* Descriptors that clients have passed to us and no token process has yet: of one caller, of all,
+ * and how many of these are kept for administrators. An import has two. listener.c keeps as many
+ * from the connections. */
+#define QUOTA_FILES_PER_CALLER 32
+#define QUOTA_FILES 128
+#define QUOTA_FILES_RESERVED 32
+
 struct quota;         /* all accounts */
 struct quota_account; /* one caller's, counted by its connections */
 
@@ -43,6 +50,15 @@ uint32_t quota_n_connections(const struct quota *quota);
 ks_err quota_take(struct quota_account *account, const struct config_limits *limits, size_t bytes,
                   struct fault *why) KS_MUST_CHECK;
 void quota_put(struct quota_account *account, size_t bytes);
+
+/* So many more descriptors are held for this caller. BUSY: too many, of this caller or of all. */
+ks_err quota_files_take(struct quota *quota, struct quota_account *account, bool administrator,
+                        size_t n_files, struct fault *why) KS_MUST_CHECK;
+void quota_files_put(struct quota *quota, struct quota_account *account, size_t n_files);
+
+/* Copies of taken ones lie in a worker's socket, whatever becomes of the caller. */
+void quota_files_lend(struct quota *quota, size_t n_files);
+void quota_files_return(struct quota *quota, size_t n_files);
 
 /* Charges one operation to the rule that allowed it: a bucket of rate_per_s a second, full at the
  * start. BUSY: too fast. */

@@ -52,6 +52,12 @@ struct reply_bytes { /* a signature or a CSR */
     enum ks_algorithm algorithm;
 };
 
+struct reply_token_info {
+    const struct job_token_info *info;
+    const char *const *unsupported;
+    size_t n_unsupported;
+};
+
 struct reply_explain {
     bool allowed;
     const char *rule, *class, *missing; /* never NULL */
@@ -64,10 +70,12 @@ struct reply {
     ks_err err;
     const struct fault *why; /* NULL: nothing more precise is known */
     union {
-        struct reply_status status;   /* STATUS */
-        struct reply_list list;       /* LIST */
-        struct reply_key key;         /* GET, GENERATE, ROTATE */
-        struct reply_bytes bytes;     /* SIGN, CSR */
-        struct reply_explain explain; /* EXPLAIN */
-    };                                /* HELLO, RELOAD, RETRY_LOGIN, RESCAN have nothing to say */
+        struct reply_status status;         /* STATUS */
+        struct reply_list list;             /* LIST */
+        struct reply_key key;               /* GET, GENERATE, ROTATE, IMPORT */
+        struct reply_bytes bytes;           /* SIGN, CSR */
+        struct reply_explain explain;       /* EXPLAIN */
+        const struct job_chain *chain;      /* SELF_SIGN, CERTIFICATE_GET */
+        struct reply_token_info token_info; /* TOKEN_INFO */
+    };                                      /* the others have nothing to say */
 };

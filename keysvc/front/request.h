@@ -15,6 +15,7 @@
 #define REQUEST_PROGRAM_MAX 63         /* bytes of a client's own name; for logs only */
 #define REQUEST_MAX_FEATURES 64        /* in a Hello */
 #define REQUEST_MAX_KEYS 1000          /* in one ListReply */
+#define REQUEST_DAYS 365               /* of a self-signed certificate, when the client says 0 */
 #define REQUEST_PROTOCOL_VERSION 1
 
 enum request_operation {
@@ -31,6 +32,13 @@ enum request_operation {
     REQUEST_RELOAD,
     REQUEST_RETRY_LOGIN,
     REQUEST_RESCAN,
+    REQUEST_SELF_SIGN,
+    REQUEST_IMPORT,
+    REQUEST_DESTROY,
+    REQUEST_CERTIFICATE_PUT,
+    REQUEST_CERTIFICATE_GET,
+    REQUEST_CERTIFICATE_DELETE,
+    REQUEST_TOKEN_INFO,
     REQUEST_OPERATION_COUNT,
 };
 
@@ -61,12 +69,16 @@ struct request {
     uint32_t deadline_ms;
     enum request_operation operation;
     char name[KEYNAME_MAX + 1]; /* of the key; EXPLAIN: may be empty with `administer` */
-    uint32_t version;           /* GET: 0 is the newest; ROTATE: from_version; SIGN, CSR: never 0 */
-    uint8_t public_key_sha256[KS_SHA256_LEN]; /* SIGN, CSR */
+    uint32_t version;           /* GET: 0 is the newest; ROTATE, IMPORT: from_version, of IMPORT
+                                   0: a new name; else never 0 */
+    uint8_t public_key_sha256[KS_SHA256_LEN]; /* DESTROY: zeros: whatever stands there */
     enum ks_key_type type;                    /* GENERATE */
-    char token[CONFIG_TITLE_MAX + 1];         /* RETRY_LOGIN, RESCAN */
+    char token[CONFIG_TITLE_MAX + 1];         /* RETRY_LOGIN, RESCAN, TOKEN_INFO */
     struct job_sign sign;
-    struct job_csr csr; /* its alternatives lie in the arena: never job_deinit() them */
+    struct job_csr csr; /* SELF_SIGN too; its alternatives lie in the arena: never job_deinit() */
+    uint32_t days;      /* SELF_SIGN: 1 to JOB_MAX_DAYS */
+    struct job_import import; /* its descriptors come by another way: passed.h */
+    struct job_chain chain;   /* CERTIFICATE_PUT */
     struct request_hello hello;
     struct request_list list;
     struct request_explain explain;

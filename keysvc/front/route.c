@@ -313,6 +313,17 @@ unavailable(const struct route_token *token, struct fault *why)
                                                      : KS_ERR_TOKEN_UNAVAILABLE;
 }
 
+ks_err
+route_unknown(const struct route *route, const char *name, struct fault *why)
+{
+    const struct route_token *token = token_find(route, name);
+
+    if (token && token->state.state != TOKEN_STATE_READY)
+        return unavailable(token, why);
+    fault_set(why, "token %s has not told its keys yet", name);
+    return KS_ERR_TOKEN_UNAVAILABLE;
+}
+
 /* What the workers themselves hold does not count as waiting. */
 static bool
 queue_full(const struct route_token *token, const struct call *call, struct fault *why)

@@ -33,6 +33,9 @@ ks_err route_state(struct route *route, const struct control_state *state) KS_MU
 ks_err route_submit(struct route *route, struct call *call, const char *token,
                     const struct job *job, struct fault *why) KS_MUST_CHECK;
 
+/* Why nobody knows yet which keys the token has: LOGIN_BLOCKED, TOKEN_UNAVAILABLE. */
+ks_err route_unknown(const struct route *route, const char *token, struct fault *why) KS_MUST_CHECK;
+
 /* The end of a turn: writes to the workers. */
 void route_flush(struct route *route);
 

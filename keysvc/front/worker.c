@@ -11,6 +11,7 @@
 #include "front/directory.h"
 #include "front/dispatch.h"
 #include "front/front.h"
+#include "front/quota.h"
 #include "ipc/channel.h"
 
 #define SLOW_JOB_LOAD (WORKER_WINDOW / 2) /* a key generation takes as long as many signatures */
@@ -19,6 +20,7 @@ struct slot {
     uint64_t id;       /* 0: free */
     struct call *call; /* NULL: nobody waits for it any more */
     bool slow;
+    size_t n_files; /* that lie in the channel or in the socket for it */
 };
 
 struct worker {
@@ -106,10 +108,15 @@ worker_send(struct worker *worker, struct call *call)
     struct slot *slot = find_slot(worker, 0);
     ks_err err;
 
-    err = channel_queue(worker->channel, JOB_MESSAGE_JOB, &call->job, NULL, 0);
+    err = channel_queue(worker->channel, JOB_MESSAGE_JOB, &call->job, call->files, call->n_files);
     if (err)
         return err;
-    *slot = (struct slot){.id = call->request_id, .call = call, .slow = call->operation->slow};
+    call_close_files(call);
+    *slot = (struct slot){.id = call->request_id,
+                          .call = call,
+                          .slow = call->operation->slow,
+                          .n_files = call->n_files};
+    quota_files_lend(worker->front->quota, slot->n_files);
     worker->n_open++;
     worker->n_slow += slot->slow;
     call->place = CALL_SENT;
@@ -240,6 +247,8 @@ take_reply(struct worker *worker, const struct message *message)
     if (!slot)
         return KS_ERR_BAD_REQUEST;
     call = slot->call;
+    if (call && !reply.err && call->operation->sane && !call->operation->sane(&reply))
+        return KS_ERR_BAD_REQUEST;
     free_slot(worker, slot);
     if (!call)
         return KS_OK;
@@ -266,6 +275,7 @@ free_slot(struct worker *worker, struct slot *slot)
 {
     worker->n_open--;
     worker->n_slow -= slot->slow;
+    quota_files_return(worker->front->quota, slot->n_files);
     *slot = (struct slot){0};
 }
 

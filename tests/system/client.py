@@ -8,6 +8,13 @@ client - a client of keysvcd in another language, made from keysvc.proto and doc
     client.py SOCKET public NAME                 PEM on standard output
     client.py SOCKET sign NAME FILE [FIELD=NUMBER|public_key_sha256=HEX]...     the signature on standard output
     client.py SOCKET csr NAME COMMON-NAME [DNS:NAME|IP:ADDRESS]...     DER on standard output
+    client.py SOCKET self-sign NAME DAYS COMMON-NAME [DNS:NAME|IP:ADDRESS]...     DER on standard output
+    client.py SOCKET import NAME pkcs12|pkcs8 FILE [PASSWORD-FILE|- [SELECT]]     NAME@VERSION; @VERSION in NAME: from which
+    client.py SOCKET destroy NAME@VERSION [any]  `any`: whatever stands there
+    client.py SOCKET certificate-put NAME PEM-FILE
+    client.py SOCKET certificate-get NAME        PEM on standard output
+    client.py SOCKET certificate-delete NAME
+    client.py SOCKET token-info TOKEN            a JSON object
     client.py SOCKET pipeline NAME FILE COUNT    COUNT signatures, all asked for before the first answer is read
     client.py SOCKET stay FILE                   the generation, and again on the same connection once FILE exists
     client.py SOCKET load NAME FILE SECONDS      32 open requests until the time is over; a JSON report
@@ -15,9 +22,11 @@ client - a client of keysvcd in another language, made from keysvc.proto and doc
 An error of the service's is printed as CODE and message; its code is the exit code.
 """
 import base64
+import fcntl
 import json
 import os
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -26,6 +35,9 @@ import keysvc_pb2 as pb
 
 MAX_FRAME = 1024 * 1024
 OPEN_REQUESTS = 32
+# From <linux/fcntl.h>; Python 3.11 does not name them all.
+F_ADD_SEALS = 1033
+SEALS = 0x0002 | 0x0004 | 0x0008  # SHRINK, GROW, WRITE
 
 
 class Refused(Exception):
@@ -47,11 +59,15 @@ class Client:
         hello = pb.Hello(protocol_version=1, program="client.py")
         self.hello = self.call(hello=hello).hello
 
-    def send(self, **operation):
+    def send(self, descriptors=(), **operation):
         """Sends a request and returns its id, without waiting for the answer."""
         self.n_requests += 1
         data = pb.Request(id=self.n_requests, deadline_ms=20000, **operation).SerializeToString()
-        self.socket.sendall(struct.pack(">I", len(data)) + data)
+        data = struct.pack(">I", len(data)) + data
+        if descriptors:
+            # They go with whatever the first write takes, and so with the first byte.
+            data = data[socket.send_fds(self.socket, [data], descriptors) :]
+        self.socket.sendall(data)
         return self.n_requests
 
     def receive(self):
@@ -72,8 +88,8 @@ class Client:
         data, self.received = self.received[:n_bytes], self.received[n_bytes:]
         return data
 
-    def call(self, **operation):
-        number = self.send(**operation)
+    def call(self, descriptors=(), **operation):
+        number = self.send(descriptors, **operation)
         response = self.receive()
         if response.WhichOneof("result") == "error":
             raise Refused(response.error)
@@ -121,18 +137,101 @@ def sign(client, name, path, *fields):
     sys.stdout.buffer.write(client.call(sign=request).sign.signature)
 
 
-def csr(client, name, common_name, *alternatives):
+def meant(key):
+    """The fields that say which key is meant."""
+    return {"name": key.name, "version": key.version, "public_key_sha256": key.public_key_sha256}
+
+
+def csr_request(client, name, common_name, *alternatives):
     key = client.get(name)
     kinds = {"DNS": pb.AlternativeName.DNS, "IP": pb.AlternativeName.IP}
     names = [alternative.split(":", 1) for alternative in alternatives]
-    request = pb.CsrRequest(
-        name=key.name,
-        version=key.version,
-        public_key_sha256=key.public_key_sha256,
+    return pb.CsrRequest(
         common_name=common_name,
         alternative_names=[pb.AlternativeName(kind=kinds[kind], value=value) for kind, value in names],
+        **meant(key),
     )
+
+
+def csr(client, name, common_name, *alternatives):
+    request = csr_request(client, name, common_name, *alternatives)
     sys.stdout.buffer.write(client.call(csr=request).csr.csr)
+
+
+def self_sign(client, name, days, common_name, *alternatives):
+    request = pb.SelfSignRequest(request=csr_request(client, name, common_name, *alternatives), days=int(days))
+    (certificate,) = client.call(self_sign=request).self_sign.certificates
+    sys.stdout.buffer.write(certificate)
+
+
+def sealed(path):
+    """The file's content as a descriptor that nobody can change any more."""
+    descriptor = os.memfd_create("import", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    with open(path, "rb") as file:
+        os.write(descriptor, file.read())
+    fcntl.fcntl(descriptor, F_ADD_SEALS, SEALS)
+    return descriptor
+
+
+def import_key(client, name, file_format, path, password_path="-", select=""):
+    name, _, version = name.partition("@")
+    formats = {"pkcs12": pb.PKCS12, "pkcs8": pb.PKCS8}
+    descriptors = [sealed(path)] + ([sealed(password_path)] if password_path != "-" else [])
+    request = pb.ImportRequest(
+        name=name,
+        from_version=int(version or 0),
+        format=formats[file_format],
+        has_password=len(descriptors) == 2,
+        select=select,
+        certificates=True,
+    )
+    # The member's name is a word of Python's.
+    response = client.call(descriptors, **{"import": request})
+    key = getattr(response, "import")
+    print(f"{key.name}@{key.version}")
+
+
+def destroy(client, name, which=""):
+    key = client.get(name)
+    request = pb.DestroyRequest(name=key.name, version=key.version)
+    if which != "any":
+        request.public_key_sha256 = key.public_key_sha256
+    client.call(destroy=request)
+
+
+def certificate_put(client, name, path):
+    with open(path, encoding="ascii") as file:
+        blocks = file.read().split("-----END CERTIFICATE-----")[:-1]
+    begin = "-----BEGIN CERTIFICATE-----"
+    ders = [base64.b64decode(block[block.index(begin) + len(begin) :]) for block in blocks]
+    chain = pb.Certificates(certificates=ders)
+    client.call(certificate_put=pb.CertificatePutRequest(chain=chain, **meant(client.get(name))))
+
+
+def certificate_get(client, name):
+    request = pb.CertificateGetRequest(**meant(client.get(name)))
+    for certificate in client.call(certificate_get=request).certificate_get.certificates:
+        print(ssl.DER_cert_to_PEM_cert(certificate), end="")
+
+
+def certificate_delete(client, name):
+    client.call(certificate_delete=pb.CertificateDeleteRequest(**meant(client.get(name))))
+
+
+def token_info(client, token):
+    info = client.call(token_info=pb.TokenInfoRequest(token=token)).token_info
+    print(
+        json.dumps(
+            {
+                "label": info.label,
+                "model": info.model,
+                "serial": info.serial,
+                "sessions": info.sessions,
+                "mechanisms": [mechanism.name for mechanism in info.mechanisms],
+                "unsupported": list(info.unsupported),
+            }
+        )
+    )
 
 
 def pipeline(client, name, path, count):
@@ -206,7 +305,9 @@ def load(path, name, data_path, seconds):
 
 
 COMMANDS = {"hello": hello, "list": list_keys, "public": public, "sign": sign, "csr": csr, "pipeline": pipeline,
-            "stay": stay}
+            "stay": stay, "self-sign": self_sign, "import": import_key, "destroy": destroy,
+            "certificate-put": certificate_put, "certificate-get": certificate_get,
+            "certificate-delete": certificate_delete, "token-info": token_info}
 
 
 def main():

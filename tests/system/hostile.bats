@@ -12,6 +12,24 @@ setup_file()
     keysvc key generate web/shop
     python_client
     front_pid >"$W/front.pid"
+    wait_for front_is_alone
+    count_descriptors >"$W/front.descriptors"
+}
+
+# Whoever may not look (without root: the front is not dumpable) sees always the same number.
+count_descriptors()
+{
+    ls "/proc/$(front_pid)/fd" 2>/dev/null | wc -l
+}
+
+front_is_alone()
+{
+    [ "$(keysvc status --json | json 'd["connections"]')" = 1 ]
+}
+
+same_descriptors()
+{
+    [ "$(count_descriptors)" = "$(cat "$W/front.descriptors")" ]
 }
 
 setup()
@@ -19,13 +37,14 @@ setup()
     load harness
 }
 
-# After each attack: the same front, and a signature for somebody else.
+# After each attack: the same front, a signature for somebody else, and no descriptor that stayed.
 teardown()
 {
     show_log_if_failed
     [ "$(front_pid)" = "$(cat "$W/front.pid")" ]
     keysvc sign web/shop --in "$W/data" >"$W/signature"
     verify web/shop "$W/data" "$W/signature"
+    wait_for same_descriptors
 }
 
 teardown_file()
@@ -37,9 +56,15 @@ teardown_file()
 # attack NAME EXPECTED [ARGUMENT...]: EXPECTED is an extended regular expression over the whole answer.
 attack()
 {
-    local name=$1 expected=$2
-    shift 2
-    run as $BOB timeout 60 hostile "$name" "$@"
+    attack_as "$BOB" "$@"
+}
+
+# The same by somebody who has rules.
+attack_as()
+{
+    local who=$1 name=$2 expected=$3
+    shift 3
+    run as "$who" timeout 60 hostile "$name" "$@"
     echo "$name: $output"
     [ "$status" = 0 ]
     [[ $output =~ ^($expected)$ ]]
@@ -122,4 +147,41 @@ attack()
     as $ALICE keysvc sign web/shop --in "$W/data" >"$W/signature"
     kill $idle
     wait $idle || true
+}
+
+@test "what is no sealed memfd instead of an import's file" {
+    for kind in pipe zero unsealed folder file socket; do
+        attack_as "$ALICE" wrong_kind "error 6, then answered" $kind
+    done
+}
+
+@test "an import without its descriptor" {
+    attack_as "$ALICE" no_descriptor "error 6, then answered"
+}
+
+@test "descriptors with requests that take none" {
+    attack_as "$ALICE" descriptor_with_status "(answered, )?error 6, dropped"
+    attack_as "$ALICE" descriptor_with_hello "(answered, )?error 6, dropped"
+    attack_as "$ALICE" descriptor_in_the_midst "(error 6, )+dropped"
+}
+
+@test "253 descriptors in one message" {
+    attack_as "$ALICE" many_descriptors "error 6, dropped"
+    attack many_descriptors "error 6, dropped"
+}
+
+@test "descriptors whose frame never ends" {
+    attack_as "$ALICE" half_imports "closed"
+    attack_as "$ALICE" kept_imports "dropped"
+    attack half_imports "closed"
+}
+
+@test "imports without a pause" {
+    attack_as "$ALICE" descriptor_flood "error (6|11|19)( error (6|11|19))*"
+    need_root
+    attack descriptor_flood "error (3|11)( error (3|11))*"
+}
+
+@test "descriptors that are slow to close" {
+    attack slow_to_close "answered in time"
 }

@@ -8,15 +8,18 @@ hostile - what a client may do to the service's socket and should not
 Prints what came of it: "dropped" (the connection was closed), "error CODE" (a frame with an Error, then closed or not),
 "answered" (as if nothing had been wrong), "silence" (nothing within the time).
 """
+import fcntl
 import os
 import socket
 import struct
 import sys
+import threading
 import time
 
 import keysvc_pb2 as pb
 
 WAIT_S = 20
+F_ADD_SEALS, SEALS = 1033, 0x0002 | 0x0004 | 0x0008  # SHRINK, GROW, WRITE
 
 
 def connect(path):
@@ -237,6 +240,147 @@ def many_alternatives(path):
                             alternative_names=[name] * 20000)
     send(connection, frame(pb.Request(id=4, csr=request)))
     return outcome(connection)
+
+
+def sealed(seals=SEALS):
+    descriptor = os.memfd_create("hostile", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(descriptor, b"not a key")
+    fcntl.fcntl(descriptor, F_ADD_SEALS, seals)
+    return descriptor
+
+
+def import_frame(number=2, name="web/hostile", has_password=False):
+    request = pb.ImportRequest(name=name, format=pb.PKCS8, has_password=has_password)
+    return frame(pb.Request(id=number, **{"import": request}))
+
+
+def send_with(connection, data, descriptors):
+    try:
+        socket.send_fds(connection, [data], descriptors)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+
+
+def lingering():
+    """A TCP socket whose close() waits for somebody who reads nothing."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    sending = socket.create_connection(listening.getsockname())
+    reading, _ = listening.accept()
+    sending.setblocking(False)
+    try:
+        while True:
+            sending.send(b"x" * 65536)
+    except BlockingIOError:
+        pass
+    sending.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+    return sending, (listening, reading)
+
+
+def rubbish(kind):
+    if kind == "pipe":
+        return os.pipe()[0]
+    if kind == "unsealed":
+        return sealed(0)
+    if kind == "socket":
+        return socket.socketpair()[0].detach()
+    return os.open({"zero": "/dev/zero", "folder": "/", "file": "/etc/passwd"}[kind], os.O_RDONLY)
+
+
+def wrong_kind(path, kind):
+    """What is no sealed memfd, as an import's file."""
+    connection = greeted(path)
+    send_with(connection, import_frame(), [rubbish(kind)])
+    first = outcome(connection)
+    send(connection, frame(pb.Request(id=3, status=pb.StatusRequest())))
+    return f"{first}, then {outcome(connection)}"
+
+
+def no_descriptor(path):
+    connection = greeted(path)
+    send(connection, import_frame())
+    first = outcome(connection)
+    send(connection, frame(pb.Request(id=3, status=pb.StatusRequest())))
+    return f"{first}, then {outcome(connection)}"
+
+
+def descriptor_with_status(path):
+    connection = greeted(path)
+    send_with(connection, frame(pb.Request(id=2, status=pb.StatusRequest())), [sealed()])
+    return ended(connection)
+
+
+def descriptor_with_hello(path):
+    connection = connect(path)
+    send_with(connection, hello(), [sealed()])
+    return ended(connection)
+
+
+def descriptor_in_the_midst(path):
+    connection = greeted(path)
+    send(connection, import_frame()[:7])
+    time.sleep(0.1)  # so that it is a read of its own; if not, it is right and served
+    send_with(connection, import_frame()[7:], [sealed()])
+    return ended(connection)
+
+
+def ended(connection):
+    """Everything that is said, and that it ends then."""
+    said = [outcome(connection)]
+    while said[-1] not in ("dropped", "silence"):
+        said.append(outcome(connection))
+    return ", ".join(said)
+
+
+def many_descriptors(path):
+    """As many as the kernel lets through in one message."""
+    connection = greeted(path)
+    send_with(connection, import_frame(), [sealed()] * 253)
+    return ended(connection)
+
+
+def half_imports(path):
+    """Descriptors whose frame never ends, on connections that do."""
+    for number in range(100):
+        connection = greeted(path)
+        data = import_frame(has_password=True)
+        send_with(connection, data[: 1 + number % (len(data) - 1)], [sealed(), sealed()])
+        connection.close()
+    return "closed"
+
+
+def kept_imports(path):
+    """The same on connections that stay."""
+    connections = [greeted(path) for _ in range(18)]
+    for connection in connections:
+        send_with(connection, import_frame()[:9], [sealed()])
+    return " ".join(sorted({ended(connection) for connection in connections}))
+
+
+def descriptor_flood(path):
+    """One import after the other, and no answer read before the last is sent."""
+    connection, descriptor, count = greeted(path), sealed(), 500
+    for number in range(count):
+        send_with(connection, import_frame(number + 2, f"web/flood{number}"), [descriptor])
+    return " ".join(sorted({outcome(connection) for _ in range(count)}))
+
+
+def slow_to_close(path):
+    """A descriptor that whoever closes it last waits for, received and not received."""
+    kept, began = [], time.monotonic()
+    for number in range(6):
+        descriptor, others = lingering()
+        connection = greeted(path)
+        send_with(connection, frame(pb.Request(id=2, status=pb.StatusRequest())), [descriptor.fileno()])
+        if number % 2:
+            send_with(connection, hello(), [descriptor.fileno()])
+        # Whoever is the last to close it waits: that may be this program.
+        threading.Thread(target=descriptor.close, daemon=True).start()
+        connection.close()
+        kept.append(others)
+    good = greeted(path)
+    send(good, frame(pb.Request(id=2, status=pb.StatusRequest())))
+    said = outcome(good)
+    return f"{said} in time" if time.monotonic() - began < WAIT_S else f"{said} too late"
 
 
 def main():

@@ -67,6 +67,62 @@ web/shop@1" ]
     grep 'DNS:shop.example, DNS:www.shop.example, IP Address:10.0.0.1' "$W/csr.text"
 }
 
+@test "a certificate that a key signs for itself" {
+    as $ALICE client self-sign web/shop 30 shop.example DNS:shop.example >"$W/self.der"
+    openssl x509 -inform DER -in "$W/self.der" -out "$W/self.pem"
+    openssl verify -CAfile "$W/self.pem" -partial_chain "$W/self.pem"
+    openssl x509 -in "$W/self.pem" -noout -checkend $((29 * 86400))
+    run openssl x509 -in "$W/self.pem" -noout -checkend $((31 * 86400))
+    [ "$status" = 1 ]
+    fails 6 "days" as $ALICE client self-sign web/shop 3651 shop.example
+    fails 9 "9 " as $ALICE client self-sign web/shop 30 bank.example
+}
+
+@test "certificates beside a key: put, get, delete" {
+    as $ALICE client self-sign web/more 30 shop.example DNS:shop.example >"$W/more.der"
+    openssl x509 -inform DER -in "$W/more.der" -out "$W/more.pem"
+    fails 4 "4 " as $ALICE client certificate-get web/more
+    as $ALICE client certificate-put web/more "$W/more.pem"
+    as $ALICE client certificate-get web/more | diff - "$W/more.pem"
+    # Another key's.
+    as $ALICE client self-sign web/shop 30 shop.example DNS:shop.example | openssl x509 -inform DER -out "$W/other.pem"
+    fails 6 "6 " as $ALICE client certificate-put web/more "$W/other.pem"
+    as $ALICE client certificate-delete web/more
+    fails 4 "4 " as $ALICE client certificate-get web/more
+}
+
+@test "a key from a file, by descriptors, and away again" {
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$W/key.pem"
+    openssl req -x509 -key "$W/key.pem" -subj /CN=shop.example -days 30 -out "$W/key.crt"
+    printf secret >"$W/password"
+    printf wrong >"$W/wrong"
+    openssl pkcs12 -export -inkey "$W/key.pem" -in "$W/key.crt" -passout "file:$W/password" -out "$W/key.p12"
+    chmod 644 "$W"/key.* "$W/password" "$W/wrong"
+    fails 6 "6 " as $ALICE client import web/imported pkcs12 "$W/key.p12" "$W/wrong"
+    [ "$(as $ALICE client import web/imported pkcs12 "$W/key.p12" "$W/password")" = web/imported@1 ]
+    as $ALICE client public web/imported | openssl pkey -pubin | diff - <(openssl pkey -in "$W/key.pem" -pubout)
+    as $ALICE client sign web/imported "$W/data" >"$W/signature"
+    verify web/imported "$W/data" "$W/signature"
+    as $ALICE client certificate-get web/imported | diff - "$W/key.crt"
+    # The name is taken; the next version is not.
+    fails 5 "5 " as $ALICE client import web/imported pkcs8 "$W/key.pem"
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$W/next.pem"
+    chmod 644 "$W/next.pem"
+    [ "$(as $ALICE client import web/imported@1 pkcs8 "$W/next.pem")" = web/imported@2 ]
+    as $ALICE client destroy web/imported@1
+    fails 4 "4 " as $ALICE client sign web/imported@1 "$W/data"
+    as $ALICE client destroy web/imported@2 any
+    fails 4 "4 " as $ALICE client public web/imported
+}
+
+@test "what a token says of itself" {
+    client token-info main >"$W/info"
+    json 'd["label"]' <"$W/info" | grep -x keysvc
+    json '"CKM_ECDSA" in d["mechanisms"]' <"$W/info" | grep -x True
+    need_root
+    fails 3 "3 " as $ALICE client token-info main
+}
+
 @test "200 requests open on one connection, each answered once" {
     run as $ALICE client pipeline web/shop "$W/data" 200
     [ "$status" = 0 ]

@@ -228,6 +228,9 @@ worker_take(struct channel *worker, struct buf *storage, struct job *job)
     cr_assert_eq(message.type, JOB_MESSAGE_JOB);
     memcpy(kept, message.body, message.len);
     cr_assert_eq(job_unpack(kept, message.len, storage, job), KS_OK);
+    cr_assert_leq(message.n_fds, ARRAY_LEN(job->fds));
+    job->n_fds = message.n_fds;
+    memcpy(job->fds, message.fds, message.n_fds * sizeof(*job->fds));
 }
 
 void
@@ -286,14 +289,44 @@ client_send_bytes(int fd, const void *data, size_t len)
 }
 
 void
+client_send_files(int fd, const void *data, size_t len, const int *files, size_t n_files)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int) * 253)];
+    } control = {0};
+    struct iovec vector = {.iov_base = (void *)data, .iov_len = len};
+    struct msghdr header = {.msg_iov = &vector,
+                            .msg_iovlen = 1,
+                            .msg_control = control.bytes,
+                            .msg_controllen = CMSG_SPACE(sizeof(int) * n_files)};
+
+    control.align = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+                                     .cmsg_type = SCM_RIGHTS,
+                                     .cmsg_len = CMSG_LEN(sizeof(int) * n_files)};
+    memcpy(CMSG_DATA(&control.align), files, sizeof(int) * n_files);
+    cr_assert_eq(sendmsg(fd, &header, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+uint8_t *
+client_pack(const Keysvc__V1__Request *request, size_t *len)
+{
+    size_t body_len = keysvc__v1__request__get_packed_size(request);
+    uint8_t *data = malloc(FRAME_HEADER_LEN + body_len);
+
+    frame_header(data, body_len);
+    keysvc__v1__request__pack(request, data + FRAME_HEADER_LEN);
+    *len = FRAME_HEADER_LEN + body_len;
+    return data;
+}
+
+void
 client_send(int fd, const Keysvc__V1__Request *request)
 {
-    size_t len = keysvc__v1__request__get_packed_size(request);
-    uint8_t *data = malloc(FRAME_HEADER_LEN + len);
+    size_t len;
+    uint8_t *data = client_pack(request, &len);
 
-    frame_header(data, len);
-    keysvc__v1__request__pack(request, data + FRAME_HEADER_LEN);
-    client_send_bytes(fd, data, FRAME_HEADER_LEN + len);
+    client_send_bytes(fd, data, len);
     free(data);
 }
 

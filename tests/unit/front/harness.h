@@ -47,7 +47,7 @@ struct channel *harness_worker(struct harness *h, uint32_t index);
 /* The worker's words. `keys` is NULL-terminated: labels. A key's public half is its label. */
 void worker_list(struct channel *worker, const char *const *keys);
 void worker_key(struct channel *worker, const char *label, enum job_key_state state);
-/* Waits for a job; the storage holds its texts. */
+/* Waits for a job; the storage holds its texts. Its descriptors are the caller's to close. */
 void worker_take(struct channel *worker, struct buf *storage, struct job *job);
 void worker_answer(struct channel *worker, uint64_t id, ks_err err, const char *data);
 /* A listing's end is seen by the front: asks status until the token is ready. */
@@ -58,6 +58,10 @@ int client_connect(struct harness *h); /* without Hello */
 int client_hello(struct harness *h);   /* and with it */
 void client_send(int fd, const Keysvc__V1__Request *request);
 void client_send_bytes(int fd, const void *data, size_t len);
+/* In one message, with descriptors beside the first byte. */
+void client_send_files(int fd, const void *data, size_t len, const int *files, size_t n_files);
+/* The request's frame, to be freed. */
+uint8_t *client_pack(const Keysvc__V1__Request *request, size_t *len);
 /* NULL: the connection was closed. */
 Keysvc__V1__Response *client_receive(int fd);
 void response_free(Keysvc__V1__Response *response);

@@ -11,6 +11,7 @@
 #include "front/front.h"
 #include "front/listener.h"
 #include "front/operations.h"
+#include "front/passed.h"
 #include "front/quota.h"
 
 #define N_KEYS 5000
@@ -199,7 +200,7 @@ Test(listener, descriptors_bound_the_connections)
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
     limited.limits.max_connections = 10000;
     listener_limit(&limited);
-    cr_assert_eq(limited.limits.max_connections, 1000 - 64 - 2);
+    cr_assert_eq(limited.limits.max_connections, 1000 - 64 - QUOTA_FILES - PASSED_RECEIVE_MAX - 2);
     limited.limits.max_connections = 100;
     listener_limit(&limited);
     cr_assert_eq(limited.limits.max_connections, 100);

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "front/peer.h"
 
 #define MANY_GIDS 300 /* more than the first try of peer.c has room for */
@@ -195,6 +197,45 @@ Test(peer, reads_ids_groups_and_name)
     peer_deinit(&peer);
     cr_assert_null(peer.gids);
     peer_deinit(&peer);
+    caller_end(&caller);
+    close(caller.fd);
+}
+
+static int n_asked;
+
+/* Stands before the C library's, to count. */
+int
+getpwuid_r(uid_t uid, struct passwd *account, char *storage, size_t len, struct passwd **result)
+{
+    int (*real)(uid_t, struct passwd *, char *, size_t, struct passwd **);
+
+    n_asked++;
+    *(void **)&real = dlsym(RTLD_NEXT, "getpwuid_r");
+    return real(uid, account, storage, len, result);
+}
+
+Test(peer, an_accounts_name_is_asked_for_once_in_a_while)
+{
+    struct caller caller = caller_start(NULL, 0, (uid_t)-1, (gid_t)-1);
+    struct fault why = FAULT_INIT;
+    struct peer first = PEER_INIT, peer = PEER_INIT;
+    int n_first;
+
+    n_asked = 0;
+    cr_assert_eq(peer_read(caller.fd, &first, &why), KS_OK, "%s", why.text);
+    n_first = n_asked;
+    cr_assert_gt(n_first, 0);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(peer_read(caller.fd, &peer, &why), KS_OK);
+        cr_assert_str_eq(peer.user, first.user);
+        peer_deinit(&peer);
+    }
+    cr_assert_eq(n_asked, n_first);
+    clock_shift(11 * 1000000, 0);
+    cr_assert_eq(peer_read(caller.fd, &peer, &why), KS_OK);
+    cr_assert_gt(n_asked, n_first);
+    peer_deinit(&peer);
+    peer_deinit(&first);
     caller_end(&caller);
     close(caller.fd);
 }

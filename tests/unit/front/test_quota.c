@@ -297,3 +297,34 @@ Test(quota, a_caller_is_served_once_a_round)
     cr_assert_not(quota_served(a, 2));
     quota_free(quota);
 }
+
+Test(quota, descriptors_are_bounded_for_one_caller_and_for_all)
+{
+    enum { CALLERS = (QUOTA_FILES - QUOTA_FILES_RESERVED) / QUOTA_FILES_PER_CALLER };
+    static const struct config_limits many = {.max_connections = 100,
+                                              .max_connections_per_caller = 10};
+    struct quota *quota = quota_made();
+    struct quota_account *accounts[CALLERS + 1];
+    struct fault why = FAULT_INIT;
+
+    for (uint32_t i = 0; i <= CALLERS; i++) {
+        const struct peer peer = caller(i, "");
+
+        cr_assert_eq(quota_connect(quota, &many, &peer, false, &accounts[i], &why), KS_OK);
+    }
+    for (size_t i = 0; i < CALLERS; i++)
+        cr_assert_eq(quota_files_take(quota, accounts[i], false, QUOTA_FILES_PER_CALLER, &why),
+                     KS_OK, "%s", why.text);
+    cr_assert_eq(quota_files_take(quota, accounts[0], true, 1, &why), KS_ERR_BUSY);
+    cr_assert_eq(quota_files_take(quota, accounts[CALLERS], false, 1, &why), KS_ERR_BUSY);
+    cr_assert_eq(quota_files_take(quota, accounts[CALLERS], true, 2, &why), KS_OK);
+    /* What lies in a worker's socket counts, whoever's it was. */
+    quota_files_put(quota, accounts[0], QUOTA_FILES_PER_CALLER);
+    quota_files_lend(quota, QUOTA_FILES_PER_CALLER);
+    cr_assert_eq(quota_files_take(quota, accounts[0], false, 2, &why), KS_ERR_BUSY);
+    quota_files_return(quota, QUOTA_FILES_PER_CALLER);
+    cr_assert_eq(quota_files_take(quota, accounts[0], false, 2, &why), KS_OK);
+    quota_files_put(quota, accounts[0], 2);
+    quota_files_put(quota, accounts[CALLERS], 2);
+    quota_free(quota);
+}

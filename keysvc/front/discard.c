@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * discard - detached threads that close what waits and end
+ */
+#include "front/discard.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/queue.h>
+
+#include "base/log.h"
+#include "base/util.h"
+
+#define MAX_THREADS 64 /* that may sleep at once; what comes then waits, open, for one of them */
+#define STACK_LEN (128 * 1024) /* bytes: it only closes */
+
+struct handful {
+    TAILQ_ENTRY(handful) in_waiting;
+    size_t n_fds;
+    int fds[];
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static TAILQ_HEAD(, handful) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+static int n_threads;
+
+static struct handful *handful_new(const int *fds, size_t n_fds);
+static void handful_close(struct handful *handful);
+static bool start_thread(void);
+static void *close_waiting(void *data);
+
+void
+discard(const int *fds, size_t n_fds)
+{
+    struct handful *handful = handful_new(fds, n_fds);
+    bool wanted;
+
+    if (!handful) {
+        for (size_t i = 0; i < n_fds; i++)
+            close(fds[i]);
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    TAILQ_INSERT_TAIL(&waiting, handful, in_waiting);
+    wanted = n_threads < MAX_THREADS;
+    n_threads += wanted;
+    pthread_mutex_unlock(&lock);
+    if (!wanted) {
+        log_warning("event=discard-busy consequence=\"what clients sent stays open for a while\"");
+        return;
+    }
+    /* Without any thread this one does it. */
+    if (!start_thread())
+        close_waiting(NULL);
+}
+
+static struct handful *
+handful_new(const int *fds, size_t n_fds)
+{
+    struct handful *handful = malloc(sizeof(*handful) + n_fds * sizeof(*fds));
+
+    if (!handful)
+        return NULL;
+    handful->n_fds = n_fds;
+    memcpy(handful->fds, fds, n_fds * sizeof(*fds));
+    return handful;
+}
+
+static void
+handful_close(struct handful *handful)
+{
+    for (size_t i = 0; i < handful->n_fds; i++)
+        close(handful->fds[i]);
+    free(handful);
+}
+
+void
+discard_socket(int fd)
+{
+    int n_unread = 0;
+
+    if (ioctl(fd, FIONREAD, &n_unread) == 0 && n_unread == 0)
+        close(fd);
+    else
+        discard(&fd, 1);
+}
+
+/* Signals are for the thread of the loop. */
+static bool
+start_thread(void)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    pthread_t thread;
+    bool begun;
+
+    if (pthread_attr_init(&attributes) != 0)
+        return false;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    begun = pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED) == 0 &&
+            pthread_attr_setstacksize(&attributes, STACK_LEN) == 0 &&
+            pthread_create(&thread, &attributes, close_waiting, NULL) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return begun;
+}
+
+static void *
+close_waiting(void *data)
+{
+    struct handful *handful;
+
+    (void)data;
+    for (;;) {
+        pthread_mutex_lock(&lock);
+        handful = TAILQ_FIRST(&waiting);
+        if (handful)
+            TAILQ_REMOVE(&waiting, handful, in_waiting);
+        else
+            n_threads--;
+        pthread_mutex_unlock(&lock);
+        if (!handful)
+            return NULL;
+        handful_close(handful);
+    }
+}

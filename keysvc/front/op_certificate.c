@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * op_certificate - the certificates beside a key: put, get, delete
+ *
+ * Whether they are the key's is decided by the token process.
+ */
+#include "front/front.h"
+#include "front/operations.h"
+#include "front/route.h"
+
+static ks_err submit(struct call *call, const struct request *request, enum job_operation operation,
+                     struct fault *why);
+
+ks_err
+op_certificate_put(struct call *call, const struct request *request, struct fault *why)
+{
+    return submit(call, request, JOB_CERTIFICATE_PUT, why);
+}
+
+ks_err
+op_certificate_get(struct call *call, const struct request *request, struct fault *why)
+{
+    return submit(call, request, JOB_CERTIFICATE_GET, why);
+}
+
+ks_err
+op_certificate_delete(struct call *call, const struct request *request, struct fault *why)
+{
+    return submit(call, request, JOB_CERTIFICATE_DELETE, why);
+}
+
+static ks_err
+submit(struct call *call, const struct request *request, enum job_operation operation,
+       struct fault *why)
+{
+    const struct directory_entry *key;
+    struct job job;
+    ks_err err;
+
+    err = op_find_meant_key(call, request, &key, why);
+    if (err)
+        return err;
+    op_job_init(&job, call, request, operation);
+    job.chain = request->chain;
+    call_start_deadline(call, request->deadline_ms);
+    return route_submit(call->front->route, call, key->token, &job, why);
+}
+
+/* A certificate that a key signed for itself stands alone. */
+bool
+op_is_chain(const struct job_reply *reply)
+{
+    struct job_chain chain;
+
+    return job_chain_unpack(reply->data, reply->data_len, &chain) == KS_OK;
+}
+
+void
+op_chain_told(struct call *call, const struct job_reply *reply)
+{
+    struct reply answer = {0};
+    struct job_chain chain;
+    ks_err err = job_chain_unpack(reply->data, reply->data_len, &chain);
+
+    if (err) { /* what op_is_chain() has not let in */
+        call_fail(call, KS_ERR_INTERNAL, NULL);
+        return;
+    }
+    answer.chain = &chain;
+    call_answer(call, &answer);
+}
