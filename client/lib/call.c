@@ -22,13 +22,29 @@
 #define PATIENCE_MS 5000 /* a token process is back in half a second, keysvcd in two */
 #define MAX_LOST 4 /* connections: a request that brings the service down is not sent for ever */
 
-/* May be done twice. */
+/* May be done twice. Importing is not: a second one would make another version. */
+/* clang-format off */
 static const bool REPEATABLE[OPERATION_END] = {
-    [OPERATION_STATUS] = true,  [OPERATION_LIST] = true,         [OPERATION_GET] = true,
-    [OPERATION_SIGN] = true,    [OPERATION_CSR] = true,          [OPERATION_EXPLAIN] = true,
-    [OPERATION_RESCAN] = true,  [OPERATION_GENERATE] = false,    [OPERATION_ROTATE] = false,
-    [OPERATION_RELOAD] = false, [OPERATION_RETRY_LOGIN] = false,
+    [OPERATION_STATUS] = true,
+    [OPERATION_LIST] = true,
+    [OPERATION_GET] = true,
+    [OPERATION_GENERATE] = false,
+    [OPERATION_ROTATE] = false,
+    [OPERATION_SIGN] = true,
+    [OPERATION_CSR] = true,
+    [OPERATION_EXPLAIN] = true,
+    [OPERATION_RELOAD] = false,
+    [OPERATION_RETRY_LOGIN] = false,
+    [OPERATION_RESCAN] = true,
+    [OPERATION_SELF_SIGN] = true,
+    [OPERATION_IMPORT] = false,
+    [OPERATION_DESTROY] = false,
+    [OPERATION_CERTIFICATE_PUT] = false,
+    [OPERATION_CERTIFICATE_GET] = true,
+    [OPERATION_CERTIFICATE_DELETE] = false,
+    [OPERATION_TOKEN_INFO] = true,
 };
+/* clang-format on */
 
 struct attempt {
     uint64_t began_ms;
@@ -66,6 +82,14 @@ call_run(struct ks_client *client, const struct request *request, struct respons
     if (error)
         *error = why;
     return err;
+}
+
+ks_err
+call_for_done(struct ks_client *client, const struct request *request, struct ks_error *error)
+{
+    ks_auto(response_freep) struct response *response = NULL;
+
+    return call_run(client, request, &response, error);
 }
 
 static ks_err
@@ -133,12 +157,37 @@ pause_before_next(struct attempt *attempt)
     return true;
 }
 
+/* Where to look; the other operations keep the hint of the error. */
+static void
+hint_where(const struct request *request, struct ks_error *error)
+{
+    const struct ks_key *key = request_key(request);
+
+    switch (request->operation) {
+    case OPERATION_CERTIFICATE_PUT:
+    case OPERATION_CERTIFICATE_DELETE:
+        error_hint(error, "look with keysvc key certificate %s@%u get before trying again",
+                   key->name, key->version);
+        break;
+    case OPERATION_RELOAD:
+        error_hint(error, "look at the generation of the configuration with keysvc status");
+        break;
+    case OPERATION_RETRY_LOGIN:
+        error_hint(error, "look with keysvc token list before trying again: a login costs a try");
+        break;
+    default:
+        break;
+    }
+}
+
 static ks_err
 outcome_unknown(const struct request *request, struct ks_error *error)
 {
-    char cause[sizeof(error->message) / 2];
+    char cause[sizeof(error->message) / 2], what[REQUEST_TEXT_LEN];
 
     snprintf(cause, sizeof(cause), "%.*s", (int)sizeof(cause) - 1, error->message);
-    return error_set(error, KS_ERR_OUTCOME_UNKNOWN, "%s was sent and may have been done: %s",
-                     operation_name(request->operation), cause);
+    request_describe(request, what);
+    error_set(error, KS_ERR_OUTCOME_UNKNOWN, "%s was sent and may have been done: %s", what, cause);
+    hint_where(request, error);
+    return KS_ERR_OUTCOME_UNKNOWN;
 }

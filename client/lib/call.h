@@ -12,3 +12,7 @@
  */
 ks_err call_run(struct ks_client *client, const struct request *request, struct response **out,
                 struct ks_error *error) KS_MUST_CHECK;
+
+/* One call whose answer is that it was done. */
+ks_err call_for_done(struct ks_client *client, const struct request *request,
+                     struct ks_error *error) KS_MUST_CHECK;

@@ -53,8 +53,9 @@ static void wait_begin(struct connection *connection, struct wait *wait);
 static void wait_end(struct connection *connection, struct wait *wait);
 static ks_err wait_for(struct connection *connection, struct wait *wait, uint64_t deadline_ms,
                        struct ks_error *error);
-static ks_err send_frame(struct connection *connection, const struct buf *frame,
-                         uint64_t deadline_ms, enum connection_sent *sent, struct ks_error *error);
+static ks_err send_frame(struct connection *connection, const struct request *request,
+                         const struct buf *frame, uint64_t deadline_ms, enum connection_sent *sent,
+                         struct ks_error *error);
 static void read_some(struct connection *connection, uint64_t deadline_ms);
 static void deliver(struct connection *connection, struct response *response);
 static void die(struct connection *connection, ks_err code, const char *text);
@@ -223,7 +224,7 @@ connection_call(struct connection *connection, const struct request *request, ui
     wait_begin(connection, &wait);
     err = convert_pack(request, wait.id, left_ms - margin_ms, &frame, error);
     if (!err)
-        err = send_frame(connection, &frame, deadline_ms, sent, error);
+        err = send_frame(connection, request, &frame, deadline_ms, sent, error);
     if (!err)
         err = wait_for(connection, &wait, deadline_ms, error);
     wait_end(connection, &wait);
@@ -313,14 +314,54 @@ wait_for_fd(const struct connection *connection, short events, uint64_t deadline
         (void)poll(&ready, 1, (int)left_ms);
 }
 
+/* Descriptors go beside the first byte, and only there: what was sent in part goes on without. */
+static ssize_t
+send_part(struct connection *connection, const struct request *request, const struct buf *frame,
+          size_t done)
+{
+    struct iovec part = {.iov_base = frame->data + done, .iov_len = frame->len - done};
+    size_t fds_len = request->n_fds * sizeof(request->fds[0]);
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(request->fds))];
+    } control = {.room = {0}};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    struct cmsghdr *header = &control.align;
+
+    if (done == 0 && fds_len > 0) {
+        message.msg_control = &control;
+        message.msg_controllen = CMSG_SPACE(fds_len);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(fds_len);
+        memcpy(CMSG_DATA(header), request->fds, fds_len);
+    }
+    return sendmsg(connection->fd, &message, MSG_NOSIGNAL);
+}
+
+/* What kept the kernel from sending, other than a full socket. A connection that was closed by the
+ * other end is not an error here: what it said before, if anything, is still to be read. */
 static ks_err
-send_bytes(struct connection *connection, const struct buf *frame, uint64_t deadline_ms,
-           enum connection_sent *sent, struct ks_error *error)
+send_failed(struct connection *connection, int cause, size_t done, struct ks_error *error)
+{
+    if (cause == EPIPE || cause == ECONNRESET)
+        return KS_OK;
+    if (done > 0)
+        die(connection, KS_ERR_NO_SERVICE, "a request could not be sent to its end");
+    /* As many descriptors are under way as this user may have open. */
+    if (cause == ETOOMANYREFS)
+        return error_set(error, KS_ERR_BUSY, "too many files are on their way to keysvcd");
+    return error_set(error, KS_ERR_INTERNAL, "a request cannot be sent: %s", strerror(cause));
+}
+
+static ks_err
+send_bytes(struct connection *connection, const struct request *request, const struct buf *frame,
+           uint64_t deadline_ms, enum connection_sent *sent, struct ks_error *error)
 {
     size_t done = 0;
 
     while (done < frame->len) {
-        ssize_t n = send(connection->fd, frame->data + done, frame->len - done, MSG_NOSIGNAL);
+        ssize_t n = send_part(connection, request, frame, done);
 
         if (n > 0) {
             done += (size_t)n;
@@ -328,9 +369,8 @@ send_bytes(struct connection *connection, const struct buf *frame, uint64_t dead
         }
         if (n < 0 && errno == EINTR)
             continue;
-        /* Closed by the other end: what it said before, if anything, is still to be read. */
         if (n < 0 && errno != EAGAIN)
-            return KS_OK;
+            return send_failed(connection, errno, done, error);
         if (time_left(deadline_ms) == 0) {
             /* A frame cut off in the middle leaves no place for another one. */
             if (done > 0)
@@ -344,8 +384,8 @@ send_bytes(struct connection *connection, const struct buf *frame, uint64_t dead
 }
 
 static ks_err
-send_frame(struct connection *connection, const struct buf *frame, uint64_t deadline_ms,
-           enum connection_sent *sent, struct ks_error *error)
+send_frame(struct connection *connection, const struct request *request, const struct buf *frame,
+           uint64_t deadline_ms, enum connection_sent *sent, struct ks_error *error)
 {
     const struct timespec until = {.tv_sec = (time_t)(deadline_ms / 1000),
                                    .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
@@ -353,7 +393,7 @@ send_frame(struct connection *connection, const struct buf *frame, uint64_t dead
 
     if (pthread_mutex_clocklock(&connection->send_lock, CLOCK_MONOTONIC, &until) != 0)
         return too_late(error);
-    err = send_bytes(connection, frame, deadline_ms, sent, error);
+    err = send_bytes(connection, request, frame, deadline_ms, sent, error);
     pthread_mutex_unlock(&connection->send_lock);
     return err;
 }

@@ -2,8 +2,9 @@
 /*
  * convert - our structs to the wire's messages and back
  *
- * The only file of the library that knows the generated types. Everything a service can say is
- * checked here, once: numbers outside of our enums, wrong lengths, texts with control characters.
+ * convert.c and convert_*.c are the only files of the library that know the generated types.
+ * Everything a service can say is checked there, once: numbers outside of our enums, wrong lengths,
+ * too many of something, texts with control characters.
  */
 #pragma once
 
@@ -26,12 +27,23 @@ enum operation {
     OPERATION_RELOAD = 19,
     OPERATION_RETRY_LOGIN = 20,
     OPERATION_RESCAN = 21,
+    OPERATION_SELF_SIGN = 22,
+    OPERATION_IMPORT = 23,
+    OPERATION_DESTROY = 24,
+    OPERATION_CERTIFICATE_PUT = 25,
+    OPERATION_CERTIFICATE_GET = 26,
+    OPERATION_CERTIFICATE_DELETE = 27,
+    OPERATION_TOKEN_INFO = 28,
     OPERATION_END,
 };
 
-/* A request; everything in it is borrowed. */
+#define REQUEST_MAX_FDS 2
+
+/* A request; everything in it is borrowed, the descriptors too. */
 struct request {
     enum operation operation;
+    int fds[REQUEST_MAX_FDS]; /* travel beside the first byte of the frame */
+    size_t n_fds;
     union {
         struct {
             const char *program;
@@ -63,14 +75,33 @@ struct request {
         struct {
             const struct ks_key *key;
             const struct ks_csr_request *request;
-        } csr;
+            uint32_t days; /* SELF_SIGN */
+        } csr;             /* CSR, SELF_SIGN */
+        struct {
+            const struct ks_key *key;
+            const struct ks_blob *certificates;
+            size_t n_certificates; /* at most KS_CHAIN_MAX */
+        } put;                     /* CERTIFICATE_PUT */
+        struct {
+            const char *name;
+            const struct ks_import_request *request; /* file and password are in fds */
+        } import;
+        const struct ks_key *key; /* DESTROY, CERTIFICATE_GET, CERTIFICATE_DELETE */
         const struct ks_explain_request *explain;
-        const char *token; /* RETRY_LOGIN, RESCAN */
+        const char *token; /* RETRY_LOGIN, RESCAN, TOKEN_INFO */
     };
 };
 
 /* "sign", for messages. */
 const char *operation_name(enum operation operation);
+
+#define REQUEST_TEXT_LEN 192 /* an operation and the longest name fit */
+
+/* The key that is used; NULL: the operation uses none, or has only a name. */
+const struct ks_key *request_key(const struct request *request);
+
+/* "sign of web/shop@2", "import of web/shop", "reload", for messages. */
+void request_describe(const struct request *request, char out[static REQUEST_TEXT_LEN]);
 
 /* Appends the whole frame. TOO_LARGE: more than a frame holds; INTERNAL: no memory. */
 ks_err convert_pack(const struct request *request, uint64_t id, uint32_t deadline_ms,
@@ -96,7 +127,7 @@ ks_err response_check(const struct response *response, enum operation operation,
 uint32_t response_protocol_version(const struct response *response);
 ks_err response_status(const struct response *response, struct ks_status **out,
                        struct ks_error *error) KS_MUST_CHECK;
-/* Of GET, GENERATE or ROTATE. */
+/* Of GET, GENERATE, ROTATE or IMPORT. */
 ks_err response_key(const struct response *response, struct ks_key *out,
                     struct ks_error *error) KS_MUST_CHECK;
 /* *keys: free(). */
@@ -110,3 +141,9 @@ ks_err response_csr(const struct response *response, uint8_t **der, size_t *der_
                     struct ks_error *error) KS_MUST_CHECK;
 ks_err response_explanation(const struct response *response, struct ks_explanation **out,
                             struct ks_error *error) KS_MUST_CHECK;
+/* Of SELF_SIGN or CERTIFICATE_GET for `key`: 1 to `max` certificates. *out: ks_chain_free. */
+ks_err response_chain(const struct response *response, const struct ks_key *key, size_t max,
+                      struct ks_chain **out, struct ks_error *error) KS_MUST_CHECK;
+/* *out: ks_token_info_free. */
+ks_err response_token_info(const struct response *response, struct ks_token_info **out,
+                           struct ks_error *error) KS_MUST_CHECK;

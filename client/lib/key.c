@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * key - looking at keys and making them: get, list, generate, rotate
+ * key - looking at keys, making and removing them: get, list, generate, rotate, destroy
  */
+#include "client/lib/key.h"
+
 #include <assert.h>
 
 #include "base/keyname.h"
@@ -21,10 +23,9 @@ struct ks_list {
 
 static ks_err next_page(struct ks_list *list, struct ks_error *error);
 
-/* One call whose answer is a key. */
-static ks_err
-call_for_key(struct ks_client *client, const struct request *request, struct ks_key *out,
-             struct ks_error *error)
+ks_err
+key_call(struct ks_client *client, const struct request *request, struct ks_key *out,
+         struct ks_error *error)
 {
     ks_auto(response_freep) struct response *response = NULL;
     struct ks_key unwanted;
@@ -36,13 +37,26 @@ call_for_key(struct ks_client *client, const struct request *request, struct ks_
     return response_key(response, out ? out : &unwanted, error);
 }
 
-static ks_err
-check_name(const char *name, struct ks_error *error)
+ks_err
+key_check_name(const char *name, struct ks_error *error)
 {
     if (name && keyname_valid(name))
         return KS_OK;
     return error_set(error, KS_ERR_BAD_REQUEST, "\"%.120s\" is not the name of a key",
                      name ? name : "");
+}
+
+ks_err
+key_check(const struct ks_key *key, struct ks_error *error)
+{
+    ks_err err = key_check_name(key->name, error);
+
+    if (err)
+        return err;
+    if (key->version == 0 || key->version > KEYNAME_VERSION_MAX)
+        return error_set(error, KS_ERR_BAD_REQUEST, "%s: %u is not a version of a key", key->name,
+                         key->version);
+    return KS_OK;
 }
 
 ks_err
@@ -56,7 +70,7 @@ ks_get(struct ks_client *client, const char *name, struct ks_key *out, struct ks
         return error_set(error, KS_ERR_BAD_REQUEST, "\"%.120s\" is not NAME or NAME@VERSION",
                          name ? name : "");
     request.get.name = bare;
-    return call_for_key(client, &request, out, error);
+    return key_call(client, &request, out, error);
 }
 
 ks_err
@@ -68,12 +82,12 @@ ks_generate(struct ks_client *client, const char *name, enum ks_key_type type, s
     ks_err err;
 
     error_clear(error);
-    err = check_name(name, error);
+    err = key_check_name(name, error);
     if (err)
         return err;
     if ((unsigned int)type >= KS_KEY_TYPE_COUNT)
         return error_set(error, KS_ERR_USAGE, "no such key type");
-    return call_for_key(client, &request, out, error);
+    return key_call(client, &request, out, error);
 }
 
 ks_err
@@ -85,13 +99,26 @@ ks_rotate(struct ks_client *client, const char *name, uint32_t from_version, str
     ks_err err;
 
     error_clear(error);
-    err = check_name(name, error);
+    err = key_check_name(name, error);
     if (err)
         return err;
     if (from_version == 0 || from_version >= KEYNAME_VERSION_MAX)
         return error_set(error, KS_ERR_BAD_REQUEST, "%s: %u is not a version to rotate from", name,
                          from_version);
-    return call_for_key(client, &request, out, error);
+    return key_call(client, &request, out, error);
+}
+
+ks_err
+ks_destroy(struct ks_client *client, const struct ks_key *key, struct ks_error *error)
+{
+    const struct request request = {.operation = OPERATION_DESTROY, .key = key};
+    ks_err err;
+
+    error_clear(error);
+    err = key_check(key, error);
+    if (err)
+        return err;
+    return call_for_done(client, &request, error);
 }
 
 /* --- list --- */

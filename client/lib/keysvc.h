@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * keysvc - signatures and certificate signing requests from keys on this host's tokens
+ * keysvc - signatures, certificates and the keys themselves, from this host's tokens
  *
  * The library speaks to keysvcd over its Unix socket. Who may do what is decided there, by the
- * credentials the kernel gives of this process; the library holds no secret.
+ * credentials the kernel gives of this process; the library keeps no secret (ks_import passes one
+ * on).
  *
  *     struct ks_client *client;
  *     struct ks_error error;
@@ -30,9 +31,10 @@
  * be used on both sides of a fork().
  *
  * Retries happen inside the timeout, with growing pauses, and only where the same request may be
- * sent twice: reads, signatures and CSRs, after BUSY, TOKEN_UNAVAILABLE or a lost connection.
- * Generating, rotating, reloading and retrying a login are never sent twice: if the connection or
- * the time is lost after the request may have left, the outcome is KS_ERR_OUTCOME_UNKNOWN.
+ * sent twice: reads, signatures, CSRs and self-signed certificates, after BUSY, TOKEN_UNAVAILABLE
+ * or a lost connection. Generating, rotating, importing, destroying, changing the certificates
+ * beside a key, reloading and retrying a login are never sent twice: if the connection or the time
+ * is lost after the request may have left, the outcome is KS_ERR_OUTCOME_UNKNOWN.
  *
  * Link with -lkeysvc (pkg-config keysvc). Of base/err.h the library exports the values only; their
  * texts are ks_err_name() and ks_err_message() below.
@@ -234,6 +236,7 @@ struct ks_csr_request {
     const char *state;
     const char *locality;
     const char *email;
+    const char *challenge_password; /* in clear in the request; CSRs only */
     const struct ks_alternative_name *alternative_names;
     size_t n_alternative_names; /* at most KS_MAX_ALTERNATIVE_NAMES */
 };
@@ -243,6 +246,106 @@ struct ks_csr_request {
 KS_API_CALL ks_err ks_csr(struct ks_client *client, const struct ks_key *key,
                           const struct ks_csr_request *request, uint8_t **der, size_t *der_len,
                           struct ks_error *error);
+
+/* --- certificates --- */
+
+struct ks_blob {
+    uint8_t *data;
+    size_t len;
+};
+
+/* DER certificates: the key's own first, then its issuer, and so on. ks_chain_free. */
+struct ks_chain {
+    struct ks_blob *certificates;
+    size_t n_certificates;
+};
+
+KS_API struct ks_chain *ks_chain_free(struct ks_chain *chain);
+
+#define KS_SELF_SIGN_DAYS 365u /* what 0 stands for */
+#define KS_SELF_SIGN_MAX_DAYS 3650u
+
+/* A certificate for `key`, signed with it and not stored: a chain of one. `request` as for ks_csr,
+ * but without a challenge password (USAGE); TOO_LARGE: more days. */
+KS_API_CALL ks_err ks_self_sign(struct ks_client *client, const struct ks_key *key,
+                                const struct ks_csr_request *request, uint32_t days,
+                                struct ks_chain **out, struct ks_error *error);
+
+#define KS_CHAIN_MAX 16u                     /* certificates beside one key */
+#define KS_CERTIFICATE_MAX_LEN (64u * 1024u) /* bytes of DER */
+
+/* Keeps certificates beside the key on its token, in place of what was there. USAGE: none, or an
+ * empty one; TOO_LARGE: too many or too long, or more than 1 MiB in all; BAD_REQUEST: the first one's
+ * public key is not the key's; UNSUPPORTED: the token keeps none. */
+KS_API_CALL ks_err ks_certificate_put(struct ks_client *client, const struct ks_key *key,
+                                      const struct ks_blob *certificates, size_t n_certificates,
+                                      struct ks_error *error);
+/* NO_KEY: there is none. */
+KS_API_CALL ks_err ks_certificate_get(struct ks_client *client, const struct ks_key *key,
+                                      struct ks_chain **out, struct ks_error *error);
+KS_API_CALL ks_err ks_certificate_delete(struct ks_client *client, const struct ks_key *key,
+                                         struct ks_error *error);
+
+/* --- bringing and removing keys --- */
+
+enum ks_import_format {
+    KS_IMPORT_PKCS12 = 1,
+    KS_IMPORT_PKCS8 = 2, /* plain or encrypted, DER or PEM */
+};
+
+#define KS_IMPORT_MAX_LEN (256u * 1024u) /* bytes of the file */
+
+/* The file's bytes and the password go in sealed memory straight to the token's process: the
+ * service's front does not read them. What the caller holds is the caller's to wipe. */
+struct ks_import_request {
+    enum ks_import_format format;
+    const void *data;
+    size_t len;
+    const char *password;  /* at most 1023 bytes; NULL: none */
+    const char *select;    /* friendlyName or localKeyID in hex, at most 255 bytes; NULL: the file
+                              holds one key */
+    uint32_t from_version; /* 0: a new name; else makes the next version, as ks_rotate */
+    bool certificates;     /* keep those that come with the key beside it */
+};
+
+/* USAGE, TOO_LARGE: out of these bounds; BAD_REQUEST: not such a file, a wrong password, not the
+ * class's type of key; EXISTS; UNSUPPORTED: the token takes none. `out` may be NULL. */
+KS_API_CALL ks_err ks_import(struct ks_client *client, const char *name,
+                             const struct ks_import_request *request, struct ks_key *out,
+                             struct ks_error *error);
+
+/* Removes exactly the version that `key` describes, its public half and its certificates. A
+ * public_key_sha256 of zeros, as of a key without a known public half, means whatever stands there. */
+KS_API_CALL ks_err ks_destroy(struct ks_client *client, const struct ks_key *key,
+                              struct ks_error *error);
+
+/* --- one token --- */
+
+struct ks_mechanism {
+    char name[48]; /* "CKM_RSA_PKCS", or "0x80000001" */
+    uint64_t type, min_size, max_size, flags;
+};
+
+#define KS_NUMBER_UNKNOWN UINT64_MAX /* the token does not say */
+
+/* CK_TOKEN_INFO of PKCS#11, for administrators. */
+struct ks_token_info {
+    char label[33], manufacturer[33], model[17], serial[17];
+    char hardware_version[8], firmware_version[8];
+    uint64_t flags;
+    uint64_t sessions, max_sessions, rw_sessions, max_rw_sessions; /* max 0: no limit */
+    uint64_t min_pin_len, max_pin_len;
+    uint64_t free_public_memory, total_public_memory; /* bytes */
+    uint64_t free_private_memory, total_private_memory;
+    struct ks_mechanism *mechanisms;
+    size_t n_mechanisms;
+    char **unsupported; /* what its profile says it cannot do: "ed25519", "import" */
+    size_t n_unsupported;
+};
+
+KS_API_CALL ks_err ks_token_info(struct ks_client *client, const char *token,
+                                 struct ks_token_info **out, struct ks_error *error);
+KS_API struct ks_token_info *ks_token_info_free(struct ks_token_info *info);
 
 /* --- rules --- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * service - the service itself, its tokens and its rules: status, reload, retry-login, rescan,
- * explain
+ * token info, explain
  */
 #include "client/lib/call.h"
 #include "client/lib/error.h"
@@ -32,34 +32,59 @@ ks_status_free(struct ks_status *status)
     return NULL;
 }
 
-/* One call whose answer is that it was done. */
-static ks_err
-call_for_done(struct ks_client *client, enum operation operation, const char *token,
-              struct ks_error *error)
-{
-    const struct request request = {.operation = operation, .token = token};
-    ks_auto(response_freep) struct response *response = NULL;
-
-    error_clear(error);
-    return call_run(client, &request, &response, error);
-}
-
 ks_err
 ks_reload(struct ks_client *client, struct ks_error *error)
 {
-    return call_for_done(client, OPERATION_RELOAD, NULL, error);
+    const struct request request = {.operation = OPERATION_RELOAD};
+
+    error_clear(error);
+    return call_for_done(client, &request, error);
 }
 
 ks_err
 ks_retry_login(struct ks_client *client, const char *token, struct ks_error *error)
 {
-    return call_for_done(client, OPERATION_RETRY_LOGIN, token, error);
+    const struct request request = {.operation = OPERATION_RETRY_LOGIN, .token = token};
+
+    error_clear(error);
+    return call_for_done(client, &request, error);
 }
 
 ks_err
 ks_rescan(struct ks_client *client, const char *token, struct ks_error *error)
 {
-    return call_for_done(client, OPERATION_RESCAN, token, error);
+    const struct request request = {.operation = OPERATION_RESCAN, .token = token};
+
+    error_clear(error);
+    return call_for_done(client, &request, error);
+}
+
+ks_err
+ks_token_info(struct ks_client *client, const char *token, struct ks_token_info **out,
+              struct ks_error *error)
+{
+    const struct request request = {.operation = OPERATION_TOKEN_INFO, .token = token};
+    ks_auto(response_freep) struct response *response = NULL;
+    ks_err err;
+
+    error_clear(error);
+    err = call_run(client, &request, &response, error);
+    if (err)
+        return err;
+    return response_token_info(response, out, error);
+}
+
+struct ks_token_info *
+ks_token_info_free(struct ks_token_info *info)
+{
+    if (!info)
+        return NULL;
+    for (size_t i = 0; i < info->n_unsupported; i++)
+        free(info->unsupported[i]);
+    free(info->unsupported);
+    free(info->mechanisms);
+    free(info);
+    return NULL;
 }
 
 ks_err

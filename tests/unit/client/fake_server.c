@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fake_server - threads, frames and canned answers
+ * fake_server - threads, and frames with the descriptors beside them
  */
 #include "fake_server.h"
 
@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "proto/keysvc.pb-c.h"
+#include "fake_wire.h"
 #include "proto/wire/frame.h"
 
 #define MAX_CONNECTIONS 64
@@ -163,59 +163,95 @@ fake_server_requests(struct fake_server *server, int operation)
 
 /* --- reading --- */
 
+/* Of one frame. */
+struct beside {
+    int fds[FAKE_MAX_FDS];
+    size_t n_fds;
+};
+
+static void
+beside_close(struct beside *beside)
+{
+    for (size_t i = 0; i < beside->n_fds; i++)
+        close(beside->fds[i]);
+    beside->n_fds = 0;
+}
+
+static void
+take_fds(struct msghdr *message, struct beside *beside)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        size_t len = c->cmsg_len - CMSG_LEN(0);
+
+        assert(c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS);
+        assert(beside->n_fds + len / sizeof(int) <= FAKE_MAX_FDS);
+        memcpy(beside->fds + beside->n_fds, CMSG_DATA(c), len);
+        beside->n_fds += len / sizeof(int);
+    }
+}
+
 static bool
-read_exactly(int fd, uint8_t *data, size_t len)
+read_exactly(int fd, uint8_t *data, size_t len, struct beside *beside)
 {
     while (len > 0) {
-        ssize_t n = recv(fd, data, len, 0);
+        struct iovec part = {.iov_base = data, .iov_len = len};
+        union {
+            struct cmsghdr align;
+            char room[CMSG_SPACE(FAKE_MAX_FDS * sizeof(int))];
+        } control;
+        struct msghdr message = {.msg_iov = &part,
+                                 .msg_iovlen = 1,
+                                 .msg_control = &control,
+                                 .msg_controllen = sizeof(control)};
+        ssize_t n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
 
         if (n <= 0)
             return false;
+        assert(!(message.msg_flags & MSG_CTRUNC));
+        take_fds(&message, beside);
         data += n;
         len -= (size_t)n;
     }
     return true;
 }
 
-static Keysvc__V1__Request *
-read_request(int fd)
+/* Descriptors come with the first byte of a frame or not at all. */
+static bool
+read_frame(int fd, uint8_t **body, size_t *len, struct beside *beside)
 {
     uint8_t header[FRAME_HEADER_LEN];
+    size_t with_first_byte;
+
+    if (!read_exactly(fd, header, 1, beside))
+        return false;
+    with_first_byte = beside->n_fds;
+    if (!read_exactly(fd, header + 1, sizeof(header) - 1, beside))
+        return false;
+    *len = (size_t)header[0] << 24 | (size_t)header[1] << 16 | (size_t)header[2] << 8 | header[3];
+    assert(*len <= FRAME_MAX_LEN);
+    *body = malloc(*len + 1);
+    assert(*body);
+    if (!read_exactly(fd, *body, *len, beside)) {
+        free(*body);
+        return false;
+    }
+    assert(beside->n_fds == with_first_byte);
+    return true;
+}
+
+static Keysvc__V1__Request *
+read_request(int fd, struct beside *beside)
+{
     Keysvc__V1__Request *request;
     uint8_t *body;
     size_t len;
 
-    if (!read_exactly(fd, header, sizeof(header)))
+    if (!read_frame(fd, &body, &len, beside))
         return NULL;
-    len = (size_t)header[0] << 24 | (size_t)header[1] << 16 | (size_t)header[2] << 8 | header[3];
-    assert(len <= FRAME_MAX_LEN);
-    body = malloc(len + 1);
-    assert(body);
-    if (!read_exactly(fd, body, len)) {
-        free(body);
-        return NULL;
-    }
     request = keysvc__v1__request__unpack(NULL, len, body);
     free(body);
     assert(request && request->id != 0 && request->deadline_ms != 0);
     return request;
-}
-
-static void
-send_response(int fd, const Keysvc__V1__Response *response, bool in_bytes)
-{
-    size_t len = keysvc__v1__response__get_packed_size(response);
-    uint8_t *frame = malloc(FRAME_HEADER_LEN + len);
-
-    assert(frame);
-    frame_header(frame, len);
-    keysvc__v1__response__pack(response, frame + FRAME_HEADER_LEN);
-    len += FRAME_HEADER_LEN;
-    for (size_t i = 0; in_bytes && i < len; i++)
-        (void)!send(fd, frame + i, 1, MSG_NOSIGNAL);
-    if (!in_bytes)
-        (void)!send(fd, frame, len, MSG_NOSIGNAL);
-    free(frame);
 }
 
 static bool
@@ -247,37 +283,113 @@ say_hello(struct fake_server *server, int fd, uint64_t id)
         error.message = (char *)(uintptr_t) "too many connections";
         error.retryable = true;
     }
-    send_response(fd, &response, false);
+    fake_send(fd, &response, false);
     return wanted != FAKE_HELLO_REFUSED;
 }
 
 static void
-handle(struct fake_server *server, int fd, const Keysvc__V1__Request *request)
+take_key(struct fake_request *flat, const char *name, uint32_t version,
+         const ProtobufCBinaryData *sha256)
 {
-    struct fake_request flat = {
-        .fd = fd, .id = request->id, .operation = (int)request->operation_case};
+    flat->name = name;
+    flat->version = version;
+    flat->sha256_first = sha256->len == 32 ? sha256->data[0] : -1;
+}
 
+static void
+take_csr(struct fake_request *flat, const Keysvc__V1__CsrRequest *csr)
+{
+    take_key(flat, csr->name, csr->version, &csr->public_key_sha256);
+    flat->common_name = csr->common_name;
+    flat->challenge_password = csr->challenge_password;
+    flat->n_alternatives = csr->n_alternative_names;
+}
+
+static void
+take_import(struct fake_request *flat, const Keysvc__V1__ImportRequest *import)
+{
+    flat->name = import->name;
+    flat->version = import->from_version;
+    flat->format = (int)import->format;
+    flat->has_password = import->has_password;
+    flat->select = import->select;
+    flat->keep_certificates = import->certificates;
+}
+
+static void
+take_put(struct fake_request *flat, const Keysvc__V1__CertificatePutRequest *put)
+{
+    take_key(flat, put->name, put->version, &put->public_key_sha256);
+    flat->n_certificates = put->chain->n_certificates;
+    for (size_t i = 0; i < put->chain->n_certificates; i++)
+        flat->certificates_len += put->chain->certificates[i].len;
+}
+
+static void
+flatten(const Keysvc__V1__Request *request, struct fake_request *flat)
+{
     switch (request->operation_case) {
     case KEYSVC__V1__REQUEST__OPERATION_SIGN:
-        flat.data = request->sign->data.data;
-        flat.data_len = request->sign->data.len;
-        flat.prehashed = (int)request->sign->prehashed;
-        flat.version = request->sign->version;
-        flat.name = request->sign->name;
+        flat->data = request->sign->data.data;
+        flat->data_len = request->sign->data.len;
+        flat->prehashed = (int)request->sign->prehashed;
+        flat->version = request->sign->version;
+        flat->name = request->sign->name;
         break;
     case KEYSVC__V1__REQUEST__OPERATION_GET:
-        flat.name = request->get->name;
-        flat.version = request->get->version;
+        flat->name = request->get->name;
+        flat->version = request->get->version;
         break;
     case KEYSVC__V1__REQUEST__OPERATION_GENERATE:
-        flat.name = request->generate->name;
+        flat->name = request->generate->name;
         break;
     case KEYSVC__V1__REQUEST__OPERATION_LIST:
-        flat.name = request->list->after_name;
+        flat->name = request->list->after_name;
+        break;
+    case KEYSVC__V1__REQUEST__OPERATION_CSR:
+        take_csr(flat, request->csr);
+        break;
+    case KEYSVC__V1__REQUEST__OPERATION_SELF_SIGN:
+        take_csr(flat, request->self_sign->request);
+        flat->days = request->self_sign->days;
+        break;
+    case KEYSVC__V1__REQUEST__OPERATION_IMPORT:
+        take_import(flat, request->import);
+        break;
+    case KEYSVC__V1__REQUEST__OPERATION_DESTROY:
+        take_key(flat, request->destroy->name, request->destroy->version,
+                 &request->destroy->public_key_sha256);
+        break;
+    case KEYSVC__V1__REQUEST__OPERATION_CERTIFICATE_PUT:
+        take_put(flat, request->certificate_put);
+        break;
+    case KEYSVC__V1__REQUEST__OPERATION_CERTIFICATE_GET:
+        take_key(flat, request->certificate_get->name, request->certificate_get->version,
+                 &request->certificate_get->public_key_sha256);
+        break;
+    case KEYSVC__V1__REQUEST__OPERATION_CERTIFICATE_DELETE:
+        take_key(flat, request->certificate_delete->name, request->certificate_delete->version,
+                 &request->certificate_delete->public_key_sha256);
+        break;
+    case KEYSVC__V1__REQUEST__OPERATION_TOKEN_INFO:
+        flat->name = request->token_info->token;
         break;
     default:
         break;
     }
+}
+
+static void
+handle(struct fake_server *server, int fd, const Keysvc__V1__Request *request,
+       const struct beside *beside)
+{
+    struct fake_request flat = {.fd = fd,
+                                .id = request->id,
+                                .operation = (int)request->operation_case,
+                                .n_fds = beside->n_fds};
+
+    memcpy(flat.fds, beside->fds, sizeof(flat.fds));
+    flatten(request, &flat);
     pthread_mutex_lock(&server->lock);
     server->n_requests[flat.operation]++;
     pthread_mutex_unlock(&server->lock);
@@ -288,182 +400,19 @@ static void *
 serve(void *context)
 {
     struct connection *connection = context;
+    struct beside beside = {.n_fds = 0};
     Keysvc__V1__Request *request;
     bool going = true;
 
-    while (going && (request = read_request(connection->fd))) {
+    while (going && (request = read_request(connection->fd, &beside))) {
         if (request->operation_case == KEYSVC__V1__REQUEST__OPERATION_HELLO)
             going = say_hello(connection->server, connection->fd, request->id);
         else
-            handle(connection->server, connection->fd, request);
+            handle(connection->server, connection->fd, request, &beside);
+        beside_close(&beside);
         keysvc__v1__request__free_unpacked(request, NULL);
     }
+    beside_close(&beside);
     shutdown(connection->fd, SHUT_RDWR);
     return NULL;
-}
-
-/* --- answers --- */
-
-static Keysvc__V1__Response
-answer_to(const struct fake_request *request)
-{
-    Keysvc__V1__Response response = KEYSVC__V1__RESPONSE__INIT;
-
-    response.id = request->id;
-    response.result_case = (Keysvc__V1__Response__ResultCase)request->operation;
-    return response;
-}
-
-static void
-fill_key(Keysvc__V1__Key *key, const char *name, uint32_t version)
-{
-    static uint8_t sha256[32] = {1, 2, 3};
-    static uint8_t public_key[91] = {0x30, 0x59};
-    static uint32_t versions[2] = {1, 2};
-
-    keysvc__v1__key__init(key);
-    key->name = (char *)(uintptr_t)name;
-    key->version = version;
-    key->type = KEYSVC__V1__KEY_TYPE__EC_P256;
-    key->purpose = KEYSVC__V1__PURPOSE__SIGN;
-    key->token = (char *)(uintptr_t) "main";
-    key->class_ = (char *)(uintptr_t) "web/**";
-    key->public_key_sha256 = (ProtobufCBinaryData){sizeof(sha256), sha256};
-    key->public_key = (ProtobufCBinaryData){sizeof(public_key), public_key};
-    key->versions = versions;
-    key->n_versions = 2;
-}
-
-void
-fake_key(const struct fake_request *request, const char *name, uint32_t version)
-{
-    Keysvc__V1__Response response = answer_to(request);
-    Keysvc__V1__Key key;
-
-    fill_key(&key, name, version);
-    response.get = &key;
-    send_response(request->fd, &response, false);
-}
-
-static void
-send_signature(const struct fake_request *request, const void *data, size_t len, bool in_bytes)
-{
-    Keysvc__V1__Response response = answer_to(request);
-    Keysvc__V1__SignReply reply = KEYSVC__V1__SIGN_REPLY__INIT;
-
-    reply.signature = (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)data};
-    reply.algorithm = KEYSVC__V1__ALGORITHM__ECDSA_SHA256;
-    response.sign = &reply;
-    send_response(request->fd, &response, in_bytes);
-}
-
-void
-fake_signature(const struct fake_request *request, const void *data, size_t len)
-{
-    send_signature(request, data, len, false);
-}
-
-void
-fake_signature_in_bytes(const struct fake_request *request, const void *data, size_t len)
-{
-    send_signature(request, data, len, true);
-}
-
-void
-fake_error(const struct fake_request *request, unsigned int code, bool retryable)
-{
-    Keysvc__V1__Response response = answer_to(request);
-    Keysvc__V1__Error error = KEYSVC__V1__ERROR__INIT;
-
-    error.code = code;
-    error.message = (char *)(uintptr_t) "the test\nwants it";
-    error.hint = (char *)(uintptr_t) "change the test";
-    error.retryable = retryable;
-    response.result_case = KEYSVC__V1__RESPONSE__RESULT_ERROR;
-    response.error = &error;
-    send_response(request->fd, &response, false);
-}
-
-void
-fake_keys(const struct fake_request *request, const char *const *names, size_t n_names, bool more)
-{
-    Keysvc__V1__Response response = answer_to(request);
-    Keysvc__V1__ListReply reply = KEYSVC__V1__LIST_REPLY__INIT;
-    Keysvc__V1__Key keys[8], *pointers[8];
-
-    for (size_t i = 0; i < n_names; i++) {
-        fill_key(&keys[i], names[i], 1);
-        pointers[i] = &keys[i];
-    }
-    reply.keys = pointers;
-    reply.n_keys = n_names;
-    reply.more = more;
-    response.list = &reply;
-    send_response(request->fd, &response, false);
-}
-
-void
-fake_status(const struct fake_request *request)
-{
-    Keysvc__V1__Response response = answer_to(request);
-    Keysvc__V1__StatusReply reply = KEYSVC__V1__STATUS_REPLY__INIT;
-    Keysvc__V1__Token token = KEYSVC__V1__TOKEN__INIT, *tokens[1] = {&token};
-
-    token.name = (char *)(uintptr_t) "main";
-    token.state = (char *)(uintptr_t) "login-blocked";
-    token.text = (char *)(uintptr_t) "a login\033[31m failed";
-    token.workers = 2;
-    reply.version = (char *)(uintptr_t) "0.1.0";
-    reply.generation = 3;
-    reply.uid = 1000;
-    reply.unit = (char *)(uintptr_t) "nginx.service";
-    reply.administrator = true;
-    reply.tokens = tokens;
-    reply.n_tokens = 1;
-    response.status = &reply;
-    send_response(request->fd, &response, false);
-}
-
-void
-fake_csr(const struct fake_request *request)
-{
-    Keysvc__V1__Response response = answer_to(request);
-    Keysvc__V1__CsrReply reply = KEYSVC__V1__CSR_REPLY__INIT;
-    static uint8_t der[3] = {0x30, 0x01, 0x00};
-
-    reply.csr = (ProtobufCBinaryData){sizeof(der), der};
-    response.csr = &reply;
-    send_response(request->fd, &response, false);
-}
-
-void
-fake_explanation(const struct fake_request *request)
-{
-    Keysvc__V1__Response response = answer_to(request);
-    Keysvc__V1__ExplainReply reply = KEYSVC__V1__EXPLAIN_REPLY__INIT;
-    char *reasons[2] = {(char *)(uintptr_t) "rule nginx: does not list operation csr",
-                        (char *)(uintptr_t) "rule admins: not in group"};
-
-    reply.class_ = (char *)(uintptr_t) "web/**";
-    reply.missing = (char *)(uintptr_t) "allow x {\n  user = {me}\n}";
-    reply.reasons = reasons;
-    reply.n_reasons = 2;
-    response.explain = &reply;
-    send_response(request->fd, &response, false);
-}
-
-void
-fake_done(const struct fake_request *request)
-{
-    Keysvc__V1__Response response = answer_to(request);
-    Keysvc__V1__Done done = KEYSVC__V1__DONE__INIT;
-
-    response.reload = &done;
-    send_response(request->fd, &response, false);
-}
-
-void
-fake_raw(const struct fake_request *request, const void *data, size_t len)
-{
-    (void)!send(request->fd, data, len, MSG_NOSIGNAL);
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define FAKE_N_OPERATIONS 32
+#define FAKE_MAX_FDS 4
 
 struct fake_server;
 
@@ -23,8 +24,21 @@ struct fake_request {
     const uint8_t *data; /* sign: what is to be signed; else NULL */
     size_t data_len;
     int prehashed;
-    uint32_t version;
-    const char *name; /* sign, get, generate, rotate: the key's; list: after_name */
+    uint32_t version; /* import: from_version */
+    const char *name; /* the key's; list: after_name; token info: the token's */
+    int sha256_first; /* csr and later: the first byte of public_key_sha256; -1: not 32 bytes */
+    const char *common_name; /* csr, self-sign */
+    const char *challenge_password;
+    size_t n_alternatives;
+    uint32_t days;           /* self-sign */
+    size_t n_certificates;   /* certificate put */
+    size_t certificates_len; /* bytes of all of them */
+    int format;              /* import */
+    bool has_password;
+    const char *select;
+    bool keep_certificates;
+    int fds[FAKE_MAX_FDS]; /* that came with the first byte; closed behind the handler */
+    size_t n_fds;
 };
 
 typedef void (*fake_handler)(struct fake_server *server, const struct fake_request *request);
@@ -59,6 +73,19 @@ void fake_status(const struct fake_request *request);
 void fake_csr(const struct fake_request *request);
 void fake_explanation(const struct fake_request *request);
 void fake_done(const struct fake_request *request);
+
+/* Certificates of these lengths. */
+void fake_chain(const struct fake_request *request, const size_t *lens, size_t n_lens);
+
+/* Counts and lengths; 0 for a length: a text as a token has it. */
+struct fake_token {
+    size_t label_len;
+    size_t n_mechanisms;
+    size_t mechanism_len;
+    size_t n_unsupported;
+    size_t word_len;
+};
+void fake_token_info(const struct fake_request *request, const struct fake_token *token);
 
 /* Slow: one byte at a time. */
 void fake_signature_in_bytes(const struct fake_request *request, const void *data, size_t len);

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fake_answer - the canned answers of the fake server
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "fake_wire.h"
+#include "proto/wire/frame.h"
+
+void
+fake_send(int fd, const Keysvc__V1__Response *response, bool in_bytes)
+{
+    size_t len = keysvc__v1__response__get_packed_size(response);
+    uint8_t *frame = malloc(FRAME_HEADER_LEN + len);
+
+    assert(frame);
+    frame_header(frame, len);
+    keysvc__v1__response__pack(response, frame + FRAME_HEADER_LEN);
+    len += FRAME_HEADER_LEN;
+    for (size_t i = 0; in_bytes && i < len; i++)
+        (void)!send(fd, frame + i, 1, MSG_NOSIGNAL);
+    if (!in_bytes)
+        (void)!send(fd, frame, len, MSG_NOSIGNAL);
+    free(frame);
+}
+
+static Keysvc__V1__Response
+answer_to(const struct fake_request *request)
+{
+    Keysvc__V1__Response response = KEYSVC__V1__RESPONSE__INIT;
+
+    response.id = request->id;
+    response.result_case = (Keysvc__V1__Response__ResultCase)request->operation;
+    return response;
+}
+
+static void
+fill_key(Keysvc__V1__Key *key, const char *name, uint32_t version)
+{
+    static uint8_t sha256[32] = {1, 2, 3};
+    static uint8_t public_key[91] = {0x30, 0x59};
+    static uint32_t versions[2] = {1, 2};
+
+    keysvc__v1__key__init(key);
+    key->name = (char *)(uintptr_t)name;
+    key->version = version;
+    key->type = KEYSVC__V1__KEY_TYPE__EC_P256;
+    key->purpose = KEYSVC__V1__PURPOSE__SIGN;
+    key->token = (char *)(uintptr_t) "main";
+    key->class_ = (char *)(uintptr_t) "web/**";
+    key->public_key_sha256 = (ProtobufCBinaryData){sizeof(sha256), sha256};
+    key->public_key = (ProtobufCBinaryData){sizeof(public_key), public_key};
+    key->versions = versions;
+    key->n_versions = 2;
+}
+
+void
+fake_key(const struct fake_request *request, const char *name, uint32_t version)
+{
+    Keysvc__V1__Response response = answer_to(request);
+    Keysvc__V1__Key key;
+
+    fill_key(&key, name, version);
+    response.get = &key;
+    fake_send(request->fd, &response, false);
+}
+
+static void
+send_signature(const struct fake_request *request, const void *data, size_t len, bool in_bytes)
+{
+    Keysvc__V1__Response response = answer_to(request);
+    Keysvc__V1__SignReply reply = KEYSVC__V1__SIGN_REPLY__INIT;
+
+    reply.signature = (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)data};
+    reply.algorithm = KEYSVC__V1__ALGORITHM__ECDSA_SHA256;
+    response.sign = &reply;
+    fake_send(request->fd, &response, in_bytes);
+}
+
+void
+fake_signature(const struct fake_request *request, const void *data, size_t len)
+{
+    send_signature(request, data, len, false);
+}
+
+void
+fake_signature_in_bytes(const struct fake_request *request, const void *data, size_t len)
+{
+    send_signature(request, data, len, true);
+}
+
+void
+fake_error(const struct fake_request *request, unsigned int code, bool retryable)
+{
+    Keysvc__V1__Response response = answer_to(request);
+    Keysvc__V1__Error error = KEYSVC__V1__ERROR__INIT;
+
+    error.code = code;
+    error.message = (char *)(uintptr_t) "the test\nwants it";
+    error.hint = (char *)(uintptr_t) "change the test";
+    error.retryable = retryable;
+    response.result_case = KEYSVC__V1__RESPONSE__RESULT_ERROR;
+    response.error = &error;
+    fake_send(request->fd, &response, false);
+}
+
+void
+fake_keys(const struct fake_request *request, const char *const *names, size_t n_names, bool more)
+{
+    Keysvc__V1__Response response = answer_to(request);
+    Keysvc__V1__ListReply reply = KEYSVC__V1__LIST_REPLY__INIT;
+    Keysvc__V1__Key keys[8], *pointers[8];
+
+    for (size_t i = 0; i < n_names; i++) {
+        fill_key(&keys[i], names[i], 1);
+        pointers[i] = &keys[i];
+    }
+    reply.keys = pointers;
+    reply.n_keys = n_names;
+    reply.more = more;
+    response.list = &reply;
+    fake_send(request->fd, &response, false);
+}
+
+void
+fake_status(const struct fake_request *request)
+{
+    Keysvc__V1__Response response = answer_to(request);
+    Keysvc__V1__StatusReply reply = KEYSVC__V1__STATUS_REPLY__INIT;
+    Keysvc__V1__Token token = KEYSVC__V1__TOKEN__INIT, *tokens[1] = {&token};
+
+    token.name = (char *)(uintptr_t) "main";
+    token.state = (char *)(uintptr_t) "login-blocked";
+    token.text = (char *)(uintptr_t) "a login\033[31m failed";
+    token.workers = 2;
+    reply.version = (char *)(uintptr_t) "0.1.0";
+    reply.generation = 3;
+    reply.uid = 1000;
+    reply.unit = (char *)(uintptr_t) "nginx.service";
+    reply.administrator = true;
+    reply.tokens = tokens;
+    reply.n_tokens = 1;
+    response.status = &reply;
+    fake_send(request->fd, &response, false);
+}
+
+void
+fake_csr(const struct fake_request *request)
+{
+    Keysvc__V1__Response response = answer_to(request);
+    Keysvc__V1__CsrReply reply = KEYSVC__V1__CSR_REPLY__INIT;
+    static uint8_t der[3] = {0x30, 0x01, 0x00};
+
+    reply.csr = (ProtobufCBinaryData){sizeof(der), der};
+    response.csr = &reply;
+    fake_send(request->fd, &response, false);
+}
+
+void
+fake_explanation(const struct fake_request *request)
+{
+    Keysvc__V1__Response response = answer_to(request);
+    Keysvc__V1__ExplainReply reply = KEYSVC__V1__EXPLAIN_REPLY__INIT;
+    char *reasons[2] = {(char *)(uintptr_t) "rule nginx: does not list operation csr",
+                        (char *)(uintptr_t) "rule admins: not in group"};
+
+    reply.class_ = (char *)(uintptr_t) "web/**";
+    reply.missing = (char *)(uintptr_t) "allow x {\n  user = {me}\n}";
+    reply.reasons = reasons;
+    reply.n_reasons = 2;
+    response.explain = &reply;
+    fake_send(request->fd, &response, false);
+}
+
+void
+fake_chain(const struct fake_request *request, const size_t *lens, size_t n_lens)
+{
+    Keysvc__V1__Response response = answer_to(request);
+    Keysvc__V1__Certificates reply = KEYSVC__V1__CERTIFICATES__INIT;
+    ProtobufCBinaryData certificates[32];
+    static uint8_t der[80 * 1024];
+
+    assert(n_lens <= sizeof(certificates) / sizeof(certificates[0]));
+    for (size_t i = 0; i < n_lens; i++) {
+        assert(lens[i] <= sizeof(der));
+        certificates[i] = (ProtobufCBinaryData){lens[i], der};
+    }
+    reply.certificates = certificates;
+    reply.n_certificates = n_lens;
+    response.certificate_get = &reply;
+    fake_send(request->fd, &response, false);
+}
+
+/* A text of that many bytes; lives as long as the process. */
+static char *
+text_of_len(size_t len)
+{
+    static char text[256];
+
+    assert(len < sizeof(text));
+    memset(text, 'x', len);
+    text[len] = '\0';
+    return text;
+}
+
+static Keysvc__V1__Mechanism **
+some_mechanisms(size_t n, size_t name_len)
+{
+    static Keysvc__V1__Mechanism mechanisms[2000], *list[2000];
+
+    assert(n <= sizeof(list) / sizeof(list[0]));
+    for (size_t i = 0; i < n; i++) {
+        keysvc__v1__mechanism__init(&mechanisms[i]);
+        mechanisms[i].name =
+            name_len > 0 ? text_of_len(name_len) : (char *)(uintptr_t) "CKM_RSA_PKCS";
+        mechanisms[i].type = i;
+        mechanisms[i].max_size = 4096;
+        list[i] = &mechanisms[i];
+    }
+    return list;
+}
+
+void
+fake_token_info(const struct fake_request *request, const struct fake_token *token)
+{
+    Keysvc__V1__Response response = answer_to(request);
+    Keysvc__V1__TokenInfo reply = KEYSVC__V1__TOKEN_INFO__INIT;
+    char *unsupported[100];
+
+    reply.label =
+        token->label_len > 0 ? text_of_len(token->label_len) : (char *)(uintptr_t) "key\033svc";
+    reply.manufacturer = (char *)(uintptr_t) "SoftHSM project";
+    reply.model = (char *)(uintptr_t) "SoftHSM v2";
+    reply.serial = (char *)(uintptr_t) "0123456789abcdef";
+    reply.hardware_version = (char *)(uintptr_t) "2.6";
+    reply.firmware_version = (char *)(uintptr_t) "255.255";
+    reply.flags = 0x42d;
+    reply.sessions = 3;
+    reply.max_pin_len = 255;
+    reply.free_public_memory = UINT64_MAX;
+    reply.mechanisms = some_mechanisms(token->n_mechanisms, token->mechanism_len);
+    reply.n_mechanisms = token->n_mechanisms;
+    for (size_t i = 0; i < token->n_unsupported; i++)
+        unsupported[i] =
+            token->word_len > 0 ? text_of_len(token->word_len) : (char *)(uintptr_t) "import";
+    reply.unsupported = unsupported;
+    reply.n_unsupported = token->n_unsupported;
+    response.token_info = &reply;
+    fake_send(request->fd, &response, false);
+}
+
+void
+fake_done(const struct fake_request *request)
+{
+    Keysvc__V1__Response response = answer_to(request);
+    Keysvc__V1__Done done = KEYSVC__V1__DONE__INIT;
+
+    response.reload = &done;
+    fake_send(request->fd, &response, false);
+}
+
+void
+fake_raw(const struct fake_request *request, const void *data, size_t len)
+{
+    (void)!send(request->fd, data, len, MSG_NOSIGNAL);
+}

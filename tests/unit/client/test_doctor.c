@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <criterion/criterion.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "client/cli/doctor.h"
+
+static struct doctor *doctor;
+static char folder[64];
+
+static void
+start(void)
+{
+    snprintf(folder, sizeof(folder), "/tmp/keysvc-test-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+    doctor = doctor_new();
+}
+
+static void
+stop(void)
+{
+    char command[128];
+
+    doctor = doctor_free(doctor);
+    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+    cr_assert_eq(system(command), 0);
+}
+
+TestSuite(doctor, .init = start, .fini = stop);
+
+static void
+fact(const char *option, const char *format, const char *value)
+{
+    struct doctor_fact fact = {.section = "token", .name = "main"};
+
+    snprintf(fact.option, sizeof(fact.option), "%s", option);
+    snprintf(fact.value, sizeof(fact.value), format, value);
+    doctor_fact_add(doctor, &fact);
+}
+
+/* Is there such a finding, with that text? */
+static bool
+found(enum doctor_verdict verdict, const char *check, const char *text)
+{
+    const struct doctor_finding *finding;
+
+    for (size_t i = 0; (finding = doctor_finding_at(doctor, i)); i++) {
+        if (finding->verdict == verdict && strcmp(finding->check, check) == 0 &&
+            strstr(finding->text, text)) {
+            cr_expect(verdict == DOCTOR_FINE || verdict == DOCTOR_SKIPPED ||
+                          finding->mend[0] != '\0',
+                      "nobody is told how to mend: %s", finding->text);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+make(const char *name, const char *content)
+{
+    char path[128];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    if (!content) {
+        cr_assert_eq(mkdir(path, 0700), 0);
+        return;
+    }
+    file = fopen(path, "we");
+    cr_assert_not_null(file);
+    fputs(content, file);
+    fclose(file);
+}
+
+/* --- stores --- */
+
+Test(doctor, a_whole_store_is_fine)
+{
+    make("one", NULL);
+    make("one/token.object", "x");
+    make("one/token.object.keysvc-copy", "x");
+    fact("store", "%s", folder);
+    doctor_stores(doctor);
+    cr_assert(found(DOCTOR_FINE, "store", "tokens: 1, with a copy: 1"));
+}
+
+Test(doctor, an_empty_token_file_is_lost_without_a_copy_and_put_back_with_one)
+{
+    make("one", NULL);
+    make("one/token.object", "");
+    make("two", NULL);
+    make("two/token.object", "");
+    make("two/token.object.keysvc-copy", "x");
+    fact("store", "%s", folder);
+    doctor_stores(doctor);
+    cr_assert(found(DOCTOR_WRONG, "store", "one/token.object is empty and has no copy"));
+    cr_assert(found(DOCTOR_NOTE, "store", "two/token.object is empty"));
+    cr_assert_not(found(DOCTOR_FINE, "store", ""));
+}
+
+Test(doctor, a_store_that_is_not_there_is_wrong)
+{
+    fact("store", "%s/none", folder);
+    doctor_stores(doctor);
+    cr_assert(found(DOCTOR_WRONG, "store", "/none: No such file"));
+}
+
+/* --- devices --- */
+
+static int
+listen_at(const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", folder, name);
+    cr_assert_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    cr_assert_eq(listen(fd, 1), 0);
+    return fd;
+}
+
+static void
+tpm_facts(void)
+{
+    fact("module", "%s/libtpm2_pkcs11.so", folder);
+    fact("environment", "TPM2_PKCS11_STORE=%s", folder);
+    fact("environment", "TPM2_PKCS11_TCTI=tabrmd:bus_type=session%s", "");
+    fact("environment", "DBUS_SESSION_BUS_ADDRESS=unix:path=%s/bus,guid=0", folder);
+}
+
+Test(doctor, a_tpm_bus_that_answers_is_fine_and_one_that_does_not_is_wrong)
+{
+    int fd = listen_at("bus");
+
+    tpm_facts();
+    doctor_devices(doctor);
+    cr_expect(found(DOCTOR_FINE, "tpm", "a D-Bus answers at"));
+    cr_expect(found(DOCTOR_FINE, "tpm-store", folder));
+    close(fd);
+    doctor_free(doctor);
+    doctor = doctor_new();
+    tpm_facts();
+    doctor_devices(doctor);
+    cr_assert(found(DOCTOR_WRONG, "tpm", "Connection refused"));
+}
+
+Test(doctor, a_session_bus_without_address_is_wrong)
+{
+    fact("module", "%s/libtpm2_pkcs11.so", folder);
+    fact("environment", "TPM2_PKCS11_TCTI=tabrmd:bus_type=session%s", "");
+    doctor_devices(doctor);
+    cr_assert(found(DOCTOR_WRONG, "tpm", "no address of that bus"));
+}
+
+Test(doctor, a_missing_tpm_device_or_store_is_wrong)
+{
+    fact("module", "%s/libtpm2_pkcs11.so", folder);
+    fact("environment", "TPM2_PKCS11_STORE=%s/none", folder);
+    fact("environment", "TPM2_PKCS11_TCTI=device:%s/tpmrm0", folder);
+    doctor_devices(doctor);
+    cr_assert(found(DOCTOR_WRONG, "tpm", "tpmrm0: No such file"));
+    cr_assert(found(DOCTOR_WRONG, "tpm-store", "none: No such file"));
+}
+
+Test(doctor, other_modules_have_no_device)
+{
+    fact("module", "%s/libsofthsm2.so", folder);
+    doctor_devices(doctor);
+    cr_assert_null(doctor_finding_at(doctor, 0));
+}
+
+Test(doctor, a_user_who_is_not_in_group_pkcs11_is_wrong)
+{
+    fact("module", "%s/libopencryptoki.so.0", folder);
+    fact("uid", "64799%s", "");
+    fact("gid", "64799%s", "");
+    doctor_devices(doctor);
+    cr_assert(found(DOCTOR_WRONG, "pkcsslotd", "not in group pkcs11"));
+}
+
+/* --- what a token says of itself --- */
+
+Test(doctor, a_pin_near_its_end_is_wrong_and_a_good_one_fine)
+{
+    struct ks_token_info info = {.flags = 0x8,
+                                 .free_private_memory = KS_NUMBER_UNKNOWN,
+                                 .free_public_memory = KS_NUMBER_UNKNOWN};
+
+    doctor_info_check(doctor, "main", &info);
+    cr_expect(found(DOCTOR_FINE, "pin-counter", "main"));
+    info.flags = 0x10008;
+    doctor_info_check(doctor, "main", &info);
+    cr_expect(found(DOCTOR_NOTE, "pin-counter", "tries are left"));
+    info.flags = 0x30008;
+    doctor_info_check(doctor, "main", &info);
+    cr_expect(found(DOCTOR_WRONG, "pin-counter", "one try"));
+    info.flags = 0x70008;
+    doctor_info_check(doctor, "main", &info);
+    cr_expect(found(DOCTOR_WRONG, "pin-counter", "locked"));
+    info.flags = 0x400008;
+    doctor_info_check(doctor, "main", &info);
+    cr_expect(found(DOCTOR_NOTE, "pin-counter", "the SO PIN is locked"));
+    cr_expect_not(found(DOCTOR_WRONG, "token-memory", ""));
+}
+
+Test(doctor, a_token_without_memory_or_sessions_is_told)
+{
+    struct ks_token_info info = {.flags = 0x8,
+                                 .free_private_memory = 0,
+                                 .free_public_memory = 100,
+                                 .sessions = 4,
+                                 .max_sessions = 4};
+
+    doctor_info_check(doctor, "main", &info);
+    cr_expect(found(DOCTOR_WRONG, "token-memory", "no memory"));
+    cr_expect(found(DOCTOR_NOTE, "token-sessions", "4 of 4"));
+    doctor_free(doctor);
+    doctor = doctor_new();
+    info.free_private_memory = 1;
+    info.sessions = 3;
+    doctor_info_check(doctor, "main", &info);
+    cr_expect_not(found(DOCTOR_WRONG, "token-memory", ""));
+    cr_expect_not(found(DOCTOR_NOTE, "token-sessions", ""));
+}
+
+Test(doctor, knows_what_to_do_about_known_texts_only)
+{
+    cr_expect_not_null(
+        strstr(doctor_known_trouble("C_Login: CKR_PIN_LOCKED (0xa4)", "?"), "dictionarylockout"));
+    cr_expect_not_null(
+        strstr(doctor_known_trouble("the store /x is used by another keysvcd", "?"), "Stop"));
+    cr_expect_str_eq(doctor_known_trouble("something new", "?"), "?");
+}
