@@ -60,6 +60,22 @@ cli_parse_time(const char *text, uint32_t *out_ms)
     return false;
 }
 
+bool
+cli_parse_number(const char *text, uint32_t max, uint32_t *out)
+{
+    char *end;
+    unsigned long number;
+
+    if (text[0] < '1' || text[0] > '9')
+        return false;
+    errno = 0;
+    number = strtoul(text, &end, 10);
+    if (errno != 0 || *end != '\0' || number > max)
+        return false;
+    *out = (uint32_t)number;
+    return true;
+}
+
 static error_t
 parse_common(int key, char *value, struct argp_state *state)
 {
@@ -71,7 +87,7 @@ parse_common(int key, char *value, struct argp_state *state)
         return 0;
     case KEY_TIMEOUT:
         if (!cli_parse_time(value, &cli->timeout_ms))
-            argp_error(state, "--timeout %s: not a time from 1ms to 10m", value);
+            cli_usage(cli, "--timeout %s: not a time from 1ms to 10m", value);
         return 0;
     case KEY_JSON:
         cli->json = true;
@@ -104,15 +120,17 @@ parse_own(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (parse->n_positional == arguments->max_positional)
-            argp_error(state, "%s: one argument too many", value);
+            cli_usage(parse->cli, "%s: one argument too many", value);
         if (parse->n_positional == 0)
             parse->cli->subject = value;
         arguments->positional[parse->n_positional++] = value;
         return 0;
     case ARGP_KEY_END:
         if (parse->n_positional < arguments->min_positional)
-            argp_error(state, "%s is missing", arguments->usage);
+            cli_usage(parse->cli, "%s is missing", arguments->usage);
         return 0;
+    case ARGP_KEY_ERROR:
+        cli_usage_of_option(parse->cli, state);
     default:
         return arguments->option ? arguments->option(key, value, arguments->state)
                                  : ARGP_ERR_UNKNOWN;
@@ -134,8 +152,45 @@ cli_parse(struct cli *cli, int argc, char **argv, const struct cli_arguments *ar
 
     for (size_t i = 0; i < arguments->max_positional; i++)
         arguments->positional[i] = NULL;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &parse) != 0)
+    if (argp_parse(&argp, argc, argv, cli_argp_flags(argc, argv), NULL, &parse) != 0)
         exit(KS_ERR_INTERNAL);
+}
+
+static bool
+has_word(int argc, char **argv, const char *const *words, size_t n_words)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        for (size_t j = 0; j < n_words; j++) {
+            if (strcmp(argv[i], words[j]) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+bool
+cli_wants_json(int argc, char **argv)
+{
+    static const char *const WORD[] = {"--json"};
+
+    return has_word(argc, argv, WORD, ARRAY_LEN(WORD));
+}
+
+unsigned int
+cli_argp_flags(int argc, char **argv)
+{
+    static const char *const WORD[] = {"--help", "-?", "--usage", "--version", "-V"};
+
+    return has_word(argc, argv, WORD, ARRAY_LEN(WORD)) ? 0 : ARGP_NO_ERRS;
+}
+
+void
+cli_usage_of_option(struct cli *cli, const struct argp_state *state)
+{
+    const char *word = state->next > 0 && state->next <= state->argc ? state->argv[state->next - 1]
+                                                                     : "the command line";
+
+    cli_usage(cli, "%s: no such option, or its argument is missing or not wanted", word);
 }
 
 void

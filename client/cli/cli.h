@@ -59,11 +59,24 @@ extern const struct argp CLI_COMMON_ARGP;
 /* "30" and "30s", "500ms", "2m"; false: not that, zero, or more than the library waits. */
 bool cli_parse_time(const char *text, uint32_t *out_ms);
 
+/* A decimal from 1 to `max` without leading zeros; false: not that. */
+bool cli_parse_number(const char *text, uint32_t max, uint32_t *out);
+
 /* The library's client, made at the first call; NULL: reported; return cli->code. */
 struct ks_client *cli_client(struct cli *cli);
 
 /* Ends with code 2 and "keysvc COMMAND SUBJECT: USAGE: message"; does not return. */
 void cli_usage(struct cli *cli, const char *format, ...) KS_PRINTF(2, 3) __attribute__((noreturn));
+
+/* Is --json among the words? Errors may come before it is parsed. */
+bool cli_wants_json(int argc, char **argv);
+
+/*
+ * For argp_parse(): argp's own texts are several lines and no JSON, so it is silent unless --help
+ * or its like is among the words; on ARGP_KEY_ERROR cli_usage_of_option() says what is wrong.
+ */
+unsigned int cli_argp_flags(int argc, char **argv);
+void cli_usage_of_option(struct cli *cli, const struct argp_state *state) __attribute__((noreturn));
 
 /* The table of commands, in the order of --help. */
 extern const struct cli_command CLI_COMMANDS[];
@@ -80,13 +93,17 @@ int audit_show_run(struct cli *cli, int argc, char **argv);
 int audit_verify_run(struct cli *cli, int argc, char **argv);
 int csr_run(struct cli *cli, int argc, char **argv);
 int doctor_run(struct cli *cli, int argc, char **argv);
+int key_certificate_run(struct cli *cli, int argc, char **argv);
+int key_destroy_run(struct cli *cli, int argc, char **argv);
 int key_generate_run(struct cli *cli, int argc, char **argv);
+int key_import_run(struct cli *cli, int argc, char **argv);
 int key_list_run(struct cli *cli, int argc, char **argv);
 int key_public_run(struct cli *cli, int argc, char **argv);
 int key_rotate_run(struct cli *cli, int argc, char **argv);
 int key_show_run(struct cli *cli, int argc, char **argv);
 int policy_explain_run(struct cli *cli, int argc, char **argv);
 int reload_run(struct cli *cli, int argc, char **argv);
+int self_sign_run(struct cli *cli, int argc, char **argv);
 int sign_run(struct cli *cli, int argc, char **argv);
 int status_run(struct cli *cli, int argc, char **argv);
 int token_change_pin_run(struct cli *cli, int argc, char **argv);

@@ -20,6 +20,7 @@ struct doctor {
     size_t n_findings;
     struct doctor_fact *facts;
     size_t n_facts;
+    bool answers;
 };
 
 static const char *const VERDICT[] = {
@@ -60,8 +61,9 @@ doctor_run(struct cli *cli, int argc, char **argv)
         .usage = "[-- KEYSVCD-ARGUMENT...]",
         .max_positional = MAX_MORE,
         .positional = more,
-        .help = "Looks at the socket, the service, its rules, tokens, PIN files, audit and this "
-                "host, and says of each what is wrong and how to mend it. As root it sees more. "
+        .help = "Looks at the socket, the service, its rules, tokens, keys, PIN files, devices, "
+                "audit and this host, and says of each what is wrong and how to mend it. As root "
+                "it sees more. "
                 "The exit code is 0 if nothing is wrong, else the class of the first thing that "
                 "is.",
     };
@@ -75,6 +77,9 @@ doctor_run(struct cli *cli, int argc, char **argv)
     doctor_service(&doctor, cli);
     doctor_config(&doctor, cli, more);
     doctor_tokens(&doctor);
+    doctor_devices(&doctor);
+    doctor_stores(&doctor);
+    doctor_keys(&doctor, cli);
     doctor_audit(&doctor);
     doctor_state(&doctor);
     doctor_host(&doctor);
@@ -188,6 +193,41 @@ doctor_wrong(struct doctor *doctor, ks_err class, const char *check, const char 
     va_end(args);
 }
 
+struct doctor *
+doctor_new(void)
+{
+    return calloc(1, sizeof(struct doctor));
+}
+
+struct doctor *
+doctor_free(struct doctor *doctor)
+{
+    if (doctor) {
+        free(doctor->findings);
+        free(doctor->facts);
+        free(doctor);
+    }
+    return NULL;
+}
+
+const struct doctor_finding *
+doctor_finding_at(const struct doctor *doctor, size_t i)
+{
+    return i < doctor->n_findings ? &doctor->findings[i] : NULL;
+}
+
+void
+doctor_note_answer(struct doctor *doctor)
+{
+    doctor->answers = true;
+}
+
+bool
+doctor_answers(const struct doctor *doctor)
+{
+    return doctor->answers;
+}
+
 /* --- facts --- */
 
 void
@@ -199,6 +239,16 @@ doctor_fact_add(struct doctor *doctor, const struct doctor_fact *fact)
         return;
     doctor->facts = facts;
     facts[doctor->n_facts++] = *fact;
+}
+
+const struct doctor_fact *
+doctor_fact_next(const struct doctor *doctor, const char *section, const struct doctor_fact *last)
+{
+    for (size_t i = last ? (size_t)(last - doctor->facts) + 1 : 0; i < doctor->n_facts; i++) {
+        if (strcmp(doctor->facts[i].section, section) == 0)
+            return &doctor->facts[i];
+    }
+    return NULL;
 }
 
 void

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "base/keyname.h"
 #include "client/cli/cli.h"
 
 enum doctor_verdict {
@@ -42,12 +43,15 @@ void doctor_wrong(struct doctor *doctor, ks_err class, const char *check, const 
  */
 struct doctor_fact {
     char section[16];
-    char name[64];
+    char name[KEYNAME_MAX + 1];
     char option[32];
     char value[1024];
 };
 typedef void (*doctor_fact_fn)(struct doctor *doctor, const struct doctor_fact *fact);
 bool doctor_fact_parse(const char *line, struct doctor_fact *out);
+/* The one behind `last` (NULL: the first) of a section; NULL: no further one. */
+const struct doctor_fact *doctor_fact_next(const struct doctor *doctor, const char *section,
+                                           const struct doctor_fact *last);
 void doctor_each_fact(struct doctor *doctor, const char *section, doctor_fact_fn each);
 /* The value of one option; NULL: not known. */
 const char *doctor_fact_find(struct doctor *doctor, const char *section, const char *name,
@@ -58,10 +62,29 @@ void doctor_socket(struct doctor *doctor, struct cli *cli);  /* doctor_service.c
 void doctor_service(struct doctor *doctor, struct cli *cli); /* doctor_service.c */
 /* `more`: further arguments for keysvcd --check, ending with NULL. */
 void doctor_config(struct doctor *doctor, struct cli *cli, const char *const *more);
-void doctor_tokens(struct doctor *doctor); /* doctor_token.c */
-void doctor_audit(struct doctor *doctor);  /* doctor_host.c */
-void doctor_state(struct doctor *doctor);  /* doctor_host.c */
-void doctor_host(struct doctor *doctor);   /* doctor_host.c */
+void doctor_tokens(struct doctor *doctor);                /* doctor_token.c */
+void doctor_devices(struct doctor *doctor);               /* doctor_device.c */
+void doctor_stores(struct doctor *doctor);                /* doctor_store.c */
+void doctor_keys(struct doctor *doctor, struct cli *cli); /* doctor_keys.c */
+void doctor_audit(struct doctor *doctor);                 /* doctor_host.c */
+void doctor_state(struct doctor *doctor);                 /* doctor_host.c */
+void doctor_host(struct doctor *doctor);                  /* doctor_host.c */
+
+/* For doctor_service.c: what each token says of itself, if the caller is an administrator. */
+void doctor_info(struct doctor *doctor, struct ks_client *client, const struct ks_status *status);
+void doctor_info_check(struct doctor *doctor, const char *token, const struct ks_token_info *info);
+
+/* A token that is not ready: how to mend what its text says. Never empty. */
+const char *doctor_known_trouble(const char *text, const char *otherwise);
+
+/* Whether the service answered; doctor_service.c says so. */
+void doctor_note_answer(struct doctor *doctor);
+bool doctor_answers(const struct doctor *doctor);
+
+/* A list of findings and facts, for tests of single checks: doctor_free() takes NULL. */
+struct doctor *doctor_new(void);
+struct doctor *doctor_free(struct doctor *doctor);
+const struct doctor_finding *doctor_finding_at(const struct doctor *doctor, size_t i); /* or NULL */
 
 /* For doctor_config.c: takes a copy. */
 void doctor_fact_add(struct doctor *doctor, const struct doctor_fact *fact);

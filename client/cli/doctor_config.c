@@ -55,7 +55,7 @@ doctor_fact_parse(const char *line, struct doctor_fact *out)
     int len = 0;
 
     memset(out, 0, sizeof(*out));
-    if (sscanf(line, "fact %15s %63s %31s %n", out->section, out->name, out->option, &len) != 3 ||
+    if (sscanf(line, "fact %15s %100s %31s %n", out->section, out->name, out->option, &len) != 3 ||
         len == 0)
         return false;
     return text_copy(out->value, sizeof(out->value), line + len);

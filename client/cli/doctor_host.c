@@ -13,6 +13,9 @@
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 
+#include <openssl/err.h>
+#include <openssl/provider.h>
+
 #include "base/clock.h"
 #include "client/cli/doctor.h"
 
@@ -220,10 +223,32 @@ check_kernel(struct doctor *doctor)
                     name.release);
 }
 
+/* PKCS#12 files of older programs are encrypted with RC2-40, which only that provider knows. */
+static void
+check_legacy(struct doctor *doctor)
+{
+    OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
+    OSSL_PROVIDER *legacy = context ? OSSL_PROVIDER_load(context, "legacy") : NULL;
+
+    if (legacy)
+        doctor_fine(doctor, "import", "OpenSSL has its legacy provider");
+    else
+        doctor_note(doctor, "import",
+                    "Install OpenSSL's legacy.so (Debian: libssl3), or export those files again "
+                    "with a newer program.",
+                    "OpenSSL has no legacy provider here: PKCS#12 files of older programs cannot "
+                    "be imported");
+    if (legacy)
+        OSSL_PROVIDER_unload(legacy);
+    OSSL_LIB_CTX_free(context);
+    ERR_clear_error();
+}
+
 void
 doctor_host(struct doctor *doctor)
 {
     check_clock(doctor);
     check_descriptors(doctor);
     check_kernel(doctor);
+    check_legacy(doctor);
 }

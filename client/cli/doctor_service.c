@@ -115,12 +115,14 @@ doctor_service(struct doctor *doctor, struct cli *cli)
     else
         doctor_note(doctor, "service", "Restart it after an upgrade.",
                     "keysvcd %s answers; this program is %s", status->version, ks_version());
+    doctor_note_answer(doctor);
     check_caller(doctor, client, status);
     for (size_t i = 0; i < status->n_tokens; i++)
         check_token(doctor, &status->tokens[i]);
     if (status->n_tokens == 0)
         doctor_note(doctor, "token", "Add a section `token` to keysvcd.conf.",
                     "the service has no token");
+    doctor_info(doctor, client, status);
     ks_status_free(status);
 }
 
@@ -151,6 +153,40 @@ check_caller(struct doctor *doctor, struct ks_client *client, const struct ks_st
     ks_list_free(list);
 }
 
+const char *
+doctor_known_trouble(const char *text, const char *otherwise)
+{
+    static const struct {
+        const char *text, *mend;
+    } KNOWN[] = {
+        {"used by another keysvcd", "Stop the other keysvcd; this one takes over by itself."},
+        {"CKR_PIN_LOCKED",
+         "The token locked the PIN: unlock it with the SO PIN and the vendor's tool, a TPM with "
+         "tpm2_dictionarylockout --clear-lockout; then keysvc token retry-login."},
+        {"CKR_PIN_EXPIRED", "Set a new PIN: keysvc token change-pin."},
+        {"CKR_USER_PIN_NOT_INITIALIZED", "Set the user PIN: keysvc token init."},
+        {"CKR_DEVICE_MEMORY",
+         "Destroy versions that are not used any more: keysvc key destroy NAME@N."},
+        {"CKR_SESSION_COUNT",
+         "End other programs that use the token, or lower `workers` in its section."},
+        {"CKR_GENERAL_ERROR",
+         "The module does not reach its token: look at the findings on its device, daemon and "
+         "folder below, and at the log of keysvcd."},
+        {"CKR_FUNCTION_FAILED",
+         "The module does not reach its token: look at the findings on its device, daemon and "
+         "folder below, and at the log of keysvcd."},
+        {"CKR_HOST_MEMORY",
+         "opencryptoki says this where its user is not in group pkcs11; else the host has no "
+         "memory left."},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(KNOWN); i++) {
+        if (strstr(text, KNOWN[i].text))
+            return KNOWN[i].mend;
+    }
+    return otherwise;
+}
+
 static void
 check_token(struct doctor *doctor, const struct ks_token *token)
 {
@@ -168,15 +204,18 @@ check_token(struct doctor *doctor, const struct ks_token *token)
                     "%s is starting", token->name);
     else if (strcmp(token->state, "login-blocked") == 0)
         doctor_wrong(doctor, KS_ERR_LOGIN_BLOCKED, "token",
-                     "Put the right PIN into the PIN file, or, if it is right, keysvc token "
-                     "retry-login; each costs one try.",
+                     doctor_known_trouble(text, "Put the right PIN into the PIN file, or, if it "
+                                                "is right, keysvc token retry-login; each costs "
+                                                "one try."),
                      "%s: a login failed and is not tried again: %s", token->name, text);
     else if (strcmp(token->state, "absent") == 0)
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token",
-                     "Plug it in, or see label, serial or uri of its section and the rights of "
-                     "the token's user; keysvc token init makes a new one.",
+                     doctor_known_trouble(text, "Plug it in, or see label, serial or uri of its "
+                                                "section and the rights of the token's user; "
+                                                "keysvc token init makes a new one."),
                      "%s is absent: %s", token->name, text);
     else
-        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token", "See the log of keysvcd.",
-                     "%s is %s: %s", token->name, token->state, text);
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token",
+                     doctor_known_trouble(text, "See the log of keysvcd."), "%s is %s: %s",
+                     token->name, token->state, text);
 }

@@ -7,11 +7,9 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
-#include "client/cli/doctor.h"
+#include "client/cli/doctor_files.h"
 
 #define PIN_FILE_MAX 1024 /* bytes; keysvcd refuses more */
 #define SOFTHSM_ENVIRONMENT "SOFTHSM2_CONF="
@@ -44,35 +42,6 @@ check_fact(struct doctor *doctor, const struct doctor_fact *fact)
         if (strcmp(fact->option, CHECK[i].option) == 0)
             CHECK[i].check(doctor, fact);
     }
-}
-
-/* The uid its processes run as; false: not known, or whoever starts keysvcd. */
-static bool
-token_user(struct doctor *doctor, const struct doctor_fact *fact, uid_t *uid, gid_t *gid)
-{
-    const char *uid_text = doctor_fact_find(doctor, "token", fact->name, "uid");
-    const char *gid_text = doctor_fact_find(doctor, "token", fact->name, "gid");
-
-    if (!uid_text || !gid_text || uid_text[0] == '-' || gid_text[0] == '-')
-        return false;
-    *uid = (uid_t)strtoul(uid_text, NULL, 10);
-    *gid = (gid_t)strtoul(gid_text, NULL, 10);
-    return true;
-}
-
-/* By the mode's own bits; supplementary groups and ACLs are not looked at. */
-static bool
-may(const struct stat *st, uid_t uid, gid_t gid, mode_t bits)
-{
-    mode_t mode = st->st_mode;
-
-    if (uid == 0)
-        return true;
-    if (st->st_uid == uid)
-        mode >>= 6;
-    else if (st->st_gid == gid)
-        mode >>= 3;
-    return (mode & bits) == bits;
 }
 
 static void
@@ -115,10 +84,9 @@ check_module(struct doctor *doctor, const struct doctor_fact *fact)
 {
     const char *path = fact->value;
     ks_auto(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct doctor_user user = doctor_token_user(doctor, fact->name);
     unsigned char magic[SELFMAG];
     struct stat st;
-    uid_t uid;
-    gid_t gid;
 
     if (fd < 0 || fstat(fd, &st) != 0)
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "module",
@@ -128,9 +96,9 @@ check_module(struct doctor *doctor, const struct doctor_fact *fact)
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "module",
                      "Name the PKCS#11 module itself in the profile, a shared object.",
                      "token %s: %s is no shared object", fact->name, path);
-    else if (token_user(doctor, fact, &uid, &gid) && !may(&st, uid, gid, S_IROTH))
+    else if (!doctor_may(&st, &user, S_IROTH))
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "module", "chmod a+r.",
-                     "token %s: its user, uid %u, may not read %s", fact->name, uid, path);
+                     "token %s: its user, uid %u, may not read %s", fact->name, user.uid, path);
     else
         doctor_fine(doctor, "module", "token %s: %s is there", fact->name, path);
 }
@@ -164,7 +132,7 @@ read_token_folder(const char *path, char *out, size_t cap)
 
 static void
 check_token_folder(struct doctor *doctor, const struct doctor_fact *fact, const char *folder,
-                   uid_t uid, gid_t gid)
+                   const struct doctor_user *user)
 {
     struct stat st;
 
@@ -174,10 +142,10 @@ check_token_folder(struct doctor *doctor, const struct doctor_fact *fact, const 
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token-folder",
                      "Make the folder for the token's user, then keysvc token init.",
                      "token %s: %s: %s", fact->name, folder, strerror(errno));
-    else if (!may(&st, uid, gid, S_IRWXO))
+    else if (!doctor_may(&st, user, S_IRWXO))
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token-folder",
                      "chown the folder and all in it to the token's user.",
-                     "token %s: uid %u cannot use %s (owner %u, mode %03o)", fact->name, uid,
+                     "token %s: uid %u cannot use %s (owner %u, mode %03o)", fact->name, user->uid,
                      folder, st.st_uid, st.st_mode & 0777);
     else if (st.st_mode & S_IRWXO)
         doctor_wrong(doctor, KS_ERR_DENIED, "token-folder", "chmod 0700.",
@@ -191,25 +159,23 @@ static void
 check_environment(struct doctor *doctor, const struct doctor_fact *fact)
 {
     const char *path = fact->value + strlen(SOFTHSM_ENVIRONMENT);
-    uid_t uid = geteuid();
-    gid_t gid = getegid();
+    struct doctor_user user = doctor_token_user(doctor, fact->name);
     char folder[1024];
     struct stat st;
 
     if (strncmp(fact->value, SOFTHSM_ENVIRONMENT, strlen(SOFTHSM_ENVIRONMENT)) != 0)
         return;
-    token_user(doctor, fact, &uid, &gid);
     if (stat(path, &st) != 0)
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "softhsm2.conf",
                      "Write the file: directories.tokendir = /var/lib/...", "token %s: %s: %s",
                      fact->name, path, strerror(errno));
-    else if (!may(&st, uid, gid, S_IROTH))
+    else if (!doctor_may(&st, &user, S_IROTH))
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "softhsm2.conf",
                      "Let the token's user read it.", "token %s: uid %u may not read %s",
-                     fact->name, uid, path);
+                     fact->name, user.uid, path);
     else if (!read_token_folder(path, folder, sizeof(folder)))
         doctor_note(doctor, "softhsm2.conf", "Add directories.tokendir = /var/lib/...",
                     "token %s: %s names no token folder", fact->name, path);
     else
-        check_token_folder(doctor, fact, folder, uid, gid);
+        check_token_folder(doctor, fact, folder, &user);
 }

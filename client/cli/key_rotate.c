@@ -19,17 +19,6 @@ take_option(int key, char *value, void *state)
     return 0;
 }
 
-static uint32_t
-parse_version(const char *text)
-{
-    char *end;
-    unsigned long version = strtoul(text, &end, 10);
-
-    if (text[0] < '1' || text[0] > '9' || *end || version >= KEYNAME_VERSION_MAX)
-        return 0;
-    return (uint32_t)version;
-}
-
 int
 key_rotate_run(struct cli *cli, int argc, char **argv)
 {
@@ -57,8 +46,7 @@ key_rotate_run(struct cli *cli, int argc, char **argv)
     cli_parse(cli, argc, argv, &arguments);
     if (!from)
         cli_usage(cli, "--from N is missing");
-    version = parse_version(from);
-    if (version == 0)
+    if (!cli_parse_number(from, KEYNAME_VERSION_MAX - 1, &version))
         cli_usage(cli, "--from %s: not a version", from);
     client = cli_client(cli);
     if (!client)

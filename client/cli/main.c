@@ -30,8 +30,9 @@ parse_top(int key, char *value, struct argp_state *state)
         state->next = state->argc;
         return 0;
     case ARGP_KEY_NO_ARGS:
-        argp_error(state, "a command is missing");
-        return 0;
+        cli_usage(top->cli, "a command is missing");
+    case ARGP_KEY_ERROR:
+        cli_usage_of_option(top->cli, state);
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -100,7 +101,8 @@ main(int argc, char **argv)
 
     argp_program_version = "keysvc " KEYSVC_VERSION;
     argp_err_exit_status = KS_ERR_USAGE;
-    if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &top) != 0)
+    cli.json = cli_wants_json(argc, argv);
+    if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER | cli_argp_flags(argc, argv), NULL, &top) != 0)
         return KS_ERR_INTERNAL;
     return run_command(&cli, argc - (int)(top.words - argv), top.words);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * token - keysvc token list, show, retry-login, rescan
+ * token - keysvc token list, retry-login, rescan
  */
 #include "client/cli/token_view.h"
 
@@ -25,61 +25,6 @@ token_list_run(struct cli *cli, int argc, char **argv)
     if (!text)
         return output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
     return output_text(cli, text);
-}
-
-static int
-show_one(struct cli *cli, const struct ks_token *token)
-{
-    const struct {
-        const char *name, *value;
-    } rows[] = {
-        {"token", token->name},      {"state", token->state}, {"why", token->text},
-        {"profile", token->profile}, {"label", token->label}, {"model", token->model},
-        {"serial", token->serial},
-    };
-    ks_auto(table_deinit) struct table table = TABLE_INIT(2);
-    ks_auto(freep) char *text = NULL;
-
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        table_add(&table, "%s", rows[i].name);
-        table_add(&table, "%s", rows[i].value[0] ? rows[i].value : "-");
-    }
-    table_add(&table, "workers");
-    table_add(&table, "%u of %u ready", token->ready_workers, token->workers);
-    table_add(&table, "keys");
-    table_add(&table, "%u", token->keys);
-    table_add(&table, "queued");
-    table_add(&table, "%u", token->queued);
-    text = table_text(&table);
-    if (!text)
-        return output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
-    return output_text(cli, text);
-}
-
-int
-token_show_run(struct cli *cli, int argc, char **argv)
-{
-    const char *name;
-    const struct cli_arguments arguments = {
-        .usage = "TOKEN",
-        .help = "Shows one token, by its name in keysvcd.conf.",
-        .min_positional = 1,
-        .max_positional = 1,
-        .positional = &name,
-    };
-    ks_auto(token_view_status_freep) struct ks_status *status = NULL;
-
-    cli_parse(cli, argc, argv, &arguments);
-    status = token_view_status(cli);
-    if (!status)
-        return cli->code;
-    for (size_t i = 0; i < status->n_tokens; i++) {
-        if (strcmp(status->tokens[i].name, name) != 0)
-            continue;
-        return cli->json ? output_json(cli, token_view_json(&status->tokens[i]))
-                         : show_one(cli, &status->tokens[i]);
-    }
-    return output_fail(cli, KS_ERR_BAD_REQUEST, "no token has this name; see keysvc token list");
 }
 
 /* retry-login and rescan: one call that is done or not. */

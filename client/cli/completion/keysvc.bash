@@ -5,6 +5,11 @@ _keysvc_names() {
     keysvc --timeout 2 --json "$@" 2>/dev/null | sed -n 's/^ *"name": "\([^"]*\)".*/\1/p' | sort -u
 }
 
+# NAME@N of every version.
+_keysvc_versions() {
+    keysvc --timeout 2 key list 2>/dev/null | sed -n 's/^\([^ ]*@[0-9]*\) .*/\1/p'
+}
+
 _keysvc() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local common="--socket --timeout --json --out-file --help --usage --version"
@@ -22,7 +27,8 @@ _keysvc() {
     done
 
     case $previous in
-    --socket | --out-file | --in | --config | --keysvcd | --pin-file | --new-pin-file | --so-pin-file)
+    --socket | --out-file | --in | --config | --keysvcd | --pin-file | --new-pin-file | --so-pin-file | \
+        --pkcs12 | --pkcs8 | --password-file | --challenge-password-file)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
@@ -64,12 +70,17 @@ _keysvc() {
     case "${words[0]} ${words[1]}" in
     "key generate") options="--type" ;;
     "key rotate") options="--from" ;;
+    "key import") options="--pkcs12 --pkcs8 --password-file --select --from --no-certificates" ;;
+    "key destroy") options="--yes" ;;
+    "key certificate") options="--in --format" ;;
     "token init") options="--so-pin-file --pin-file --force --config --keysvcd" ;;
     "token change-pin") options="--pin-file --new-pin-file --config --keysvcd" ;;
     "policy explain") options="--user --group --unit --key --operation" ;;
     "sign "*) options="--in --algorithm --prehashed" ;;
     "csr "*) options="--common-name --organization --organization-unit --country --state --locality --email
-        --alternative-names --algorithm --format" ;;
+        --alternative-names --algorithm --format --challenge-password-file" ;;
+    "self-sign "*) options="--common-name --organization --organization-unit --country --state --locality --email
+        --alternative-names --algorithm --format --days" ;;
     "doctor "*) options="--config --keysvcd" ;;
     esac
     if [[ $current == -* ]]; then
@@ -78,14 +89,16 @@ _keysvc() {
     fi
 
     case "${#words[@]} ${words[*]}" in
-    "0 ") options="status token key sign csr policy audit reload doctor" ;;
+    "0 ") options="status token key sign csr self-sign policy audit reload doctor" ;;
     "1 token") options="list show init change-pin retry-login rescan" ;;
-    "1 key") options="generate list show rotate public" ;;
+    "1 key") options="generate list show rotate import destroy certificate public" ;;
     "1 policy") options="explain" ;;
     "1 audit") options="show verify" ;;
     "2 token list") options="" ;;
     "2 token "*) options=$(_keysvc_names token list) ;;
-    "2 key show" | "2 key rotate" | "2 key public" | "1 sign" | "1 csr") options=$(_keysvc_names key list) ;;
+    "3 key certificate"*) options="put get delete" ;;
+    "2 key destroy") options=$(_keysvc_versions) ;;
+    "2 key show" | "2 key rotate" | "2 key public" | "2 key certificate" | "1 sign" | "1 csr" | "1 self-sign") options=$(_keysvc_names key list) ;;
     *) options="" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * doctor_files - whose a token's processes are, and what they may do with a file
+ */
+#pragma once
+
+#include <sys/stat.h>
+
+#include "client/cli/doctor.h"
+
+/* The user of the token's processes, or whoever runs this where keysvcd changes no users. */
+struct doctor_user {
+    uid_t uid;
+    gid_t gid;
+    char name[64]; /* empty: no account */
+};
+struct doctor_user doctor_token_user(struct doctor *doctor, const char *token);
+
+/* Is it a member of that group in /etc/group or by its account? False: no such group, too. */
+bool doctor_in_group(const struct doctor_user *user, const char *group);
+
+/* By the mode's own bits and the groups of its account; ACLs are not looked at. `bits`: S_IROTH |
+ * S_IWOTH | S_IXOTH. */
+bool doctor_may(const struct stat *st, const struct doctor_user *user, mode_t bits);
