@@ -11,6 +11,8 @@ setup_file()
     for name in web/shop tls/shop rsa/shop; do
         keysvc key generate "$name"
     done
+    default_rules | sed '0,/names = {"shop.example"/s//names = {"email:@shop.example", "uri:https:\/\/shop.example\/", "shop.example"/' \
+        >"$W/rules.full"
 }
 
 setup()
@@ -96,4 +98,42 @@ csr()
 
 @test "an unknown key" {
     fails 4 web/nothing as $ALICE keysvc csr web/nothing --common-name shop.example
+}
+
+@test "every attribute of the subject and every kind of name" {
+    rules <"$W/rules.full"
+    keysvc reload
+    csr web/shop --common-name shop.example --organization 'Shop & Söhne, Inc.' --organization-unit Web --country DE \
+        --state Bayern --locality München --email admin@shop.example \
+        --alternative-names DNS:shop.example,IP:10.1.2.3,EMAIL:admin@shop.example,URI:https://shop.example/a,b >"$W/full.pem"
+    openssl req -in "$W/full.pem" -verify -noout
+    openssl req -in "$W/full.pem" -noout -subject -nameopt utf8,sep_multiline >"$W/full.subject"
+    grep 'O=Shop & Söhne, Inc.' "$W/full.subject"
+    grep 'OU=Web' "$W/full.subject"
+    grep 'C=DE' "$W/full.subject"
+    grep 'ST=Bayern' "$W/full.subject"
+    grep 'L=München' "$W/full.subject"
+    grep 'emailAddress=admin@shop.example' "$W/full.subject"
+    openssl req -in "$W/full.pem" -noout -text | grep 'email:admin@shop.example, URI:https://shop.example/a,b'
+    fails 6 country as $ALICE keysvc csr web/shop --common-name shop.example --country Germany
+}
+
+@test "a challenge password comes from a file and stands in the request" {
+    (umask 077 && printf 'horse and staple\nsecond line\n' >"$W/challenge")
+    [ "$ME" != 0 ] || chown "$ALICE" "$W/challenge"
+    csr web/shop --common-name shop.example --challenge-password-file "$W/challenge" >"$W/challenge.pem"
+    openssl req -in "$W/challenge.pem" -verify -noout
+    openssl req -in "$W/challenge.pem" -noout -text | grep 'challengePassword *: *horse and staple$'
+    : >"$W/empty"
+    fails 2 empty as $ALICE keysvc csr web/shop --common-name shop.example --challenge-password-file "$W/empty"
+    fails 2 none as $ALICE keysvc csr web/shop --common-name shop.example --challenge-password-file "$W/none"
+    fails 2 "No such file" as $ALICE keysvc csr web/shop --challenge-password horse
+}
+
+@test "a thousand alternative names, and not one more" {
+    names=$(seq -f 'DNS:h%g.shop.example' -s , 1000)
+    csr web/shop --common-name shop.example --alternative-names "$names" >"$W/thousand.pem"
+    openssl req -in "$W/thousand.pem" -verify -noout
+    [ "$(openssl req -in "$W/thousand.pem" -noout -text | grep -o 'DNS:' | wc -l)" = 1000 ]
+    fails 7 1000 as $ALICE keysvc csr web/shop --common-name shop.example --alternative-names "$names,DNS:shop.example"
 }

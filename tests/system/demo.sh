@@ -117,6 +117,7 @@ configuration()
         echo "token main {"
         echo "    profile = softhsm2"
         echo "    label = keysvc"
+        echo "    store = $D/tokens"
         echo "    pin-file = $D/pin"
         echo "    environment = {\"SOFTHSM2_CONF=$D/softhsm2.conf\"}"
         [ "$ME" != 0 ] || echo "    user = \"$TOKEN\""

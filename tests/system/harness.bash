@@ -12,14 +12,16 @@
 # As root the front, the token process, ALICE and BOB are four numeric users without accounts; otherwise everybody is
 # the user who runs the tests, and what needs several users calls need_root. Nothing is shared between tests: they run
 # in parallel and in any order. KEYSVC_BUILD is the build folder.
+#
+# TOKEN_KIND is the kind of token, softhsm2 if not said; ../tokens has a file for each, and a profile of that name is in
+# hsm-profiles. With TOKEN_KIND the world takes that profile as it is; without, SoftHSM's with short times.
 
 bats_require_minimum_version 1.5.0
 
 : "${KEYSVC_BUILD:?the build folder}"
 SOURCE=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-PIN=Pin-2718-28182
-SO_PIN=31415926
-SOFTHSM=/usr/lib/softhsm/libsofthsm2.so
+# shellcheck source=../tokens/softhsm2.bash
+. "$SOURCE/tests/tokens/${TOKEN_KIND:-softhsm2}.bash"
 ME=$(id -u)
 if [ "$ME" = 0 ]; then
     FRONT=64801 TOKEN=64802 ALICE=64811 BOB=64812
@@ -34,15 +36,14 @@ world()
 {
     W=$(mktemp -d "${TMPDIR:-/tmp}/keysvc-test-XXXXXX")
     chmod 755 "$W"
-    export W KEYSVC_SOCKET=$W/run/keysvc.sock MODULE=$SOFTHSM
+    export W KEYSVC_SOCKET=$W/run/keysvc.sock MODULE=$TOKEN_MODULE
     mkdir -m 755 "$W/run" "$W/state" "$W/home"
-    mkdir -m 700 "$W/audit" "$W/tokens" "$W/break"
+    mkdir -m 700 "$W/audit" "$W/break"
     find_programs
-    echo "directories.tokendir = $W/tokens" >"$W/softhsm2.conf"
     [ "${1-}" != break ] || MODULE=$KEYSVC_BUILD/tests/fakes/libpkcs11-break.so
-    [ "$ME" != 0 ] || chown "$TOKEN:$TOKEN" "$W/tokens" "$W/break"
+    [ "$ME" != 0 ] || chown "$TOKEN:$TOKEN" "$W/break"
     (umask 077 && printf '%s' "$PIN" >"$W/pin")
-    as "$TOKEN" softhsm2-util --init-token --free --label keysvc --pin "$PIN" --so-pin "$SO_PIN" >/dev/null
+    token_make
     printf 'data to sign\n' >"$W/data"
     write_profile
     write_config
@@ -64,9 +65,14 @@ find_programs()
     export PROGRAMS PATH=$PROGRAMS/client/cli:$PROGRAMS/keysvc:$PATH
 }
 
-# The profile: SoftHSM's, with short times, and another module in between if the world wants it.
+# The profile: SoftHSM's, with short times, and another module in between if the world wants it. Where a kind of token
+# is asked for, it is the kind's own.
 write_profile()
 {
+    if [ -n "${TOKEN_KIND-}" ]; then
+        cp "$SOURCE/hsm-profiles/$TOKEN_KIND.conf" "$W/profile.conf"
+        return
+    fi
     cat >"$W/profile.conf" <<END
 module = "$MODULE"
 workers = ${WORKERS-1}
@@ -95,6 +101,7 @@ write_config()
         echo "    profile = \"$W/profile.conf\""
         echo "    label = \"keysvc\""
         echo "    pin-file = \"$W/pin\""
+        [ -z "${TOKEN_WORKERS-}" ] || echo "    workers = $TOKEN_WORKERS"
         [ "$ME" != 0 ] || echo "    user = \"$TOKEN\""
         echo "    environment = {$(token_environment)}"
         echo "}"
@@ -106,6 +113,9 @@ write_config()
 token_environment()
 {
     printf '"PKCS11_BREAK_DIR=%s/break"' "$W"
+    token_variables
+    # Without a kind they stand in the profile that write_profile made.
+    [ -z "${TOKEN_KIND-}" ] || [ "${#VARIABLES[@]}" = 0 ] || printf ', "%s"' "${VARIABLES[@]}"
     # The environment of the service's processes is made, not inherited: a sanitizer is told here where to write.
     [ -z "${ASAN_OPTIONS-}" ] || printf ', "ASAN_OPTIONS=%s", "UBSAN_OPTIONS=%s"' "$ASAN_OPTIONS" "$UBSAN_OPTIONS"
 }
@@ -253,6 +263,7 @@ end_world()
         stop || true
     fi
     report_sanitizer
+    token_stop
     rm -rf "$W"
 }
 
@@ -269,16 +280,27 @@ report_sanitizer()
 
 # ---------------------------------------------------------------- doing and looking
 
-# as UID COMMAND...: as that user, in no group but its own, with nothing of the caller's environment that matters.
+# as UID COMMAND...: as that user, in no group but its own, with what the token's module wants in its environment.
 as()
 {
-    local uid=$1
+    local uid=$1 groups=--clear-groups
     shift
+    token_variables
     if [ "$ME" = 0 ] && [ "$uid" != 0 ]; then
-        SOFTHSM2_CONF=$W/softhsm2.conf HOME=$W/home setpriv --reuid "$uid" --regid "$uid" --clear-groups -- "$@"
+        # By a number alone nobody is in a group; a user with an account is in those of its name.
+        [ -z "${KEYSVC_OWN_MOUNTS-}" ] || groups=--init-groups
+        env "${VARIABLES[@]}" HOME="$W/home" setpriv --reuid "$uid" --regid "$uid" "$groups" -- "$@"
     else
-        SOFTHSM2_CONF=$W/softhsm2.conf "$@"
+        env "${VARIABLES[@]}" "$@"
     fi
+}
+
+# Of this kind; a reason to skip on a developer's machine, on CI there is none.
+need_token()
+{
+    local why
+    why=$(token_missing)
+    [ -z "$why" ] || skip "$why"
 }
 
 need_root()
@@ -363,7 +385,7 @@ python_client()
 # A picture of the token as its own tools see it.
 pkcs11()
 {
-    as "$TOKEN" pkcs11-tool --module "$SOFTHSM" --token-label keysvc --login --pin "$PIN" "$@" 2>&1
+    as "$TOKEN" pkcs11-tool --module "$TOKEN_MODULE" --token-label keysvc --login --pin "$PIN" "$@" 2>&1
 }
 
 show_log_if_failed()

@@ -104,3 +104,60 @@ teardown()
     [ "$(keysvc key show web/shop --json | json 'd["version"]')" = 1 ]
     [ "$(keysvc key show web/shop --json | json 'd["token"]')" = main ]
 }
+
+@test "destroying removes exactly one version, and only with --yes" {
+    world
+    start
+    keysvc key generate web/shop
+    keysvc key rotate web/shop --from 1
+    fails 2 "this would destroy web/shop@1" keysvc key destroy web/shop@1
+    fails 2 version keysvc key destroy web/shop --yes
+    keysvc key show web/shop@1
+    keysvc key destroy web/shop@1 --yes
+    fails 4 web/shop@1 keysvc key show web/shop@1
+    fails 4 web/shop keysvc key destroy web/shop@1 --yes
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    verify web/shop@2 "$W/data" "$W/signature"
+    pkcs11 --list-objects >"$W/objects"
+    grep 'web/shop@2' "$W/objects"
+    not grep 'web/shop@1' "$W/objects"
+    keysvc key destroy web/shop@2 --yes --json | json 'd["done"]' | grep True
+    keysvc key generate web/shop
+}
+
+@test "of two keys with one label none is destroyed" {
+    world
+    start
+    keysvc key generate web/shop
+    pkcs11 --keypairgen --key-type EC:prime256v1 --label web/shop@1 --id 99 --usage-sign
+    keysvc token rescan main
+    fails 16 "neither is destroyed" keysvc key destroy web/shop@1 --yes
+    [ "$(pkcs11 --list-objects --type privkey | grep -c 'web/shop@1')" = 2 ]
+}
+
+@test "who has no rule destroys nothing" {
+    need_root
+    world
+    start
+    keysvc key generate web/shop
+    fails 3 web/shop as $BOB keysvc key destroy web/shop@1 --yes
+    keysvc key show web/shop@1
+}
+
+@test "what an import that was cut off in the middle has left is removed by destroying it" {
+    world break
+    start
+    openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$W/key.pem"
+    # The public half is made, the process dies with the private one.
+    break_rules "C_CreateObject:$(($(next C_CreateObject) + 1)):abort"
+    run keysvc key import web/shop --pkcs8 "$W/key.pem"
+    [ "$status" = 13 ]
+    wait_ready
+    fails 5 "web/shop@1" keysvc key generate web/shop
+    fails 4 "with --yes" keysvc key destroy web/shop@1
+    keysvc key destroy web/shop@1 --yes
+    fails 4 "web/shop@1" keysvc key destroy web/shop@1 --yes
+    keysvc key import web/shop --pkcs8 "$W/key.pem"
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    verify web/shop "$W/data" "$W/signature"
+}

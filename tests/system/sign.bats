@@ -60,6 +60,34 @@ teardown_file()
     fails 2 rsa-pss-sha256 as $ALICE keysvc sign web/shop --in "$W/data" --algorithm rsa-pss-sha256
 }
 
+@test "every curve, Ed25519 and every RSA length sign, by every algorithm of theirs" {
+    {
+        default_rules
+        for type in ec-p384 ec-p521 ed25519 rsa-3072; do
+            printf 'keys "%s/**" {\n    token = main\n    type = %s\n    purpose = sign\n    names = {"shop.example"}\n}\n' $type $type
+        done
+    } | rules
+    sed -i 's|keys = {"web/\*\*", "tls/\*\*", "rsa/\*\*"}|keys = {"**"}|' "$W/keysvcd.conf"
+    keysvc reload
+    for type in ec-p384 ec-p521 ed25519 rsa-3072; do
+        keysvc key generate $type/key
+        keysvc key public $type/key >"$W/$type.pem"
+    done
+    for hash in sha256 sha384 sha512; do
+        for type in ec-p384 ec-p521; do
+            as $ALICE keysvc sign $type/key --in "$W/data" --algorithm ecdsa-$hash >"$W/each"
+            openssl dgst -$hash -verify "$W/$type.pem" -signature "$W/each" "$W/data"
+        done
+        as $ALICE keysvc sign rsa-3072/key --in "$W/data" --algorithm rsa-pkcs1-$hash >"$W/each"
+        openssl dgst -$hash -verify "$W/rsa-3072.pem" -signature "$W/each" "$W/data"
+        as $ALICE keysvc sign rsa-3072/key --in "$W/data" --algorithm rsa-pss-$hash >"$W/each"
+        openssl dgst -$hash -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest -verify "$W/rsa-3072.pem" \
+            -signature "$W/each" "$W/data"
+    done
+    as $ALICE keysvc sign ed25519/key --in "$W/data" >"$W/each"
+    openssl pkeyutl -verify -pubin -inkey "$W/ed25519.pem" -rawin -in "$W/data" -sigfile "$W/each"
+}
+
 @test "a digest with its hash named" {
     openssl dgst -sha256 -binary "$W/data" >"$W/digest"
     as $ALICE keysvc sign web/shop --in "$W/digest" --prehashed sha256 >"$W/prehashed"

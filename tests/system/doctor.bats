@@ -1,0 +1,160 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# doctor.bats - `keysvc doctor` names each trouble that was met while this was built, and how to mend it
+
+setup()
+{
+    load harness
+}
+
+teardown()
+{
+    show_log_if_failed
+    end_world
+}
+
+doctor()
+{
+    keysvc doctor --config "$W/keysvcd.conf" --keysvcd "$(own_keysvcd)" "$@"
+}
+
+# finding VERDICT CHECK TEXT: there is one with that text, and something to do about it.
+finding()
+{
+    doctor --json >"$W/doctor.json" || true
+    /usr/bin/python3 - "$W/doctor.json" "$@" <<'END'
+import json, sys
+path, verdict, check, text = sys.argv[1:]
+found = json.load(open(path))["findings"]
+hits = [f for f in found if f["verdict"] == verdict and f["check"] == check and text in f["text"]]
+if not hits or verdict in ("wrong", "note") and not any(f["mend"] or check == "configuration" for f in hits):
+    print(*found, sep="\n")
+    sys.exit(1)
+END
+}
+
+# An option in the token's section.
+token_option()
+{
+    sed -i "/^token main {/a\\    $1" "$W/keysvcd.conf"
+}
+
+@test "in a good world nothing is wrong, with keys and certificates looked at" {
+    world
+    token_option "store = \"$W/tokens\""
+    start
+    keysvc key generate web/shop
+    doctor
+    finding ok pin-counter main
+    finding ok keys "versions that you may see"
+    finding ok store "$W/tokens"
+    stop
+}
+
+@test "a second keysvcd on one store is named, and what to do" {
+    world
+    token_option "store = \"$W/tokens\""
+    start
+    first=$(pid)
+    sed "s|$W/run|$W/run2|; s|$W/audit|$W/audit2|; s|$W/state|$W/state2|" "$W/keysvcd.conf" >"$W/second.conf"
+    mkdir -m 755 "$W/run2" "$W/state2"
+    mkdir -m 700 "$W/audit2"
+    keysvcd --config "$W/second.conf" --libexec-dir "$PROGRAMS/keysvc" --profile-dir "$SOURCE/hsm-profiles" \
+        >>"$W/log2" 2>&1 3>&- &
+    second=$!
+    export KEYSVC_SOCKET=$W/run2/keysvc.sock
+    told()
+    {
+        keysvc status --json | grep 'another keysvcd'
+    }
+    wait_for told
+    mv "$W/keysvcd.conf" "$W/first.conf"
+    cp "$W/second.conf" "$W/keysvcd.conf"
+    finding wrong token "another keysvcd"
+    grep 'Stop the other keysvcd' "$W/doctor.json"
+    kill -TERM "$second"
+    wait "$second"
+    echo "$first" >"$W/keysvcd.pid"
+    stop
+}
+
+@test "a profile that wants copies and a token without a store" {
+    world
+    echo 'copies = {"*/token.object"}' >>"$W/profile.conf"
+    start
+    finding note configuration "no store"
+    stop
+    token_option "store = \"$W/tokens\""
+    start
+    finding ok store "with a copy: 1"
+    stop
+}
+
+@test "an emptied token with and without a copy" {
+    world
+    token_option "store = \"$W/tokens\""
+    folder=$(echo "$W"/tokens/*-*)
+    cp "$folder/token.object" "$W/saved"
+    : >"$folder/token.object"
+    finding wrong store "is empty and has no copy"
+    cp "$W/saved" "$folder/token.object.keysvc-copy"
+    finding note store "there is a copy"
+    cp "$W/saved" "$folder/token.object"
+    finding ok store "with a copy: 1"
+}
+
+@test "two keys with one label, and a key in no class" {
+    world
+    start
+    keysvc key generate web/shop
+    pkcs11 --keypairgen --key-type EC:prime256v1 --label web/shop@1 --id 99 --usage-sign
+    pkcs11 --keypairgen --key-type EC:prime256v1 --label other/key@1 --id 98 --usage-sign
+    keysvc token rescan main
+    finding wrong keys web/shop@1
+    finding note keys other/key@1
+    run doctor
+    [ "$status" = 16 ]
+    stop
+}
+
+@test "a certificate that runs out soon" {
+    world
+    start
+    keysvc key generate web/shop
+    keysvc self-sign web/shop --common-name shop.example --days 90 >"$W/long.pem"
+    keysvc key certificate web/shop put --in "$W/long.pem"
+    finding ok certificate "none runs out"
+    keysvc self-sign web/shop --common-name shop.example --days 3 >"$W/short.pem"
+    keysvc key certificate web/shop put --in "$W/short.pem"
+    finding note certificate "web/shop@1 runs out soon"
+    stop
+}
+
+@test "a class of a type that its token cannot make, and an unknown group: the file is wrong" {
+    world
+    echo 'unsupported = {ec-p256}' >>"$W/profile.conf"
+    finding wrong configuration "ec-p256"
+    write_profile
+    [ "$ME" = 0 ] || return 0
+    echo 'groups = {keysvc-no-such-group}' >>"$W/profile.conf"
+    finding wrong configuration keysvc-no-such-group
+}
+
+@test "a TPM's bus that nobody listens on" {
+    world
+    sed -i 's|environment = {|environment = {"TPM2_PKCS11_TCTI=tabrmd:bus_type=session", "DBUS_SESSION_BUS_ADDRESS=unix:path='"$W"'/bus", "TPM2_PKCS11_STORE='"$W"'/none", |' \
+        "$W/keysvcd.conf"
+    finding wrong tpm "no D-Bus answers at $W/bus"
+    finding wrong tpm-store "$W/none"
+}
+
+@test "a wrong PIN is named, with what it costs" {
+    world
+    printf 'wrong-pin' >"$W/pin"
+    start nowait
+    wait_for token_is login-blocked
+    finding wrong token main
+    run doctor
+    [ "$status" = 18 ]
+}

@@ -1,0 +1,241 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# store.bats - tokens that are made of files: one keysvcd at a time, and no token lost to a kill
+
+setup()
+{
+    load harness
+}
+
+teardown()
+{
+    show_log_if_failed
+    end_second
+    end_world
+}
+
+# A world whose token says where its files are, and whose profile says which a crash can destroy.
+world_with_store()
+{
+    world
+    sed -i "s|^    pin-file = .*|&\n    store = \"$W/tokens\"|" "$W/keysvcd.conf"
+    echo 'copies = {"*/token.object"}' >>"$W/profile.conf"
+}
+
+# Everything of its own but the tokens: another keysvcd, as an administrator starts it by mistake.
+second_config()
+{
+    mkdir -p -m 755 "$W/second"
+    mkdir -p -m 700 "$W/second/state" "$W/second/audit"
+    sed "s|$KEYSVC_SOCKET|$W/run/second.sock|; s|$W/state|$W/second/state|; s|$W/audit|$W/second/audit|" \
+        "$W/keysvcd.conf" >"$W/second/keysvcd.conf"
+}
+
+start_second()
+{
+    keysvcd --config "$W/second/keysvcd.conf" --libexec-dir "$PROGRAMS/keysvc" --profile-dir "$SOURCE/hsm-profiles" \
+        >>"$W/log" 2>&1 3>&- &
+    echo $! >"$W/second.pid"
+}
+
+end_second()
+{
+    if [ -n "${W-}" ] && [ -s "$W/second.pid" ]; then
+        kill -TERM "$(cat "$W/second.pid")" || true
+        wait_for is_gone "$(cat "$W/second.pid")"
+        rm -f "$W/second.pid"
+    fi
+}
+
+second_state()
+{
+    KEYSVC_SOCKET=$W/run/second.sock keysvc status --json | json 'd["tokens"][0]["'"$1"'"]'
+}
+
+second_is()
+{
+    [ "$(second_state state)" = "$1" ]
+}
+
+empty_token()
+{
+    local file
+    for file in "$W"/tokens/*/token.object; do
+        truncate -s 0 "$file"
+    done
+}
+
+blocked()
+{
+    token_is login-blocked
+}
+
+@test "a second keysvcd on the same tokens is kept out, says so, and takes over when the first ends" {
+    world_with_store
+    start
+    keysvc key generate web/shop
+    second_config
+    start_second
+    wait_for second_is absent
+    second_state text | grep "store $W/tokens is used by another keysvcd"
+    token_is ready
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    second_is absent
+    # Not once a try: it tries every few seconds.
+    [ "$(grep -c 'child=main/1 event=ended' "$W/log")" = 1 ]
+    stop
+    wait_for second_is ready
+    KEYSVC_SOCKET=$W/run/second.sock keysvc sign web/shop --in "$W/data" >"$W/signature"
+}
+
+@test "the lock ends with a killed keysvcd" {
+    world_with_store
+    start
+    kill -KILL "$(pid)"
+    wait_for is_gone "$(pid)"
+    start
+    keysvc key generate web/shop
+    stop
+}
+
+@test "a second keysvcd on the same socket or state folder ends at once and says why" {
+    world_with_store
+    start
+    second_config
+    sed -i "s|$W/run/second.sock|$KEYSVC_SOCKET|" "$W/second/keysvcd.conf"
+    refused=(timeout 20 keysvcd --config "$W/second/keysvcd.conf" --libexec-dir "$PROGRAMS/keysvc"
+        --profile-dir "$SOURCE/hsm-profiles")
+    run "${refused[@]}"
+    [ "$status" != 0 ] && [ "$status" != 124 ]
+    [[ $output == *"$KEYSVC_SOCKET"* ]]
+    second_config
+    sed -i "s|$W/second/state|$W/state|" "$W/second/keysvcd.conf"
+    fails 11 "another keysvcd works with the state folder $W/state" "${refused[@]}"
+    token_is ready
+}
+
+@test "two tokens with stores of their own do not keep each other out" {
+    world_with_store
+    start
+    mkdir -m 700 "$W/tokens2"
+    [ "$ME" != 0 ] || chown "$TOKEN:$TOKEN" "$W/tokens2"
+    second_config
+    sed "s|$W/tokens|$W/tokens2|" "$W/softhsm2.conf" >"$W/second/softhsm2.conf"
+    sed "s|$W/softhsm2.conf|$W/second/softhsm2.conf|" "$W/profile.conf" >"$W/second/profile.conf"
+    sed -i "s|$W/tokens|$W/tokens2|; s|$W/profile.conf|$W/second/profile.conf|" "$W/second/keysvcd.conf"
+    as "$TOKEN" env SOFTHSM2_CONF="$W/second/softhsm2.conf" softhsm2-util --init-token --free --label keysvc \
+        --pin "$PIN" --so-pin "$SO_PIN"
+    start_second
+    wait_for second_is ready
+    token_is ready
+}
+
+@test "a token that a kill has emptied is put back before the module sees it" {
+    world_with_store
+    start
+    keysvc key generate web/shop
+    stop
+    empty_token
+    start
+    grep "event=store-restored token=main store=\"$W/tokens\" file=\"token.object\"" "$W/log"
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    verify web/shop "$W/data" "$W/signature"
+}
+
+@test "the module's own tools are not disturbed by copies, lock and gate" {
+    world_with_store
+    start
+    keysvc key generate web/shop
+    [ -s "$(echo "$W"/tokens/*/token.object.keysvc-copy)" ]
+    [ "$(as "$TOKEN" softhsm2-util --show-slots | grep -c 'Label: *keysvc')" = 1 ]
+    pkcs11 --list-objects --type privkey | grep web/shop@1
+    as "$TOKEN" softhsm2-util --init-token --free --label other --pin 4321 --so-pin "$SO_PIN"
+    [ "$(as "$TOKEN" softhsm2-util --show-slots | grep -c 'Initialized: *yes')" = 2 ]
+}
+
+@test "change-pin beside a running keysvcd: it signs on, the copy is renewed, and new processes log in" {
+    world_with_store
+    start
+    keysvc key generate web/shop
+    before=$(cat "$W"/tokens/*/token.object.keysvc-copy | sha256sum)
+    (umask 077 && printf 'Other-31415' >"$W/pin.new")
+    keysvc token change-pin main --new-pin-file "$W/pin.new" --config "$W/keysvcd.conf" --keysvcd "$(own_keysvcd)"
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    [ "$(cat "$W"/tokens/*/token.object.keysvc-copy | sha256sum)" != "$before" ]
+    cmp "$W"/tokens/*/token.object "$W"/tokens/*/token.object.keysvc-copy
+    old=$(token_pids)
+    kill -KILL $old
+    another()
+    {
+        [ -n "$(token_pids)" ] && [ "$(token_pids)" != "$old" ] && token_is ready
+    }
+    wait_for another
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    stop
+    # Not the old PIN: what is put back is what the last login saw.
+    empty_token
+    start
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+}
+
+@test "a wrong old PIN changes nothing and names the token" {
+    world_with_store
+    start
+    (umask 077 && printf 'Other-31415' >"$W/pin.new" && printf 'wrong' >"$W/pin.wrong")
+    fails 18 "token main: the old PIN is refused" keysvc token change-pin main --pin-file "$W/pin.wrong" \
+        --new-pin-file "$W/pin.new" --config "$W/keysvcd.conf" --keysvcd "$(own_keysvcd)"
+    [ "$(cat "$W/pin")" = "$PIN" ]
+    token_is ready
+}
+
+@test "init makes the first copy, and a service that waits for the token takes it" {
+    world_with_store
+    as "$TOKEN" find "$W/tokens" -mindepth 1 -delete
+    start nowait
+    wait_for token_is absent
+    (umask 077 && printf '%s' "$SO_PIN" >"$W/so-pin")
+    keysvc token init main --so-pin-file "$W/so-pin" --config "$W/keysvcd.conf" --keysvcd "$(own_keysvcd)"
+    [ -s "$(echo "$W"/tokens/*/token.object.keysvc-copy)" ]
+    wait_ready
+    keysvc key generate web/shop
+}
+
+@test "a store that is not there is named, and taken when it comes" {
+    world_with_store
+    mv "$W/tokens" "$W/away"
+    start nowait
+    wait_for token_is absent
+    keysvc status --json | json 'd["tokens"][0]["text"]' | grep "cannot open its store $W/tokens"
+    mv "$W/away" "$W/tokens"
+    wait_ready
+}
+
+@test "keysvcd and its processes killed at random moments, again and again, lose no token" {
+    world_with_store
+    start
+    keysvc key generate web/shop
+    rounds=25
+    [ -z "${KEYSVC_SANITIZED-}" ] || rounds=5
+    RANDOM=$$
+    echo "seed $$"
+    for ((i = 0; i < rounds; i++)); do
+        kill -KILL $(pid) $(token_pids)
+        wait_for is_gone "$(pid)"
+        start nowait
+        sleep "0.0$((RANDOM % 10))"
+    done
+    settled()
+    {
+        token_is ready || blocked
+    }
+    wait_for settled
+    # Who was killed inside of C_Login cannot say whether the PIN was right: an administrator does.
+    ! blocked || keysvc token retry-login main
+    wait_ready
+    echo "put back $(grep -c event=store-restored "$W/log") times"
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    verify web/shop "$W/data" "$W/signature"
+    stop
+    audit_verify
+}

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# softhsm2.bash - a SoftHSM token in $W: files, and no daemon
+#
+# What each kind of token gives to harness.bash:
+#   TOKEN_MODULE PIN SO_PIN    its module; PINs that it takes
+#   SEES_OTHERS                yes or no: does a process find what another one made since it started?
+#   BROKEN                     the exit code of a signature while the token is broken
+#   token_missing              says why it cannot be made here; nothing: it can
+#   token_make                 in $W, with the label keysvc
+#   token_variables            sets VARIABLES, what the module's processes need in their environment
+#   token_break, token_mend    takes away what the module needs while it is in use, and brings it back
+#   token_stop                 ends what token_make started
+
+TOKEN_MODULE=/usr/lib/softhsm/libsofthsm2.so
+PIN=Pin-2718-28182
+SO_PIN=31415926
+SEES_OTHERS=yes
+BROKEN=4 # a folder that is gone is a token without keys to SoftHSM
+
+token_missing()
+{
+    :
+}
+
+token_make()
+{
+    mkdir -m 700 "$W/tokens"
+    [ "$ME" != 0 ] || chown "$TOKEN:$TOKEN" "$W/tokens"
+    echo "directories.tokendir = $W/tokens" >"$W/softhsm2.conf"
+    as "$TOKEN" softhsm2-util --init-token --free --label keysvc --pin "$PIN" --so-pin "$SO_PIN" >/dev/null
+}
+
+token_variables()
+{
+    VARIABLES=("SOFTHSM2_CONF=$W/softhsm2.conf")
+}
+
+# Each signature opens the key's file.
+token_break()
+{
+    mv "$W/tokens" "$W/tokens.away"
+}
+
+token_mend()
+{
+    mv "$W/tokens.away" "$W/tokens"
+}
+
+token_stop()
+{
+    :
+}
