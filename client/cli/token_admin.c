@@ -15,6 +15,7 @@
 
 enum {
     KEY_SO_PIN_FILE = 0x200,
+    KEY_OLD_SO_PIN_FILE,
     KEY_PIN_FILE,
     KEY_NEW_PIN_FILE,
     KEY_FORCE,
@@ -41,6 +42,7 @@ take_option(int key, char *value, void *state)
 {
     static const char *const NAME[] = {
         [KEY_SO_PIN_FILE - KEY_SO_PIN_FILE] = "--so-pin-file",
+        [KEY_OLD_SO_PIN_FILE - KEY_SO_PIN_FILE] = "--old-so-pin-file",
         [KEY_PIN_FILE - KEY_SO_PIN_FILE] = "--pin-file",
         [KEY_NEW_PIN_FILE - KEY_SO_PIN_FILE] = "--new-pin-file",
         [KEY_FORCE - KEY_SO_PIN_FILE] = "--force",
@@ -98,6 +100,8 @@ token_init_run(struct cli *cli, int argc, char **argv)
 {
     static const struct argp_option OPTIONS[] = {
         {"so-pin-file", KEY_SO_PIN_FILE, "FILE", 0, "the new SO PIN, instead of asking for it", 0},
+        {"old-so-pin-file", KEY_OLD_SO_PIN_FILE, "FILE", 0,
+         "the SO PIN that the token has now (its maker's), if it is another one", 0},
         {"pin-file", KEY_PIN_FILE, "FILE", 0, "the new user PIN; else the token's own PIN file", 0},
         {"force", KEY_FORCE, NULL, 0, "also a token that has been initialised", 0},
         KEYSVCD_OPTIONS,

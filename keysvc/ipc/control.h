@@ -35,6 +35,14 @@
 
 #define CONTROL_FD 3
 
+/* What comes with SETUP for `keysvc-token --administer`; /dev/null: not given. */
+enum control_pin {
+    CONTROL_PIN_FIRST,  /* init: the new SO PIN; change-pin: the old PIN */
+    CONTROL_PIN_SECOND, /* init: the user PIN; change-pin: the new PIN */
+    CONTROL_PIN_OLD_SO, /* init: the SO PIN that the token has now, if it is another one */
+    CONTROL_PIN_COUNT,
+};
+
 enum control_message {
     CONTROL_SETUP = 1,        /* control_setup */
     CONTROL_START_WANTED = 2, /* empty */

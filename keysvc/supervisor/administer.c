@@ -20,7 +20,6 @@
 #include "supervisor/spawn.h"
 
 #define PROGRAM "keysvc-token"
-#define N_PINS 2
 #define SEND_TIMEOUT_MS 10000
 #define SIGNAL_EXIT_BASE 128 /* as a shell says it */
 
@@ -29,19 +28,31 @@ static const char *const action_names[] = {
     [ADMINISTER_CHANGE_PIN] = "change-pin",
 };
 
+/* As keysvc-token takes them, enum control_pin. */
+struct pins {
+    int fds[CONTROL_PIN_COUNT];
+};
+
 static ks_err check(const struct administer_request *request, const struct config_token *token,
                     struct fault *why);
 static ks_err open_pins(const struct administer_request *request, const struct config_token *token,
-                        int fds[static N_PINS], struct fault *why);
+                        int fds[static CONTROL_PIN_COUNT], struct fault *why);
 static ks_err open_pin(const char *path, bool optional, int *fd, struct fault *why);
 static ks_err start(const struct supervisor_options *options,
                     const struct administer_request *request, const struct config_token *token,
                     int control_fd, pid_t *pid, struct fault *why);
 static ks_err send_setup(struct channel *channel, const struct config *config,
-                         const struct config_token *token, const int fds[static N_PINS]);
+                         const struct config_token *token, const int fds[static CONTROL_PIN_COUNT]);
 static void grant_start(struct channel *channel);
 static ks_err put_in_place(const struct administer_request *request,
                            const struct config_token *token, struct fault *why);
+
+static void
+pins_close(struct pins *pins)
+{
+    for (size_t i = 0; i < ARRAY_LEN(pins->fds); i++)
+        closep(&pins->fds[i]);
+}
 
 enum administer_action
 administer_action_from_name(const char *name)
@@ -59,10 +70,8 @@ administer_run(const struct supervisor_options *options, const struct administer
 {
     ks_auto(config_freep) struct config *config = NULL;
     ks_auto(channel_freep) struct channel *channel = NULL;
-    ks_auto(closep) int first_pin = -1;
-    ks_auto(closep) int second_pin = -1;
+    ks_auto(pins_close) struct pins pins = {.fds = {-1, -1, -1}};
     const struct config_token *token;
-    int pins[N_PINS] = {-1, -1};
     int ends[2], status;
     pid_t pid;
     ks_err err;
@@ -74,9 +83,7 @@ administer_run(const struct supervisor_options *options, const struct administer
     token = config_token_find(config, request->token);
     err = check(request, token, why);
     if (!err)
-        err = open_pins(request, token, pins, why);
-    first_pin = pins[0];
-    second_pin = pins[1];
+        err = open_pins(request, token, pins.fds, why);
     if (err)
         return err;
     if (channel_pair(ends) != KS_OK ||
@@ -88,7 +95,7 @@ administer_run(const struct supervisor_options *options, const struct administer
     close(ends[1]);
     if (err)
         return err;
-    if (send_setup(channel, config, token, pins) == KS_OK)
+    if (send_setup(channel, config, token, pins.fds) == KS_OK)
         grant_start(channel);
     if (TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) < 0) {
         fault_set(why, "waitpid: %s", strerror(errno));
@@ -143,18 +150,24 @@ check(const struct administer_request *request, const struct config_token *token
 
 static ks_err
 open_pins(const struct administer_request *request, const struct config_token *token,
-          int fds[static N_PINS], struct fault *why)
+          int fds[static CONTROL_PIN_COUNT], struct fault *why)
 {
     const char *pin_file = request->pin_file ? request->pin_file : token->pin_file;
     bool given = request->pin_file != NULL;
     ks_err err;
 
     if (request->action == ADMINISTER_INIT) {
-        err = open_pin(request->so_pin_file, !request->so_pin_file, &fds[0], why);
-        return err ? err : open_pin(pin_file, !given, &fds[1], why);
+        err = open_pin(request->so_pin_file, !request->so_pin_file, &fds[CONTROL_PIN_FIRST], why);
+        if (!err)
+            err = open_pin(pin_file, !given, &fds[CONTROL_PIN_SECOND], why);
+        return err ? err
+                   : open_pin(request->old_so_pin_file, !request->old_so_pin_file,
+                              &fds[CONTROL_PIN_OLD_SO], why);
     }
-    err = open_pin(pin_file, !given, &fds[0], why);
-    return err ? err : open_pin(request->new_pin_file, false, &fds[1], why);
+    err = open_pin(pin_file, !given, &fds[CONTROL_PIN_FIRST], why);
+    if (!err)
+        err = open_pin(request->new_pin_file, false, &fds[CONTROL_PIN_SECOND], why);
+    return err ? err : open_pin(NULL, true, &fds[CONTROL_PIN_OLD_SO], why);
 }
 
 /* What is not there and not asked for is /dev/null: the child then asks on the terminal, or
@@ -210,7 +223,7 @@ start(const struct supervisor_options *options, const struct administer_request 
 
 static ks_err
 send_setup(struct channel *channel, const struct config *config, const struct config_token *token,
-           const int fds[static N_PINS])
+           const int fds[static CONTROL_PIN_COUNT])
 {
     struct control_setup setup = {
         .token_index = (uint32_t)(token - config->tokens),
@@ -220,7 +233,7 @@ send_setup(struct channel *channel, const struct config *config, const struct co
     ks_auto(buf_deinit) struct buf body = BUF_INIT;
 
     control_setup_pack(&body, &setup);
-    return channel_send(channel, CONTROL_SETUP, &body, fds, N_PINS, SEND_TIMEOUT_MS);
+    return channel_send(channel, CONTROL_SETUP, &body, fds, CONTROL_PIN_COUNT, SEND_TIMEOUT_MS);
 }
 
 /* Until it closes its end. It needs no turn from us: we start nothing else. */

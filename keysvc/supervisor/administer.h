@@ -21,7 +21,9 @@ enum administer_action {
 struct administer_request {
     enum administer_action action;
     const char *token;
-    const char *so_pin_file;  /* init; NULL: none */
+    const char *so_pin_file; /* init: the new one; NULL: asked for */
+    const char
+        *old_so_pin_file;     /* init: the one the token has now; NULL: it has none, or the same */
     const char *pin_file;     /* NULL: the configured one */
     const char *new_pin_file; /* change-pin */
     bool force;

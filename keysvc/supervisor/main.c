@@ -27,6 +27,7 @@ enum main_option {
     OPTION_SO_PIN_FILE,
     OPTION_PIN_FILE,
     OPTION_NEW_PIN_FILE,
+    OPTION_OLD_SO_PIN_FILE,
     OPTION_FORCE,
     OPTION_FACTS,
 };
@@ -48,6 +49,7 @@ static const struct argp_option options[] = {
     {"debug",        OPTION_DEBUG,        NULL,     0, "log more", 0},
     {"administer",   OPTION_ADMINISTER,   "ACTION", 0, "init or change-pin of TOKEN, and exit", 1},
     {"so-pin-file",  OPTION_SO_PIN_FILE,  "FILE",   0, "init: the security officer's PIN", 1},
+    {"old-so-pin-file", OPTION_OLD_SO_PIN_FILE, "FILE", 0, "init: the SO PIN that the token has now, if it is another one", 1},
     {"pin-file",     OPTION_PIN_FILE,     "FILE",   0, "the user PIN, instead of the configured file", 1},
     {"new-pin-file", OPTION_NEW_PIN_FILE, "FILE",   0, "change-pin: the new PIN; the file then takes the configured one's place", 1},
     {"force",        OPTION_FORCE,        NULL,     0, "init: also a token that has been initialised", 1},
@@ -142,6 +144,9 @@ parse_option(int key, char *arg, struct argp_state *state)
         break;
     case OPTION_SO_PIN_FILE:
         arguments->administer.so_pin_file = arg;
+        break;
+    case OPTION_OLD_SO_PIN_FILE:
+        arguments->administer.old_so_pin_file = arg;
         break;
     case OPTION_PIN_FILE:
         arguments->administer.pin_file = arg;

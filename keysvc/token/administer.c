@@ -9,6 +9,7 @@
 #include "token/administer.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include <p11-kit/uri.h>
 
@@ -24,7 +25,7 @@ struct administration {
     const struct config_token *token;
     char label[LABEL_LEN + 1];
     struct module *module;
-    int fds[2];
+    int fds[CONTROL_PIN_COUNT];
     bool force;
 };
 
@@ -96,7 +97,7 @@ run(int argc, char **argv, struct fault *why)
 {
     ks_auto(parent_freep) struct parent *parent = NULL;
     struct control_setup setup = {.config = NULL};
-    struct administration a = {.fds = {-1, -1}};
+    struct administration a = {.fds = {-1, -1, -1}};
     size_t action = 0;
     ks_err err;
 
@@ -107,7 +108,7 @@ run(int argc, char **argv, struct fault *why)
     }
     err = parent_new(CONTROL_FD, &parent, why);
     if (!err)
-        err = parent_setup(parent, &setup, a.fds, why);
+        err = parent_setup(parent, &setup, a.fds, ARRAY_LEN(a.fds), why);
     if (!err) {
         a.token = &setup.config->tokens[setup.token_index];
         err = choose_label(&a, why);
@@ -116,8 +117,8 @@ run(int argc, char **argv, struct fault *why)
         err = load_module(&a, why);
     if (!err)
         err = actions[action].run(&a, why);
-    closep(&a.fds[0]);
-    closep(&a.fds[1]);
+    for (size_t i = 0; i < ARRAY_LEN(a.fds); i++)
+        closep(&a.fds[i]);
     control_setup_deinit(&setup);
     a.module = module_free(a.module);
     return err;
@@ -198,7 +199,8 @@ choose_slot(struct administration *a, PKCS11_SLOT **slot, struct fault *why)
 }
 
 static ks_err
-set_user_pin(struct administration *a, const char *so_pin, const char *pin, struct fault *why)
+set_pins(struct administration *a, const char *old_so_pin, const char *so_pin, const char *pin,
+         struct fault *why)
 {
     PKCS11_SLOT *slot = NULL;
     ks_err err = find_slot(a, false, &slot, why);
@@ -211,8 +213,10 @@ set_user_pin(struct administration *a, const char *so_pin, const char *pin, stru
     }
     if (PKCS11_open_session(slot, 1) != 0)
         return failed(a, "no session", why);
-    if (PKCS11_login(slot, 1, so_pin) != 0)
+    if (PKCS11_login(slot, 1, old_so_pin) != 0)
         return failed(a, "the security officer's login", why);
+    if (strcmp(old_so_pin, so_pin) != 0 && PKCS11_change_pin(slot, old_so_pin, so_pin) != 0)
+        return failed(a, "the new SO PIN is not accepted", why);
     if (PKCS11_init_pin(slot->token, pin) != 0)
         return failed(a, "the user PIN is not accepted", why);
     if (PKCS11_logout(slot) != 0)
@@ -220,11 +224,24 @@ set_user_pin(struct administration *a, const char *so_pin, const char *pin, stru
     return KS_OK;
 }
 
+/* Not asked for: a token that is new, or keeps its SO PIN, wants none. */
+static ks_err
+read_old_so_pin(struct administration *a, struct secret **out, struct fault *why)
+{
+    struct stat status;
+
+    if (fstat(a->fds[CONTROL_PIN_OLD_SO], &status) == 0 && !S_ISREG(status.st_mode))
+        return KS_OK;
+    return pin_read(a->fds[CONTROL_PIN_OLD_SO], out, why);
+}
+
 static ks_err
 init_token(struct administration *a, struct fault *why)
 {
+    ks_auto(secret_freep) struct secret *old_so_pin = NULL;
     ks_auto(secret_freep) struct secret *so_pin = NULL;
     ks_auto(secret_freep) struct secret *pin = NULL;
+    const char *first_so_pin;
     PKCS11_SLOT *slot = NULL;
     char padded[LABEL_LEN + 1];
     ks_auto(closep) int gate = -1;
@@ -232,18 +249,21 @@ init_token(struct administration *a, struct fault *why)
 
     err = choose_slot(a, &slot, why);
     if (!err)
-        err = pin_get(a->fds[0], "Security officer's PIN", true, &so_pin, why);
+        err = pin_get(a->fds[CONTROL_PIN_FIRST], "Security officer's PIN", true, &so_pin, why);
     if (!err)
-        err = pin_get(a->fds[1], "User PIN", true, &pin, why);
+        err = pin_get(a->fds[CONTROL_PIN_SECOND], "User PIN", true, &pin, why);
+    if (!err)
+        err = read_old_so_pin(a, &old_so_pin, why);
     if (!err)
         err = store_gate(a->token, &gate, why);
     if (err)
         return err;
     /* libp11 hands its text to C_InitToken, which reads 32 bytes and wants blanks. */
     snprintf(padded, sizeof(padded), "%-*s", LABEL_LEN, a->label);
-    if (PKCS11_init_token(slot->token, so_pin->text, padded) != 0)
+    first_so_pin = old_so_pin ? old_so_pin->text : so_pin->text;
+    if (PKCS11_init_token(slot->token, first_so_pin, padded) != 0)
         return failed(a, "the token is not initialised", why);
-    err = set_user_pin(a, so_pin->text, pin->text, why);
+    err = set_pins(a, first_so_pin, so_pin->text, pin->text, why);
     if (err)
         return err;
     keep_store(a);
@@ -266,9 +286,9 @@ change_pin(struct administration *a, struct fault *why)
         err = KS_ERR_TOKEN_UNAVAILABLE;
     }
     if (!err)
-        err = pin_get(a->fds[0], "Old user PIN", false, &old, why);
+        err = pin_get(a->fds[CONTROL_PIN_FIRST], "Old user PIN", false, &old, why);
     if (!err)
-        err = pin_get(a->fds[1], "New user PIN", true, &new, why);
+        err = pin_get(a->fds[CONTROL_PIN_SECOND], "New user PIN", true, &new, why);
     if (!err)
         err = store_gate(a->token, &gate, why);
     if (err)

@@ -88,7 +88,7 @@ start(struct worker *worker, struct fault *why)
     int exit_code;
 
     if (parent_new(CONTROL_FD, &worker->parent, why) != KS_OK ||
-        parent_setup(worker->parent, &setup, fds, why) != KS_OK)
+        parent_setup(worker->parent, &setup, fds, ARRAY_LEN(fds), why) != KS_OK)
         return CONTROL_EXIT_SETUP;
     worker->config = ks_steal(&setup.config);
     worker->token = &worker->config->tokens[setup.token_index];

@@ -102,15 +102,14 @@ parent_fd(const struct parent *parent)
 }
 
 ks_err
-parent_setup(struct parent *parent, struct control_setup *setup, int fds[static 2],
+parent_setup(struct parent *parent, struct control_setup *setup, int *fds, size_t n_fds,
              struct fault *why)
 {
     ks_auto(message_deinit) struct message message = MESSAGE_INIT;
     ks_err err;
 
-    fds[0] = fds[1] = -1;
     err = channel_receive(parent->channel, &message, -1);
-    if (!err && (message.type != CONTROL_SETUP || message.n_fds != 2))
+    if (!err && (message.type != CONTROL_SETUP || message.n_fds != n_fds))
         err = KS_ERR_BAD_REQUEST;
     if (!err)
         err = control_setup_unpack(message.body, message.len, setup);
@@ -122,8 +121,8 @@ parent_setup(struct parent *parent, struct control_setup *setup, int fds[static 
         fault_set(why, "no setup from the supervisor");
         return err;
     }
-    fds[0] = message_take_fd(&message, 0);
-    fds[1] = message_take_fd(&message, 1);
+    for (size_t i = 0; i < n_fds; i++)
+        fds[i] = message_take_fd(&message, i);
     return KS_OK;
 }
 

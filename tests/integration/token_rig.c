@@ -152,14 +152,14 @@ rig_free(struct rig *rig)
 
 /* Runs keysvc-token with a control socket and sends SETUP with two descriptors. */
 static void
-spawn(struct rig *rig, const char *const *arguments, int first, int second)
+spawn(struct rig *rig, const char *const *arguments, const int *fds, size_t n_fds)
 {
     const char *argv[8] = {KEYSVC_TOKEN};
     ks_auto(buf_deinit) struct buf body = BUF_INIT;
     struct control_setup setup = {.worker_index = rig->worker_index,
                                   .login_override = rig->login_override,
                                   .config = &rig->config};
-    int ends[2], fds[2] = {first, second};
+    int ends[2];
     size_t n = 1;
 
     for (; arguments && *arguments && n < ARRAY_LEN(argv) - 1; arguments++)
@@ -179,7 +179,8 @@ spawn(struct rig *rig, const char *const *arguments, int first, int second)
     close(ends[1]);
     cr_assert_eq(channel_new(ends[0], CHANNEL_MAX_CONFIG, &rig->control), KS_OK);
     control_setup_pack(&body, &setup);
-    cr_assert_eq(channel_send(rig->control, CONTROL_SETUP, &body, fds, 2, RIG_TIMEOUT_MS), KS_OK);
+    cr_assert_eq(channel_send(rig->control, CONTROL_SETUP, &body, fds, n_fds, RIG_TIMEOUT_MS),
+                 KS_OK);
 }
 
 static int
@@ -197,13 +198,14 @@ int
 rig_administer(struct rig *rig, const char *const *arguments, const char *first, const char *second)
 {
     const char *argv[6] = {"--administer"};
-    int a = secret_fd(first), b = secret_fd(second), code;
+    int fds[CONTROL_PIN_COUNT] = {secret_fd(first), secret_fd(second), secret_fd(NULL)};
+    int code;
 
     for (size_t i = 0; arguments[i] && i < ARRAY_LEN(argv) - 2; i++)
         argv[i + 1] = arguments[i];
-    spawn(rig, argv, a, b);
-    close(a);
-    close(b);
+    spawn(rig, argv, fds, ARRAY_LEN(fds));
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        close(fds[i]);
     code = rig_wait(rig);
     close_channels(rig);
     return code;
@@ -294,7 +296,7 @@ rig_launch(struct rig *rig)
     audit = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     cr_assert(audit >= 0);
     cr_assert_eq(pulse_new(&pulse, &rig->pulse), KS_OK);
-    spawn(rig, NULL, pulse, audit);
+    spawn(rig, NULL, (const int[]){pulse, audit}, 2);
     close(audit);
     close(pulse);
 }

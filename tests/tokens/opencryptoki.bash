@@ -10,7 +10,7 @@ PIN=Pin-2718 # 4 to 8 characters
 SO_PIN=31415926
 SEES_OTHERS=yes
 BROKEN=10
-DEFAULT_SO_PIN=87654321
+FACTORY_SO_PIN=87654321
 
 token_missing()
 {
@@ -33,11 +33,12 @@ token_make()
     mount --bind "$W/opencryptoki.conf" /etc/opencryptoki/opencryptoki.conf
     systemd-tmpfiles --create /usr/lib/tmpfiles.d/opencryptoki.conf
     start_slot_daemon
+    [ -z "${TOKEN_BLANK-}" ] || return 0
     {
-        as "$TOKEN" pkcs11-tool --module "$TOKEN_MODULE" --init-token --slot 0 --label keysvc --so-pin "$DEFAULT_SO_PIN"
+        as "$TOKEN" pkcs11-tool --module "$TOKEN_MODULE" --init-token --slot 0 --label keysvc --so-pin "$FACTORY_SO_PIN"
         # The module refuses everything to an SO whose PIN is the default one.
         as "$TOKEN" pkcs11-tool --module "$TOKEN_MODULE" --token-label keysvc --login --login-type so \
-            --so-pin "$DEFAULT_SO_PIN" --change-pin --new-pin "$SO_PIN"
+            --so-pin "$FACTORY_SO_PIN" --change-pin --new-pin "$SO_PIN"
         as "$TOKEN" pkcs11-tool --module "$TOKEN_MODULE" --token-label keysvc --init-pin --so-pin "$SO_PIN" --pin "$PIN"
     } >"$W/opencryptoki.log" 2>&1 || { cat "$W/opencryptoki.log" >&2; return 1; }
 }

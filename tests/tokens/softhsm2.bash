@@ -7,7 +7,8 @@
 #   SEES_OTHERS                yes or no: does a process find what another one made since it started?
 #   BROKEN                     the exit code of a signature while the token is broken
 #   token_missing              says why it cannot be made here; nothing: it can
-#   token_make                 in $W, with the label keysvc
+#   token_make                 in $W, with the label keysvc; with TOKEN_BLANK nobody has initialised it yet
+#   FACTORY_SO_PIN             the SO PIN of a blank one; empty: it has none
 #   token_variables            sets VARIABLES, what the module's processes need in their environment
 #   token_break, token_mend    takes away what the module needs while it is in use, and brings it back
 #   token_stop                 ends what token_make started
@@ -16,6 +17,7 @@ TOKEN_MODULE=/usr/lib/softhsm/libsofthsm2.so
 PIN=Pin-2718-28182
 SO_PIN=31415926
 SEES_OTHERS=yes
+FACTORY_SO_PIN=
 BROKEN=4 # a folder that is gone is a token without keys to SoftHSM
 
 token_missing()
@@ -28,6 +30,7 @@ token_make()
     mkdir -m 700 "$W/tokens"
     [ "$ME" != 0 ] || chown "$TOKEN:$TOKEN" "$W/tokens"
     echo "directories.tokendir = $W/tokens" >"$W/softhsm2.conf"
+    [ -z "${TOKEN_BLANK-}" ] || return 0
     as "$TOKEN" softhsm2-util --init-token --free --label keysvc --pin "$PIN" --so-pin "$SO_PIN" >/dev/null
 }
 

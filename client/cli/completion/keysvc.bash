@@ -27,7 +27,7 @@ _keysvc() {
     done
 
     case $previous in
-    --socket | --out-file | --in | --config | --keysvcd | --pin-file | --new-pin-file | --so-pin-file | \
+    --socket | --out-file | --in | --config | --keysvcd | --pin-file | --new-pin-file | --so-pin-file | --old-so-pin-file | \
         --pkcs12 | --pkcs8 | --password-file | --challenge-password-file)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
@@ -73,7 +73,7 @@ _keysvc() {
     "key import") options="--pkcs12 --pkcs8 --password-file --select --from --no-certificates" ;;
     "key destroy") options="--yes" ;;
     "key certificate") options="--in --format" ;;
-    "token init") options="--so-pin-file --pin-file --force --config --keysvcd" ;;
+    "token init") options="--so-pin-file --old-so-pin-file --pin-file --force --config --keysvcd" ;;
     "token change-pin") options="--pin-file --new-pin-file --config --keysvcd" ;;
     "policy explain") options="--user --group --unit --key --operation" ;;
     "sign "*) options="--in --algorithm --prehashed" ;;

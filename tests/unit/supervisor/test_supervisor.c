@@ -394,10 +394,12 @@ Test(supervisor, tokens_of_one_store_share_its_lock_until_the_last_is_gone, .ini
     two_tokens("store = \"/tmp\"", "store = \"/tmp\"");
     stage_signal(&stage, SIGHUP);
     stage_expect(&stage, "other-1 start-go store=1", 1);
+    stage_expect(&stage, "front worker other-1", 2);
     /* A changed token starts anew and finds the lock held; the other keeps it. */
     two_tokens("store = \"/tmp\" workers = 1 module = /other.so", "store = \"/tmp\"");
     stage_signal(&stage, SIGHUP);
     stage_expect(&stage, "main-1 start-go store=1", 1);
+    stage_expect(&stage, "front worker main-1", 2);
     /* When nobody has the store any more the lock is gone. */
     two_tokens("", "");
     stage_signal(&stage, SIGHUP);
