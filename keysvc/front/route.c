@@ -390,8 +390,10 @@ pump(void *context)
     pump_queue(token, &token->any, false);
 }
 
+/* A worker has one slow job at a time: a window full of them, that nobody may even wait for any more,
+ * would hold up everybody else for minutes. */
 static struct worker *
-choose(const struct route_token *token, bool first)
+choose(const struct route_token *token, bool first, bool slow)
 {
     struct worker *best = NULL;
 
@@ -399,6 +401,7 @@ choose(const struct route_token *token, bool first)
         const struct place *place = &token->places[w];
 
         if (takes_jobs(place) && worker_has_room(place->worker) &&
+            !(slow && worker_has_slow(place->worker)) &&
             (!best || worker_load(place->worker) < worker_load(best)))
             best = place->worker;
     }
@@ -408,13 +411,16 @@ choose(const struct route_token *token, bool first)
 static void
 pump_queue(struct route_token *token, struct call_list *queue, bool first)
 {
-    struct call *call;
+    struct call *call, *next;
 
-    while ((call = TAILQ_FIRST(queue))) {
-        struct worker *worker = choose(token, first);
+    for (call = TAILQ_FIRST(queue); call; call = next) {
+        struct worker *worker = choose(token, first, call->operation->slow);
 
-        if (!worker)
+        next = TAILQ_NEXT(call, queue);
+        if (!worker && !call->operation->slow)
             return;
+        if (!worker)
+            continue; /* what is not slow overtakes it */
         forget(call);
         if (worker_send(worker, call) != KS_OK)
             call_fail(call, KS_ERR_BUSY, &(struct fault){.text = "the worker does not keep up"});

@@ -90,6 +90,12 @@ worker_has_room(const struct worker *worker)
     return worker->n_open < WORKER_WINDOW;
 }
 
+bool
+worker_has_slow(const struct worker *worker)
+{
+    return worker->n_slow > 0;
+}
+
 unsigned int
 worker_load(const struct worker *worker)
 {

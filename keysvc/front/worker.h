@@ -30,6 +30,9 @@ struct worker *worker_free(struct worker *worker);
 
 bool worker_has_room(const struct worker *worker);
 
+/* One of its open jobs takes seconds. */
+bool worker_has_slow(const struct worker *worker);
+
 /* How long a new job would wait, in jobs. */
 unsigned int worker_load(const struct worker *worker);
 unsigned int worker_n_open(const struct worker *worker);

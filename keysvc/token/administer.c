@@ -297,8 +297,17 @@ change_pin(struct administration *a, struct fault *why)
         return failed(a, "no session", why);
     if (PKCS11_login(slot, 0, old->text) != 0) {
         (void)!failed(a, "the old PIN is refused", why);
+        fault_hint(
+            why,
+            "a change that was cut off may have set the new PIN already: put its file in the "
+            "place of the PIN file, then `keysvc token retry-login %s`",
+            a->token->name);
         return KS_ERR_LOGIN_BLOCKED;
     }
+    /* With a copy that cannot be renewed a crash would bring the old PIN back. */
+    err = store_renew(a->token, why);
+    if (err)
+        return err;
     if (PKCS11_change_pin(slot, old->text, new->text) != 0)
         return failed(a, "the new PIN is not accepted", why);
     keep_store(a);

@@ -258,12 +258,6 @@ audit_tick(struct audit *audit, const struct config *config)
     return checkpoint_due_ms(audit, config) <= now_ms;
 }
 
-bool
-audit_wants_checkpoint(const struct audit *audit)
-{
-    return audit->wants_checkpoint;
-}
-
 void
 audit_checkpoint_done(struct audit *audit)
 {

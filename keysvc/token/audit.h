@@ -66,8 +66,6 @@ ks_err audit_flush(struct audit *audit, bool sync, struct fault *why) KS_MUST_CH
 int audit_timeout_ms(const struct audit *audit, const struct config *config);
 /* Syncs if that is due. True: a checkpoint is due. */
 bool audit_tick(struct audit *audit, const struct config *config);
-/* Records were written since the last checkpoint. */
-bool audit_wants_checkpoint(const struct audit *audit);
 /* A checkpoint was made, or tried: not again before audit_checkpoint_s has passed. */
 void audit_checkpoint_done(struct audit *audit);
 

@@ -8,9 +8,9 @@
 
 #include "token/certchain.h"
 #include "token/certobject.h"
+#include "token/change.h"
 
-#define MATCHES_MAX                                                                                \
-    64 /* objects of one label that are looked at; there is one, after a crash two */
+#define MATCHES_MAX 64 /* objects of one label; there is one, after a crash two */
 
 /* One attempt or two at replacing what is there. */
 struct put {
@@ -18,6 +18,12 @@ struct put {
     const struct certchain *chain;
     const uint8_t *id;
     bool unsure; /* not everything that was begun could be taken back */
+};
+
+/* What is to be put, once it is decided. */
+struct chosen {
+    struct key *key;
+    struct certchain chain;
 };
 
 struct get {
@@ -37,10 +43,10 @@ struct wanted {
     X509 *issued; /* NULL: the key's own */
 };
 
-static ks_err decide(struct worker *worker, const struct job *job, const char *label,
-                     struct key **key, struct fault *why);
-static ks_err intend(struct worker *worker, const struct job *job, const char *label,
-                     struct fault *why);
+static ks_err find_key(struct worker *worker, const struct job *job, const char *label,
+                       struct key **key, struct fault *why);
+static ks_err decide_put(struct worker *worker, struct change *change, struct fault *why);
+static ks_err carry_out_put(struct worker *worker, struct change *change, struct fault *why);
 static ks_err take_chain(const struct key *key, const struct job_chain *data, struct certchain *out,
                          struct fault *why);
 static ks_err write_chain(struct worker *worker, const struct key *key,
@@ -50,6 +56,8 @@ static ks_err read_once(struct worker *worker, void *context, struct fault *why)
 static ks_err choose(struct slot *slot, const char *label, size_t position,
                      const struct wanted *wanted, X509 **out, struct fault *why);
 static ks_err pack(const struct certchain *chain, struct buf *out, struct fault *why);
+static ks_err decide_delete(struct worker *worker, struct change *change, struct fault *why);
+static ks_err carry_out_delete(struct worker *worker, struct change *change, struct fault *why);
 static ks_err exists_once(struct worker *worker, void *context, struct fault *why);
 static ks_err remove_once(struct worker *worker, void *context, struct fault *why);
 
@@ -59,57 +67,43 @@ ks_err
 certificate_put_run(struct worker *worker, const struct job *job, struct answer *answer,
                     struct fault *why)
 {
-    ks_auto(certchain_deinit) struct certchain chain = CERTCHAIN_INIT;
-    char label[KEYNAME_LABEL_MAX + 1];
-    struct audit_deed deed = {.event = "refused", .label = label, .why = why};
-    struct key *key = NULL;
-
-    (void)answer;
-    keyname_label(job->name, job->version, label);
-    deed.outcome = decide(worker, job, label, &key, why);
-    if (!deed.outcome)
-        deed.outcome = take_chain(key, &job->chain, &chain, why);
-    if (deed.outcome == KS_ERR_BUSY)
-        return KS_ERR_BUSY;
-    if (!deed.outcome) {
-        deed.outcome = intend(worker, job, label, why);
-        if (deed.outcome)
-            return deed.outcome;
-        deed.event = "result";
-        deed.public_key_sha256 = key->spki_sha256;
-        deed.outcome = write_chain(worker, key, &chain, why);
-    }
-    audit_deed(worker->audit, job, &deed);
-    return deed.outcome;
-}
-
-static ks_err
-decide(struct worker *worker, const struct job *job, const char *label, struct key **key,
-       struct fault *why)
-{
-    const struct config_class *class = NULL;
+    struct chosen chosen = {.chain = CERTCHAIN_INIT};
+    struct change change = {
+        .job = job, .decide = decide_put, .carry_out = carry_out_put, .context = &chosen};
     ks_err err;
 
-    if (worker->index != 1 && job->operation != JOB_CERTIFICATE_GET) {
-        fault_set(why, "only worker 1 changes what stands beside keys");
-        return KS_ERR_BAD_REQUEST;
-    }
-    err = worker_admit(worker, job, &class, why);
-    if (!err)
-        err = worker_can(worker, CONFIG_LACKS_CERTIFICATES, why);
-    if (!err)
-        err = worker_find_key(worker, label, job->public_key_sha256, key, why);
+    (void)answer;
+    keyname_label(job->name, job->version, change.label);
+    err = change_run(worker, &change, why);
+    certchain_deinit(&chosen.chain);
     return err;
 }
 
-/* On disk before the token is asked for a change. AUDIT_UNWRITABLE: so nothing is done. */
 static ks_err
-intend(struct worker *worker, const struct job *job, const char *label, struct fault *why)
+find_key(struct worker *worker, const struct job *job, const char *label, struct key **key,
+         struct fault *why)
 {
-    const struct audit_deed intent = {.event = "intent", .label = label};
+    ks_err err = worker_can(worker, CONFIG_LACKS_CERTIFICATES, why);
 
-    audit_deed(worker->audit, job, &intent);
-    return audit_flush(worker->audit, true, why);
+    return err ? err : worker_find_key(worker, label, job->public_key_sha256, key, why);
+}
+
+static ks_err
+decide_put(struct worker *worker, struct change *change, struct fault *why)
+{
+    struct chosen *chosen = change->context;
+    ks_err err = find_key(worker, change->job, change->label, &chosen->key, why);
+
+    return err ? err : take_chain(chosen->key, &change->job->chain, &chosen->chain, why);
+}
+
+static ks_err
+carry_out_put(struct worker *worker, struct change *change, struct fault *why)
+{
+    struct chosen *chosen = change->context;
+
+    change->public_key_sha256 = chosen->key->spki_sha256;
+    return write_chain(worker, chosen->key, &chosen->chain, why);
 }
 
 static ks_err
@@ -207,11 +201,14 @@ certificate_get_run(struct worker *worker, const struct job *job, struct answer 
 {
     char label[KEYNAME_LABEL_MAX + 1];
     struct get get = {.label = label, .chain = CERTCHAIN_INIT};
+    const struct config_class *class = NULL;
     struct key *key = NULL;
     ks_err err;
 
     keyname_label(job->name, job->version, label);
-    err = decide(worker, job, label, &key, why);
+    err = worker_admit(worker, job, &class, why);
+    if (!err)
+        err = find_key(worker, job, label, &key, why);
     if (!err)
         err = keys_pkey(key, &get.key, why);
     if (!err)
@@ -339,27 +336,28 @@ ks_err
 certificate_delete_run(struct worker *worker, const struct job *job, struct answer *answer,
                        struct fault *why)
 {
-    char label[KEYNAME_LABEL_MAX + 1];
-    struct audit_deed deed = {.event = "refused", .label = label, .why = why};
-    struct key *key = NULL;
-    size_t n_removed = 0;
+    struct change change = {.job = job, .decide = decide_delete, .carry_out = carry_out_delete};
 
     (void)answer;
-    keyname_label(job->name, job->version, label);
-    deed.outcome = decide(worker, job, label, &key, why);
-    if (!deed.outcome)
-        deed.outcome = worker_try(worker, exists_once, label, why);
-    if (deed.outcome == KS_ERR_BUSY)
-        return KS_ERR_BUSY;
-    if (!deed.outcome) {
-        deed.outcome = intend(worker, job, label, why);
-        if (deed.outcome)
-            return deed.outcome;
-        deed.event = "result";
-        deed.outcome = certificate_remove(worker, label, &n_removed, why);
-    }
-    audit_deed(worker->audit, job, &deed);
-    return deed.outcome;
+    keyname_label(job->name, job->version, change.label);
+    return change_run(worker, &change, why);
+}
+
+static ks_err
+decide_delete(struct worker *worker, struct change *change, struct fault *why)
+{
+    struct key *key = NULL;
+    ks_err err = find_key(worker, change->job, change->label, &key, why);
+
+    return err ? err : worker_try(worker, exists_once, change->label, why);
+}
+
+static ks_err
+carry_out_delete(struct worker *worker, struct change *change, struct fault *why)
+{
+    size_t n_removed = 0;
+
+    return certificate_remove(worker, change->label, &n_removed, why);
 }
 
 static ks_err

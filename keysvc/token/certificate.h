@@ -12,14 +12,14 @@
 
 #include "token/worker.h"
 
-/* JOB_CERTIFICATE_PUT: worker 1 only. BAD_REQUEST: not certificates, not of this key, or each not
+/* JOB_CERTIFICATE_PUT, a change (change.h). BAD_REQUEST: not certificates, not of this key, or each not
  * followed by its issuer. OUTCOME_UNKNOWN: broken off, and not to be taken back. */
 ks_err certificate_put_run(struct worker *worker, const struct job *job, struct answer *answer,
                            struct fault *why) KS_MUST_CHECK;
 /* JOB_CERTIFICATE_GET. NO_KEY: there is none. */
 ks_err certificate_get_run(struct worker *worker, const struct job *job, struct answer *answer,
                            struct fault *why) KS_MUST_CHECK;
-/* JOB_CERTIFICATE_DELETE: worker 1 only. NO_KEY: there is none. */
+/* JOB_CERTIFICATE_DELETE, a change. NO_KEY: there is none. */
 ks_err certificate_delete_run(struct worker *worker, const struct job *job, struct answer *answer,
                               struct fault *why) KS_MUST_CHECK;
 

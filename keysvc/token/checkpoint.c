@@ -5,6 +5,7 @@
 #include "token/checkpoint.h"
 
 #include "base/log.h"
+#include "token/change.h"
 #include "token/generate.h"
 #include "token/purpose.h"
 #include "token/sign.h"
@@ -57,32 +58,22 @@ audit_algorithm(const struct key *key)
                                                   : KS_ALGORITHM_ECDSA_SHA256;
 }
 
-/* A state change like any other, but nobody's request. */
+/* A change like any other, but nobody's request. */
 static ks_err
 make_key(struct worker *worker, struct fault *why)
 {
     struct job job = {.operation = JOB_GENERATE};
-    struct audit_deed deed = {
-        .event = "intent", .label = WORKER_AUDIT_LABEL, .type = audit_key_type(worker), .why = why};
-    struct key *key = NULL;
+    struct change change = {.job = &job,
+                            .carry_out = generate_step,
+                            .label = WORKER_AUDIT_LABEL,
+                            .type = audit_key_type(worker)};
+    ks_err err = generate_label_free(worker, WORKER_AUDIT_LABEL, why);
 
     job.caller.uid = getuid();
     job.caller.gid = getgid();
     job.caller.pid = getpid();
     (void)text_copy(job.name, sizeof(job.name), KEYNAME_AUDIT);
-    deed.outcome = generate_label_free(worker, WORKER_AUDIT_LABEL, why);
-    if (deed.outcome)
-        return deed.outcome;
-    audit_deed(worker->audit, &job, &deed);
-    deed.outcome = audit_flush(worker->audit, true, why);
-    if (deed.outcome)
-        return deed.outcome;
-    deed.event = "result";
-    deed.outcome = generate_pair(worker, deed.type, WORKER_AUDIT_LABEL, &key, why);
-    if (key)
-        deed.public_key_sha256 = key->spki_sha256;
-    audit_deed(worker->audit, &job, &deed);
-    return deed.outcome;
+    return err ? err : change_carry_out(worker, &change, why);
 }
 
 static ks_err

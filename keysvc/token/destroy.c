@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * destroy - decision, intent, objects, result
+ * destroy - what is to go, and its going
  */
 #include "token/destroy.h"
 
 #include "token/certobject.h"
+#include "token/change.h"
 #include "token/object.h"
 
 /* All that carries a key's label, then what of it is to go. */
@@ -17,14 +18,15 @@ struct remains {
 /* One destruction, over its attempts. */
 struct ruin {
     const struct job *job;
-    char label[KEYNAME_LABEL_MAX + 1];
+    const char *label;
     bool look_only;
     size_t n_found; /* objects at the first look */
     bool has_sha256;
     uint8_t sha256[KS_SHA256_LEN]; /* of the public key that goes */
 };
 
-static ks_err decide(struct worker *worker, struct ruin *ruin, struct fault *why);
+static ks_err decide(struct worker *worker, struct change *change, struct fault *why);
+static ks_err destroy(struct worker *worker, struct change *change, struct fault *why);
 static ks_err step(struct worker *worker, void *context, struct fault *why);
 static ks_err look(struct worker *worker, const char *label, struct remains *out,
                    struct fault *why);
@@ -55,44 +57,21 @@ ks_err
 destroy_run(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
 {
     struct ruin ruin = {.job = job, .look_only = true};
-    struct audit_deed deed = {.event = "refused", .label = ruin.label, .why = why};
-    struct audit_deed intent = {.event = "intent", .label = ruin.label};
+    struct change change = {.job = job, .decide = decide, .carry_out = destroy, .context = &ruin};
 
     (void)answer;
-    keyname_label(job->name, job->version, ruin.label);
-    deed.outcome = decide(worker, &ruin, why);
-    if (deed.outcome == KS_ERR_BUSY)
-        return KS_ERR_BUSY;
-    if (ruin.has_sha256)
-        intent.public_key_sha256 = deed.public_key_sha256 = ruin.sha256;
-    if (!deed.outcome) {
-        audit_deed(worker->audit, job, &intent);
-        deed.outcome = audit_flush(worker->audit, true, why);
-        if (deed.outcome)
-            return deed.outcome;
-        ruin.look_only = false;
-        deed.event = "result";
-        deed.outcome = end(worker, &ruin, worker_try(worker, step, &ruin, why), why);
-        forget(worker, ruin.label);
-    }
-    audit_deed(worker->audit, job, &deed);
-    return deed.outcome;
+    keyname_label(job->name, job->version, change.label);
+    ruin.label = change.label;
+    return change_run(worker, &change, why);
 }
 
 static ks_err
-decide(struct worker *worker, struct ruin *ruin, struct fault *why)
+decide(struct worker *worker, struct change *change, struct fault *why)
 {
-    const struct job *job = ruin->job;
-    const struct config_class *class = NULL;
+    const struct job *job = change->job;
+    struct ruin *ruin = change->context;
     ks_err err;
 
-    if (worker->index != 1) {
-        fault_set(why, "only worker 1 destroys keys");
-        return KS_ERR_BAD_REQUEST;
-    }
-    err = worker_admit(worker, job, &class, why);
-    if (err)
-        return err;
     if (job->version == 0) {
         fault_set(why, "which version of %s is to be destroyed must be said", job->name);
         return KS_ERR_BAD_REQUEST;
@@ -102,7 +81,22 @@ decide(struct worker *worker, struct ruin *ruin, struct fault *why)
         fault_hint(why, "remove the section `key %s` from keysvcd.conf", job->name);
         return KS_ERR_BAD_REQUEST;
     }
-    return worker_try(worker, step, ruin, why);
+    err = worker_try(worker, step, ruin, why);
+    if (ruin->has_sha256)
+        change->public_key_sha256 = ruin->sha256;
+    return err;
+}
+
+static ks_err
+destroy(struct worker *worker, struct change *change, struct fault *why)
+{
+    struct ruin *ruin = change->context;
+    ks_err err;
+
+    ruin->look_only = false;
+    err = end(worker, ruin, worker_try(worker, step, ruin, why), why);
+    forget(worker, ruin->label);
+    return err;
 }
 
 /* Looks and decides; then destroys, unless it was only to look. */

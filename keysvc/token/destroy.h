@@ -2,9 +2,9 @@
 /*
  * destroy - removing one version of a key and what stands beside it
  *
- * Worker 1 only. An `intent` record is on disk before, a `result` after. Private key first, then
- * public key, then certificates: what a crash leaves is never a key that can sign without being
- * seen. What it leaves (a public half, certificates) is removed by destroying the version again.
+ * A change (change.h). Private key first, then public key, then certificates: what a crash leaves is
+ * never a key that can sign without being seen. What it leaves (a public half, certificates) is
+ * removed by destroying the version again.
  *
  * The caller says by the public key's hash which key it means; zeros mean whatever stands under the
  * label. Two private keys with one label: AMBIGUOUS_KEY for zeros, because one of the two may be in

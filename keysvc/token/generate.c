@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * generate - decision, intent, key pair, checks, result
+ * generate - which version, then a key pair and what the token says of it
  */
 #include "token/generate.h"
 
@@ -10,22 +10,14 @@
 #include "token/object.h"
 #include "token/template.h"
 
-/* What a job comes down to. */
-struct plan {
-    char label[KEYNAME_LABEL_MAX + 1];
-    enum ks_key_type type;
-    enum ks_purpose purpose;
-};
-
 struct pair {
     CK_OBJECT_HANDLE public_key;
     CK_OBJECT_HANDLE private_key;
 };
 
-static ks_err decide(struct worker *worker, const struct job *job, struct plan *plan,
-                     struct fault *why);
-static ks_err make(struct worker *worker, const struct job *job, const struct plan *plan,
-                   struct key **key, struct fault *why);
+static ks_err decide(struct worker *worker, struct change *change, struct fault *why);
+static ks_err make_pair(struct worker *worker, enum ks_key_type type, const char *label,
+                        struct key **out, struct fault *why);
 static ks_err call_again(struct worker *worker, struct template *template, const char *label,
                          struct pair *pair, struct fault *why);
 static ks_err call_token(struct worker *worker, struct template *template, struct pair *pair,
@@ -37,57 +29,48 @@ static ks_err end_unknown(struct worker *worker, const char *label, ks_err err, 
 ks_err
 generate_run(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
 {
-    struct plan plan = {.type = KS_KEY_TYPE_ANY};
-    struct audit_deed deed = {.event = "refused", .why = why};
-    struct key *key = NULL;
+    struct change change = {
+        .job = job, .decide = decide, .carry_out = generate_step, .context = &answer->made};
 
-    deed.outcome = decide(worker, job, &plan, why);
-    if (deed.outcome == KS_ERR_BUSY)
-        return KS_ERR_BUSY;
-    deed.label = plan.label[0] ? plan.label : job->name;
-    deed.type = plan.type;
-    if (!deed.outcome) {
-        deed.outcome = make(worker, job, &plan, &key, why);
-        if (deed.outcome == KS_ERR_AUDIT_UNWRITABLE)
-            return deed.outcome;
-        deed.event = "result";
-    }
-    if (key)
-        deed.public_key_sha256 = key->spki_sha256;
-    audit_deed(worker->audit, job, &deed);
-    answer->made = key;
-    return deed.outcome;
+    return change_run(worker, &change, why);
 }
 
 static ks_err
-decide(struct worker *worker, const struct job *job, struct plan *plan, struct fault *why)
+decide(struct worker *worker, struct change *change, struct fault *why)
 {
-    const struct config_class *class = NULL;
+    const struct config_class *class = change->class;
+    const struct job *job = change->job;
     uint32_t version = 0;
     ks_err err;
 
-    if (worker->index != 1) {
-        fault_set(why, "only worker 1 makes keys");
-        return KS_ERR_BAD_REQUEST;
-    }
-    err = worker_admit(worker, job, &class, why);
-    if (err)
-        return err;
     if (job->type != KS_KEY_TYPE_ANY && job->type != class->type) {
         fault_set(why, "keys of the class \"%s\" are %s, not %s", class->glob,
                   ks_key_type_name(class->type), ks_key_type_name(job->type));
         return KS_ERR_BAD_REQUEST;
     }
-    plan->type = class->type;
-    plan->purpose = class->purpose;
+    change->type = class->type;
     err = worker_can(worker, CONFIG_LACKS_TYPE(class->type), why);
+    if (!err)
+        err = generate_version(worker, job, &version, why);
     if (err)
         return err;
-    err = generate_version(worker, job, &version, why);
+    keyname_label(job->name, version, change->label);
+    return generate_label_free(worker, change->label, why);
+}
+
+ks_err
+generate_step(struct worker *worker, struct change *change, struct fault *why)
+{
+    const struct key **made = change->context;
+    struct key *key = NULL;
+    ks_err err = make_pair(worker, change->type, change->label, &key, why);
+
     if (err)
         return err;
-    keyname_label(job->name, version, plan->label);
-    return generate_label_free(worker, plan->label, why);
+    change->public_key_sha256 = key->spki_sha256;
+    if (made)
+        *made = key;
+    return KS_OK;
 }
 
 ks_err
@@ -159,21 +142,6 @@ generate_label_free(struct worker *worker, const char *label, struct fault *why)
     return worker_try(worker, label_free_step, (void *)(uintptr_t)label, why);
 }
 
-/* AUDIT_UNWRITABLE: the intent could not be written, so nothing was done. */
-static ks_err
-make(struct worker *worker, const struct job *job, const struct plan *plan, struct key **key,
-     struct fault *why)
-{
-    const struct audit_deed intent = {.event = "intent", .label = plan->label, .type = plan->type};
-    ks_err err;
-
-    audit_deed(worker->audit, job, &intent);
-    err = audit_flush(worker->audit, true, why);
-    if (err)
-        return err;
-    return generate_pair(worker, plan->type, plan->label, key, why);
-}
-
 static void
 destroy_pair(struct worker *worker, const struct pair *pair)
 {
@@ -202,9 +170,9 @@ set_id(struct worker *worker, const struct key *key, const struct pair *pair)
         log_warning("event=set-id-failed token=%s key=%s", worker->token->name, key->label);
 }
 
-ks_err
-generate_pair(struct worker *worker, enum ks_key_type type, const char *label, struct key **out,
-              struct fault *why)
+static ks_err
+make_pair(struct worker *worker, enum ks_key_type type, const char *label, struct key **out,
+          struct fault *why)
 {
     struct template template;
     struct pair pair = {0, 0};

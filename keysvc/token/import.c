@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * import - decision, file, intent, objects, proof, certificates, result
+ * import - decision, file, objects, proof, certificates
  */
 #include "token/import.h"
 
 #include "base/log.h"
 #include "token/certificate.h"
+#include "token/change.h"
 #include "token/generate.h"
 #include "token/key_object.h"
 #include "token/keybundle.h"
@@ -19,18 +20,19 @@
 
 #define PASSWORD_FILE_MAX (PBE_MAX_PASSWORD + 1) /* bytes: with its newline */
 
-static ks_err decide(struct worker *worker, const struct job *job,
-                     char label[static KEYNAME_LABEL_MAX + 1], enum ks_key_type *type,
-                     struct fault *why);
+struct import {
+    struct keybundle bundle;
+    uint8_t sha256[KS_SHA256_LEN]; /* of the public key in it */
+    struct key *made;
+};
+
+static ks_err decide(struct worker *worker, struct change *change, struct fault *why);
 static ks_err label_free(struct worker *worker, const char *label, struct fault *why);
 static ks_err read_file(const struct job *job, enum ks_key_type type, struct keybundle *bundle,
                         struct fault *why);
-static ks_err make(struct worker *worker, const struct job *job, const char *label,
-                   const struct keybundle *bundle, struct key **key, struct fault *why);
-static ks_err bring(struct worker *worker, const struct job *job, const char *label,
-                    const struct keybundle *bundle, struct key **key, struct fault *why);
-static ks_err prove(struct worker *worker, const char *label, const struct spki *spki,
-                    struct key **key, struct fault *why);
+static ks_err bring(struct worker *worker, struct change *change, struct fault *why);
+static ks_err prove(struct worker *worker, const char *label, struct import *import,
+                    struct fault *why);
 static ks_err keep_certificates(struct worker *worker, const struct job *job,
                                 const struct keybundle *bundle, const struct key *key,
                                 struct fault *why);
@@ -40,56 +42,40 @@ static ks_err take_back(struct worker *worker, const char *label, const struct k
 ks_err
 import_run(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
 {
-    ks_auto(keybundle_deinit) struct keybundle bundle = KEYBUNDLE_INIT;
-    char label[KEYNAME_LABEL_MAX + 1] = "";
-    struct audit_deed deed = {.event = "refused", .why = why};
-    struct key *key = NULL;
+    struct import import = {.bundle = KEYBUNDLE_INIT};
+    struct change change = {.job = job, .decide = decide, .carry_out = bring, .context = &import};
+    ks_err err = change_run(worker, &change, why);
 
-    deed.outcome = decide(worker, job, label, &deed.type, why);
-    if (deed.outcome == KS_ERR_BUSY)
-        return KS_ERR_BUSY;
-    deed.label = label[0] ? label : job->name;
-    if (!deed.outcome)
-        deed.outcome = read_file(job, deed.type, &bundle, why);
-    if (!deed.outcome) {
-        deed.outcome = make(worker, job, label, &bundle, &key, why);
-        if (deed.outcome == KS_ERR_AUDIT_UNWRITABLE)
-            return deed.outcome;
-        deed.event = "result";
-    }
-    if (!deed.outcome) {
-        deed.public_key_sha256 = key->spki_sha256;
-        answer->made = key;
-    }
-    audit_deed(worker->audit, job, &deed);
-    return deed.outcome;
+    keybundle_deinit(&import.bundle);
+    answer->made = err ? NULL : import.made;
+    return err;
 }
 
 static ks_err
-decide(struct worker *worker, const struct job *job, char label[static KEYNAME_LABEL_MAX + 1],
-       enum ks_key_type *type, struct fault *why)
+decide(struct worker *worker, struct change *change, struct fault *why)
 {
-    const struct config_class *class = NULL;
+    struct import *import = change->context;
+    const struct job *job = change->job;
     uint32_t version = 0;
     ks_err err;
 
-    if (worker->index != 1) {
-        fault_set(why, "only worker 1 makes keys");
-        return KS_ERR_BAD_REQUEST;
-    }
-    err = worker_admit(worker, job, &class, why);
-    if (err)
-        return err;
-    *type = class->type;
+    change->type = change->class->type;
     err = worker_can(worker, CONFIG_LACKS_IMPORT, why);
     if (!err)
-        err = worker_can(worker, CONFIG_LACKS_TYPE(class->type), why);
+        err = worker_can(worker, CONFIG_LACKS_TYPE(change->type), why);
     if (!err)
         err = generate_version(worker, job, &version, why);
     if (err)
         return err;
-    keyname_label(job->name, version, label);
-    return label_free(worker, label, why);
+    keyname_label(job->name, version, change->label);
+    err = label_free(worker, change->label, why);
+    if (!err)
+        err = read_file(job, change->type, &import->bundle, why);
+    if (err)
+        return err;
+    spki_sha256(&import->bundle.key.spki, import->sha256);
+    change->public_key_sha256 = import->sha256;
+    return KS_OK;
 }
 
 /*
@@ -155,52 +141,37 @@ read_file(const struct job *job, enum ks_key_type type, struct keybundle *bundle
     return KS_OK;
 }
 
-/* AUDIT_UNWRITABLE: the intent could not be written, so nothing was done. */
 static ks_err
-make(struct worker *worker, const struct job *job, const char *label,
-     const struct keybundle *bundle, struct key **key, struct fault *why)
+bring(struct worker *worker, struct change *change, struct fault *why)
 {
-    uint8_t sha256[KS_SHA256_LEN];
-    const struct audit_deed intent = {.event = "intent",
-                                      .label = label,
-                                      .type = bundle->key.spki.type,
-                                      .public_key_sha256 = sha256};
-    ks_err err;
+    struct import *import = change->context;
+    const struct keybundle *bundle = &import->bundle;
+    ks_err err = key_object_create(worker, change->label, &bundle->key, why);
 
-    spki_sha256(&bundle->key.spki, sha256);
-    audit_deed(worker->audit, job, &intent);
-    err = audit_flush(worker->audit, true, why);
-    return err ? err : bring(worker, job, label, bundle, key, why);
-}
-
-static ks_err
-bring(struct worker *worker, const struct job *job, const char *label,
-      const struct keybundle *bundle, struct key **key, struct fault *why)
-{
-    ks_err err = key_object_create(worker, label, &bundle->key, why);
-
+    change->public_key_sha256 = NULL; /* the result names a key that is there */
     if (err)
         return err;
-    err = prove(worker, label, &bundle->key.spki, key, why);
+    err = prove(worker, change->label, import, why);
     if (!err)
-        err = keep_certificates(worker, job, bundle, *key, why);
-    return err ? take_back(worker, label, bundle, err, why) : KS_OK;
+        err = keep_certificates(worker, change->job, bundle, import->made, why);
+    if (err)
+        return take_back(worker, change->label, bundle, err, why);
+    change->public_key_sha256 = import->sha256;
+    return KS_OK;
 }
 
 /* A key that is found under its label, is ours, and signs. */
 static ks_err
-prove(struct worker *worker, const char *label, const struct spki *spki, struct key **key,
-      struct fault *why)
+prove(struct worker *worker, const char *label, struct import *import, struct fault *why)
 {
-    enum ks_algorithm algorithm = ks_algorithm_for(spki->type, KS_ALGORITHM_DEFAULT);
+    enum ks_algorithm algorithm =
+        ks_algorithm_for(import->bundle.key.spki.type, KS_ALGORITHM_DEFAULT);
     struct sign_result result = {.signature_len = 0};
-    uint8_t sha256[KS_SHA256_LEN];
     ks_err err;
 
-    spki_sha256(spki, sha256);
-    err = worker_find_key(worker, label, sha256, key, why);
+    err = worker_find_key(worker, label, import->sha256, &import->made, why);
     if (!err)
-        err = sign_bytes(worker, *key, algorithm, KS_HASH_NONE, (const uint8_t *)PROOF,
+        err = sign_bytes(worker, import->made, algorithm, KS_HASH_NONE, (const uint8_t *)PROOF,
                          strlen(PROOF), &result, why);
     if (err)
         fault_prefix(why, "%s was imported and does not sign, so it was destroyed", label);

@@ -2,10 +2,10 @@
 /*
  * import - bringing a private key from a file onto the token
  *
- * Worker 1 only. The file and its password come in sealed memory that nobody but the caller and this
- * process reads; what is taken out of them is wiped before the answer. An `intent` record is on disk
- * before the token is asked, a `result` after. The key counts as imported when a signature that the
- * token made with it verifies; until then every failure takes back what was created.
+ * A change (change.h). The file and its password come in sealed memory that nobody but the caller
+ * and this process reads; what is taken out of them is wiped before the answer. The key counts as
+ * imported when a signature that the token made with it verifies; until then every failure takes
+ * back what was created.
  */
 #pragma once
 

@@ -63,12 +63,6 @@ keys_free(struct keys *keys)
     return NULL;
 }
 
-void
-keys_freep(struct keys **keys)
-{
-    *keys = keys_free(*keys);
-}
-
 bool
 keys_adopt(struct keys *keys, struct adopt_list *list)
 {
@@ -150,6 +144,18 @@ set_spki(struct key *key, const struct spki *spki)
     spki_sha256(spki, key->spki_sha256);
 }
 
+/* A key whose public half this object does not show stays as it is. */
+static ks_err
+read_spki(struct keys *keys, struct key *key, CK_OBJECT_HANDLE object, struct fault *why)
+{
+    struct spki spki;
+    ks_err err = object_spki(keys->slot, object, &spki, why);
+
+    if (!err)
+        set_spki(key, &spki);
+    return err == KS_ERR_NO_KEY ? KS_OK : err;
+}
+
 static ks_err
 list_public(struct keys *keys, struct keytable *table, struct fault *why)
 {
@@ -160,16 +166,12 @@ list_public(struct keys *keys, struct keytable *table, struct fault *why)
     for (size_t i = 0; !err && i < found.n_handles; i++) {
         char label[KEYNAME_LABEL_MAX + 1];
         struct key *key = NULL;
-        struct spki spki;
 
         err = object_label(keys->slot, found.handles[i], label, why);
         if (!err)
             key = keytable_find(table, label);
-        if (key && key->spki.len == 0) {
-            err = object_spki(keys->slot, found.handles[i], &spki, why);
-            if (!err)
-                set_spki(key, &spki);
-        }
+        if (key && key->spki.len == 0)
+            err = read_spki(keys, key, found.handles[i], why);
         if (err == KS_ERR_NO_KEY)
             err = KS_OK;
     }
@@ -184,15 +186,9 @@ complete(struct keys *keys, struct keytable *table, struct fault *why)
 
     for (size_t i = 0; !err && i < table->n_list; i++) {
         struct key *key = table->list[i];
-        struct spki spki;
 
-        if (key->spki.len > 0)
-            continue;
-        err = object_spki(keys->slot, key->handle, &spki, why);
-        if (!err)
-            set_spki(key, &spki);
-        if (err == KS_ERR_NO_KEY)
-            err = KS_OK;
+        if (key->spki.len == 0)
+            err = read_spki(keys, key, key->handle, why);
     }
     return err;
 }

@@ -39,7 +39,6 @@ struct keys;
 
 ks_err keys_new(struct slot *slot, struct keys **out) KS_MUST_CHECK;
 struct keys *keys_free(struct keys *keys);
-void keys_freep(struct keys **keys);
 
 /*
  * Which labels mean foreign keys; empties `list`. True: others than before. What this touches is

@@ -35,7 +35,6 @@ static void say_failure(struct worker *worker, int exit_code, const struct fault
 static void end(struct worker *worker, int exit_code) __attribute__((noreturn));
 
 static volatile sig_atomic_t end_code;
-static int gate_fd = -1; /* the store's gate (store.h), while we have it */
 
 /* What an exec of the supervisor's cannot have done for us. Signals of a terminal or a service
  * manager are the supervisor's business: it says STOP, or its socket closes. */
@@ -104,6 +103,8 @@ start(struct worker *worker, struct fault *why)
         exit_code = start_token(worker, setup.login_override, why);
     if (exit_code == WORKER_GO_ON)
         exit_code = start_keys(worker, why);
+    if (exit_code == WORKER_GO_ON)
+        worker_put_gate(worker);
     return exit_code;
 }
 
@@ -124,12 +125,16 @@ static ks_err
 ask_login(void *context, int *pin_fd, struct fault *why)
 {
     struct worker *worker = context;
-    ks_err err = parent_ask_login(worker->parent, pin_fd, why);
+    ks_err err;
 
-    if (err || gate_fd >= 0)
+    /* Whose turn it is may be starting, and wait for the gate before he lets us log in. */
+    if (worker->keys)
+        worker_open_gate(worker);
+    err = parent_ask_login(worker->parent, pin_fd, why);
+    if (err)
         return err;
     /* The supervisor waits for what becomes of the login that it has allowed. */
-    err = store_gate(worker->token, &gate_fd, why);
+    err = worker_take_gate(worker, why);
     if (err)
         parent_tell_login(worker->parent, err, why);
     return err;
@@ -152,8 +157,7 @@ tell_login(void *context, ks_err result, const struct fault *why)
 
     if (result == KS_OK)
         keep_store(worker);
-    closep(&gate_fd);
-    gate_fd = -1;
+    worker_put_gate(worker);
     audit_login(worker->audit, result, why);
     parent_tell_login(worker->parent, result, why);
 }
@@ -210,7 +214,7 @@ start_store(struct worker *worker, bool held, struct fault *why)
     if (!err && lock >= 0)
         err = parent_store_lock(worker->parent, lock, why);
     if (!err)
-        err = store_gate(worker->token, &gate_fd, why);
+        err = worker_take_gate(worker, why);
     if (!err)
         err = store_restore(worker->token, &n_restored, why);
     return err;

@@ -17,8 +17,8 @@
 #include "token/keyfile.h"
 
 /*
- * Rounds of hashing for one file, for its MAC, its certificates and its key together. Makers use 1 to
- * 600,000 each; 10 million take about 5 s.
+ * Rounds of hashing for one file, for its MAC, its certificates and its key together, weighed by what
+ * the hash costs. Makers use 1 to 600,000 each; 10 million take one to two seconds.
  */
 #define PBE_BUDGET 10000000u
 #define PBE_MAX_FORMS 3

@@ -2,9 +2,9 @@
 /*
  * private_key - a private key taken apart into the numbers that a token wants to have
  *
- * Read by hand from DER, in locked memory, so that no copy of it is left in OpenSSL's decoders. All
- * numbers are checked against each other and the public key computed from the private one; that the
- * primes are primes is shown later by a signature that verifies.
+ * The numbers end up in locked memory; what OpenSSL copies on the way is wiped when it is freed
+ * (wipe.h). All of them are checked against each other and the public key computed from the private
+ * one; that the primes are primes is shown later by a signature that verifies.
  */
 #pragma once
 
@@ -42,7 +42,7 @@ struct private_key {
 void private_key_deinit(struct private_key *key);
 
 /*
- * Exactly one DER structure each: PrivateKeyInfo (RFC 5208, and RFC 5958's with a public key),
+ * Exactly one structure each, in DER: PrivateKeyInfo (RFC 5208, and RFC 5958's with a public key),
  * RSAPrivateKey (RFC 8017), ECPrivateKey with its curve (RFC 5915). `out` starts as
  * PRIVATE_KEY_INIT. BAD_REQUEST: it is not that, contradicts itself, or is no key of our types.
  */

@@ -28,6 +28,7 @@
 struct waiting {
     uint64_t id;
     bool is_recorded; /* nothing leaves without the record */
+    bool is_change;   /* its intent is on the disk, and it has been carried out or refused */
     ks_err err;
     struct fault why;
     struct answer answer;
@@ -41,6 +42,7 @@ struct batch {
 
 static ks_err rescan(struct worker *worker, const struct job *job, struct answer *answer,
                      struct fault *why) KS_MUST_CHECK;
+static void send_directory(struct worker *worker);
 
 /* One row an operation. `alone`: it writes its own records in the middle, so a batch ends before
  * it; `recorded`: its answer depends on the audit. */
@@ -117,7 +119,7 @@ take_adopted(struct worker *worker)
         return;
     }
     if (is_changed)
-        serve_directory(worker);
+        send_directory(worker);
 }
 
 static bool
@@ -163,7 +165,7 @@ take_front(struct worker *worker, int fd)
         worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
         return;
     }
-    serve_directory(worker);
+    send_directory(worker);
 }
 
 /* What the supervisor sent since the last batch. False: exit. */
@@ -322,6 +324,8 @@ work(struct worker *worker, const struct message *message, struct batch *batch)
     waiting = &batch->items[batch->n_items++];
     *waiting = (struct waiting){.id = job.id,
                                 .is_recorded = operations[job.operation].recorded,
+                                .is_change = operations[job.operation].recorded &&
+                                             operations[job.operation].alone,
                                 .why = FAULT_INIT,
                                 .answer = ANSWER_INIT};
     waiting->err = serve_job(worker, &job, &waiting->answer, &waiting->why);
@@ -334,7 +338,15 @@ work(struct worker *worker, const struct message *message, struct batch *batch)
 ks_err
 serve_job(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
 {
-    return operations[job->operation].run(worker, job, answer, why);
+    bool alone = operations[job->operation].alone;
+    ks_err err;
+
+    if (alone && worker_take_gate(worker, why) != KS_OK)
+        return KS_ERR_BUSY;
+    err = operations[job->operation].run(worker, job, answer, why);
+    if (alone)
+        worker_put_gate(worker);
+    return err;
 }
 
 static void
@@ -344,6 +356,17 @@ withdraw(struct waiting *waiting, const struct fault *why)
         return;
     buf_deinit(&waiting->answer.data);
     waiting->answer.made = NULL;
+    /* Only what has been refused has left the token as it was. */
+    if (waiting->is_change && (!waiting->err || waiting->err == KS_ERR_OUTCOME_UNKNOWN)) {
+        if (!waiting->err)
+            fault_set(&waiting->why, "it was done, but its result could not be recorded: %s",
+                      why->text);
+        fault_hint(&waiting->why,
+                   "make room in the audit folder, and look with `keysvc key show` before "
+                   "trying again");
+        waiting->err = KS_ERR_OUTCOME_UNKNOWN;
+        return;
+    }
     waiting->err = KS_ERR_AUDIT_UNWRITABLE;
     waiting->why = *why;
 }
@@ -451,8 +474,9 @@ serve_purposes(struct worker *worker)
         note_purpose(worker, keys_at(worker->keys, i));
 }
 
-void
-serve_directory(struct worker *worker)
+/* Tells the front all keys; worker 1 only. */
+static void
+send_directory(struct worker *worker)
 {
     ks_err err;
 
@@ -487,6 +511,6 @@ rescan(struct worker *worker, const struct job *job, struct answer *answer, stru
     if (err)
         return err;
     serve_purposes(worker);
-    serve_directory(worker);
+    send_directory(worker);
     return KS_OK;
 }

@@ -45,12 +45,6 @@ slot_free(struct slot *slot)
     return NULL;
 }
 
-void
-slot_freep(struct slot **slot)
-{
-    *slot = slot_free(*slot);
-}
-
 CK_SESSION_HANDLE
 slot_session(const struct slot *slot)
 {

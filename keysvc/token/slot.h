@@ -30,7 +30,6 @@ ks_err slot_new(struct p11 *p11, CK_SLOT_ID id, const struct slot_broker *broker
 
 /* Closes nothing on the token: C_Finalize does, or the end of the process. Takes NULL. */
 struct slot *slot_free(struct slot *slot);
-void slot_freep(struct slot **slot);
 
 ks_err slot_open(struct slot *slot, struct fault *why) KS_MUST_CHECK;
 

@@ -33,6 +33,7 @@
 struct visit {
     const struct config_token *token;
     ks_err (*file)(struct visit *visit, int folder, const char *name, struct fault *why);
+    bool all; /* keep_file: also what has not changed */
     size_t n_done;
 };
 
@@ -119,6 +120,14 @@ store_restore(const struct config_token *token, size_t *n_restored, struct fault
 }
 
 ks_err
+store_renew(const struct config_token *token, struct fault *why)
+{
+    struct visit visit = {.token = token, .file = keep_file, .all = true};
+
+    return walk(&visit, why);
+}
+
+ks_err
 store_keep(const struct config_token *token, struct fault *why)
 {
     struct visit visit = {.token = token, .file = keep_file};
@@ -179,8 +188,8 @@ keep_file(struct visit *visit, int folder, const char *name, struct fault *why)
         return KS_OK;
     if (read_file(fd, &status, &data) != KS_OK)
         return failed(visit, "cannot read", name, why);
-    if (open_file(folder, copy, &copy_fd, &copy_status) && copy_status.st_size == status.st_size &&
-        read_file(copy_fd, &copy_status, &kept) == KS_OK &&
+    if (!visit->all && open_file(folder, copy, &copy_fd, &copy_status) &&
+        copy_status.st_size == status.st_size && read_file(copy_fd, &copy_status, &kept) == KS_OK &&
         memcmp(data, kept, (size_t)status.st_size) == 0)
         return KS_OK;
     if (write_file(folder, copy, data, &status) != KS_OK)
@@ -330,7 +339,8 @@ write_file(int folder, const char *name, const uint8_t *data, const struct stat 
     int error;
 
     name_with(temporary, name, NEW_SUFFIX);
-    fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    fd = openat(folder, temporary,
+                O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
     if (fd >= 0 && write_whole(fd, data, (size_t)status->st_size) &&
         fchmod(fd, status->st_mode & 0777) == 0 && fsync(fd) == 0 &&
         renameat(folder, temporary, folder, name) == 0 && fsync(folder) == 0)

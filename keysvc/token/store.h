@@ -38,6 +38,10 @@ ks_err store_gate(const struct config_token *token, int *fd, struct fault *why) 
 ks_err store_restore(const struct config_token *token, size_t *n_restored,
                      struct fault *why) KS_MUST_CHECK;
 
+/* Before a change of PIN: writes all copies anew, whether or not they differ. An error: the next ones
+ * could not be written either. */
+ks_err store_renew(const struct config_token *token, struct fault *why) KS_MUST_CHECK;
+
 /* After a login or a change of PIN, inside of the gate: renews the copies of files that are not
  * empty, where they differ. INTERNAL: one could not be; its copy is as it was. */
 ks_err store_keep(const struct config_token *token, struct fault *why) KS_MUST_CHECK;

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "token/ckr.h"
+#include "token/store.h"
 
 void
 worker_deinit(struct worker *worker)
@@ -69,6 +70,31 @@ ks_err
 worker_list_keys(struct worker *worker, struct fault *why)
 {
     return worker_try(worker, list_once, NULL, why);
+}
+
+ks_err
+worker_take_gate(struct worker *worker, struct fault *why)
+{
+    ks_err err = KS_OK;
+
+    if (worker->gate_fd < 0)
+        err = store_gate(worker->token, &worker->gate_fd, why);
+    worker->n_gate += !err;
+    return err;
+}
+
+void
+worker_put_gate(struct worker *worker)
+{
+    if (--worker->n_gate == 0)
+        worker_open_gate(worker);
+}
+
+void
+worker_open_gate(struct worker *worker)
+{
+    closep(&worker->gate_fd);
+    worker->gate_fd = -1;
 }
 
 static ks_err
@@ -201,18 +227,31 @@ worker_can(const struct worker *worker, uint64_t lacks, struct fault *why)
     return KS_ERR_UNSUPPORTED;
 }
 
+struct find {
+    const char *label;
+    struct key **out;
+};
+
+static ks_err
+find_once(struct worker *worker, void *context, struct fault *why)
+{
+    struct find *find = context;
+
+    return keys_get(worker->keys, find->label, find->out, why);
+}
+
 ks_err
 worker_find_key(struct worker *worker, const char *label, const uint8_t *sha256, struct key **out,
                 struct fault *why)
 {
-    bool again = false;
-    ks_err err;
+    struct find find = {label, out};
+    ks_err err = worker_try(worker, find_once, &find, why);
 
-    err = keys_get(worker->keys, label, out, why);
-    if (err)
-        err = worker_recover(worker, err, &again, why);
-    if (again)
-        err = keys_get(worker->keys, label, out, why);
+    /* Destroyed and made again since it was found, by another worker: only the token knows. */
+    if (!err && sha256 && memcmp((*out)->spki_sha256, sha256, KS_SHA256_LEN) != 0) {
+        keys_forget(*out);
+        err = worker_try(worker, find_once, &find, why);
+    }
     if (err)
         return err;
     if (sha256 && memcmp((*out)->spki_sha256, sha256, KS_SHA256_LEN) != 0) {

@@ -34,11 +34,13 @@ struct worker {
     struct buf storage;    /* of the job that is worked on */
     bool audit_key_failed; /* said once in the log */
     int exit_code;         /* WORKER_GO_ON: serve on */
+    int gate_fd;           /* the store's gate (store.h); -1: not held */
+    unsigned int n_gate;   /* how often it is taken */
 };
 
 #define WORKER_INIT                                                                                \
     {                                                                                              \
-        .exit_code = WORKER_GO_ON                                                                  \
+        .exit_code = WORKER_GO_ON, .gate_fd = -1                                                   \
     }
 
 /* What a handler answers; starts as ANSWER_INIT. */
@@ -68,6 +70,17 @@ ks_err worker_adopt(struct worker *worker, bool *changed, struct fault *why) KS_
 
 /* Lists the keys anew, adopted ones too, with one recovery. */
 ks_err worker_list_keys(struct worker *worker, struct fault *why) KS_MUST_CHECK;
+
+/*
+ * The store's gate, over everything that writes objects or reads all of them: SoftHSM loses or
+ * garbles an object that one process writes while another one starts and reads it. May be taken
+ * again while it is held. TOKEN_UNAVAILABLE: another process has it for too long.
+ */
+ks_err worker_take_gate(struct worker *worker, struct fault *why) KS_MUST_CHECK;
+void worker_put_gate(struct worker *worker);
+
+/* Lets others through until the next worker_take_gate(); whoever had taken it still puts it. */
+void worker_open_gate(struct worker *worker);
 
 /*
  * C_Finalize, C_Initialize, and everything up to the login again, for modules that read their objects

@@ -239,3 +239,80 @@ blocked()
     stop
     audit_verify
 }
+
+# SoftHSM loses an object that one process writes while another one starts and reads it (softhsm/SoftHSMv2 573).
+@test "a key is made and destroyed only while no other process starts or logs in" {
+    WORKERS=2 world_with_store
+    start
+    both()
+    {
+        [ "$(keysvc status --json | json 'd["tokens"][0]["ready_workers"]')" = 2 ]
+    }
+    wait_for both
+    keysvc key generate web/shop
+    keysvc key generate web/old
+    # Somebody starts: holds the gate, says so, and lets go when it is told.
+    mkfifo "$W/go"
+    (
+        flock 9
+        touch "$W/held"
+        read -r _ <"$W/go"
+        touch "$W/released"
+    ) 9<"$W/tokens/.keysvc-gate" &
+    wait_for test -e "$W/held"
+    for change in "key generate web/more" "key rotate web/shop --from 1" "key destroy web/old@1 --yes" "token rescan main"; do
+        (
+            keysvc $change
+            [ -e "$W/released" ] || echo "$change" >>"$W/too-early"
+        ) 3>&- &
+        changes+=($!)
+    done
+    # Who only signs does not wait.
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    [ ! -e "$W/released" ]
+    echo go >"$W/go"
+    for pid in "${changes[@]}"; do
+        wait "$pid"
+    done
+    [ ! -e "$W/too-early" ] || { cat "$W/too-early"; return 1; }
+    keysvc key show web/more
+}
+
+@test "keys that are made while processes start are all there afterwards" {
+    WORKERS=8 world_with_store
+    for ((round = 0; round < 3; round++)); do
+        start
+        for ((i = 0; i < 4; i++)); do
+            keysvc key generate "web/r$round-$i" 3>&- &
+            makers[i]=$!
+        done
+        for ((i = 0; i < 4; i++)); do
+            wait "${makers[i]}"
+        done
+        stop
+    done
+    start
+    for ((round = 0; round < 3; round++)); do
+        for ((i = 0; i < 4; i++)); do
+            keysvc sign "web/r$round-$i" --in "$W/data" >"$W/signature"
+            verify "web/r$round-$i" "$W/data" "$W/signature"
+        done
+    done
+}
+
+@test "a PIN is not changed when the copy could not be renewed" {
+    need_root
+    world_with_store
+    start
+    keysvc key generate web/shop
+    stop
+    (umask 077 && printf 'Other-31415' >"$W/pin.new")
+    # Where the copy would be written stands a folder.
+    as "$TOKEN" mkdir "$(echo "$W"/tokens/*/token.object).keysvc-copy.keysvc-new"
+    fails 1 "the copy of" keysvc token change-pin main --new-pin-file "$W/pin.new" --config "$W/keysvcd.conf" \
+        --keysvcd "$(own_keysvcd)"
+    [ -e "$W/pin.new" ]
+    as "$TOKEN" rmdir "$(echo "$W"/tokens/*/token.object).keysvc-copy.keysvc-new"
+    start
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+}

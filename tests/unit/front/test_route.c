@@ -327,6 +327,32 @@ Test(route, spreads_over_workers_and_keeps_changes_on_the_first)
     harness_stop(&h);
 }
 
+Test(route, a_worker_has_one_slow_job_at_a_time_and_others_overtake_the_rest)
+{
+    uint64_t first, sign;
+    int fd;
+
+    begin();
+    fd = client_hello(&h);
+    client_send_generate(fd, 1, "web/new");
+    client_send_generate(fd, 2, "web/newer");
+    client_send_generate(fd, 3, "web/newest");
+    client_send_sign(fd, 4, "web/shop@1", 0);
+    first = take_id(worker, JOB_GENERATE);
+    sign = take_id(worker, JOB_SIGN);
+    worker_answer(worker, sign, KS_OK, "x");
+    client_expect(fd, 4, KS_OK);
+    worker_answer(worker, first, KS_ERR_UNSUPPORTED, NULL);
+    client_expect(fd, 1, KS_ERR_UNSUPPORTED);
+    worker_answer(worker, take_id(worker, JOB_GENERATE), KS_ERR_UNSUPPORTED, NULL);
+    client_expect(fd, 2, KS_ERR_UNSUPPORTED);
+    worker_answer(worker, take_id(worker, JOB_GENERATE), KS_ERR_UNSUPPORTED, NULL);
+    client_expect(fd, 3, KS_ERR_UNSUPPORTED);
+    close(fd);
+    channel_free(worker);
+    harness_stop(&h);
+}
+
 Test(route, a_new_key_is_known_as_soon_as_it_is_answered)
 {
     ks_auto(buf_deinit) struct buf body = BUF_INIT;

@@ -1,41 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fake_pkcs11 - objects in an array, keys by OpenSSL
+ * fake_pkcs11 - the calls, and how they fail
  */
 #include "fake_pkcs11.h"
 
 #include <criterion/criterion.h>
-#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
-#include <openssl/obj_mac.h>
-#include <openssl/param_build.h>
 #include <openssl/rsa.h>
 
-#define MAX_OBJECTS 64
-#define MAX_ATTRIBUTES 28
-#define MAX_VALUE 4096 /* a certificate, too */
+#include "fake_object.h"
+
 #define MAX_MECHANISMS 16
-
-struct attribute {
-    CK_ATTRIBUTE_TYPE type;
-    size_t len;
-    uint8_t value[MAX_VALUE];
-};
-
-struct object {
-    bool exists;
-    CK_OBJECT_HANDLE handle;
-    struct attribute attributes[MAX_ATTRIBUTES];
-    size_t n_attributes;
-    EVP_PKEY *pkey;
-};
 
 static struct {
     CK_FUNCTION_LIST list;
-    struct object objects[MAX_OBJECTS];
-    CK_OBJECT_HANDLE last_handle;
     CK_SESSION_HANDLE session; /* 0: none is open */
     CK_SESSION_HANDLE last_session;
     bool is_logged_in;
@@ -43,10 +23,10 @@ static struct {
     bool makes_extractable;
     bool loses_after_generate;
     CK_FLAGS flags;
-    CK_OBJECT_HANDLE found[MAX_OBJECTS];
+    CK_OBJECT_HANDLE found[FAKE_MAX_OBJECTS];
     size_t n_found;
     bool is_searching;
-    struct object *signer;
+    struct fake_object *signer;
     CK_MECHANISM_TYPE mechanism;
     CK_TOKEN_INFO info;
     struct {
@@ -81,80 +61,6 @@ begin(enum fake_call call, CK_SESSION_HANDLE session)
     if (rv == CKR_OK && (session == 0 || session != fake.session))
         rv = CKR_SESSION_HANDLE_INVALID;
     return rv;
-}
-
-static struct attribute *
-attribute_of(struct object *object, CK_ATTRIBUTE_TYPE type)
-{
-    for (size_t i = 0; i < object->n_attributes; i++) {
-        if (object->attributes[i].type == type)
-            return &object->attributes[i];
-    }
-    return NULL;
-}
-
-static void
-set(struct object *object, CK_ATTRIBUTE_TYPE type, const void *value, size_t len)
-{
-    struct attribute *attribute = attribute_of(object, type);
-
-    cr_assert(len <= MAX_VALUE && (attribute || object->n_attributes < MAX_ATTRIBUTES));
-    if (!attribute)
-        attribute = &object->attributes[object->n_attributes++];
-    attribute->type = type;
-    attribute->len = len;
-    memcpy(attribute->value, value, len);
-}
-
-static void
-set_flag(struct object *object, CK_ATTRIBUTE_TYPE type, bool value)
-{
-    CK_BBOOL byte = value ? CK_TRUE : CK_FALSE;
-
-    set(object, type, &byte, sizeof(byte));
-}
-
-static bool
-has_flag(struct object *object, CK_ATTRIBUTE_TYPE type)
-{
-    struct attribute *attribute = attribute_of(object, type);
-
-    return attribute && attribute->len == 1 && attribute->value[0] == CK_TRUE;
-}
-
-static struct object *
-object_new(CK_OBJECT_CLASS class, EVP_PKEY *pkey)
-{
-    for (size_t i = 0; i < MAX_OBJECTS; i++) {
-        struct object *object = &fake.objects[i];
-
-        if (object->exists)
-            continue;
-        *object = (struct object){.exists = true, .handle = ++fake.last_handle, .pkey = pkey};
-        if (pkey)
-            EVP_PKEY_up_ref(pkey);
-        set(object, CKA_CLASS, &class, sizeof(class));
-        return object;
-    }
-    cr_assert(false, "the fake token is full");
-    return NULL;
-}
-
-static struct object *
-object_by(CK_OBJECT_HANDLE handle)
-{
-    for (size_t i = 0; i < MAX_OBJECTS; i++) {
-        if (fake.objects[i].exists && fake.objects[i].handle == handle)
-            return &fake.objects[i];
-    }
-    return NULL;
-}
-
-static void
-object_free(struct object *object)
-{
-    EVP_PKEY_free(object->pkey);
-    *object = (struct object){.exists = false};
 }
 
 static CK_RV
@@ -260,17 +166,17 @@ login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG l
 }
 
 static bool
-matches(struct object *object, const CK_ATTRIBUTE *template, CK_ULONG n)
+matches(struct fake_object *object, const CK_ATTRIBUTE *template, CK_ULONG n)
 {
     for (CK_ULONG i = 0; i < n; i++) {
-        const struct attribute *attribute = attribute_of(object, template[i].type);
+        const struct fake_attribute *attribute = fake_object_attribute(object, template[i].type);
 
         if (!attribute || attribute->len != template[i].ulValueLen ||
             memcmp(attribute->value, template[i].pValue, attribute->len) != 0)
             return false;
     }
     /* as tokens do: who is not logged in does not see private objects */
-    return fake.is_logged_in || !has_flag(object, CKA_PRIVATE);
+    return fake.is_logged_in || !fake_object_has_flag(object, CKA_PRIVATE);
 }
 
 static CK_RV
@@ -284,9 +190,9 @@ find_init(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG n)
         return CKR_OPERATION_ACTIVE;
     fake.is_searching = true;
     fake.n_found = 0;
-    for (size_t i = 0; i < MAX_OBJECTS; i++) {
-        if (fake.objects[i].exists && matches(&fake.objects[i], template, n))
-            fake.found[fake.n_found++] = fake.objects[i].handle;
+    for (size_t i = 0; i < FAKE_MAX_OBJECTS; i++) {
+        if (fake_objects[i].exists && matches(&fake_objects[i], template, n))
+            fake.found[fake.n_found++] = fake_objects[i].handle;
     }
     return CKR_OK;
 }
@@ -314,12 +220,12 @@ static CK_RV
 get_attributes(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE *list, CK_ULONG n)
 {
     CK_RV rv = begin(FAKE_GET_ATTRIBUTES, session);
-    struct object *object = object_by(handle);
+    struct fake_object *object = fake_object_by(handle);
 
     if (rv == CKR_OK && !object)
         rv = CKR_OBJECT_HANDLE_INVALID;
     for (CK_ULONG i = 0; rv != CKR_SESSION_HANDLE_INVALID && object && i < n; i++) {
-        const struct attribute *attribute = attribute_of(object, list[i].type);
+        const struct fake_attribute *attribute = fake_object_attribute(object, list[i].type);
 
         if (attribute && !list[i].pValue) {
             list[i].ulValueLen = attribute->len;
@@ -340,12 +246,12 @@ static CK_RV
 set_attributes(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE *list, CK_ULONG n)
 {
     CK_RV rv = begin(FAKE_SET_ATTRIBUTES, session);
-    struct object *object = object_by(handle);
+    struct fake_object *object = fake_object_by(handle);
 
     if (rv != CKR_OK || !object)
         return rv != CKR_OK ? rv : CKR_OBJECT_HANDLE_INVALID;
     for (CK_ULONG i = 0; i < n; i++)
-        set(object, list[i].type, list[i].pValue, list[i].ulValueLen);
+        fake_object_set(object, list[i].type, list[i].pValue, list[i].ulValueLen);
     return CKR_OK;
 }
 
@@ -353,121 +259,34 @@ static CK_RV
 destroy(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle)
 {
     CK_RV rv = begin(FAKE_DESTROY, session);
-    struct object *object = object_by(handle);
+    struct fake_object *object = fake_object_by(handle);
 
     if (rv != CKR_OK || !object)
         return rv != CKR_OK ? rv : CKR_OBJECT_HANDLE_INVALID;
-    object_free(object);
+    fake_object_free(object);
     return CKR_OK;
-}
-
-static const CK_ATTRIBUTE *
-wanted(const CK_ATTRIBUTE *template, CK_ULONG n, CK_ATTRIBUTE_TYPE type)
-{
-    for (CK_ULONG i = 0; i < n; i++) {
-        if (template[i].type == type)
-            return &template[i];
-    }
-    return NULL;
-}
-
-static void
-push(OSSL_PARAM_BLD *params, const char *name, const CK_ATTRIBUTE *attribute, BIGNUM **number)
-{
-    *number = attribute ? BN_bin2bn(attribute->pValue, (int)attribute->ulValueLen, NULL) : NULL;
-    if (*number)
-        cr_assert_eq(OSSL_PARAM_BLD_push_BN(params, name, *number), 1);
-}
-
-static EVP_PKEY *
-pkey_from(const char *type, OSSL_PARAM_BLD *builder)
-{
-    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(builder);
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
-    EVP_PKEY *pkey = NULL;
-
-    cr_assert_eq(EVP_PKEY_fromdata_init(context), 1);
-    if (EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_KEYPAIR, params) != 1)
-        pkey = NULL;
-    EVP_PKEY_CTX_free(context);
-    OSSL_PARAM_free(params);
-    return pkey;
-}
-
-static EVP_PKEY *
-rsa_from(const CK_ATTRIBUTE *template, CK_ULONG n)
-{
-    static const struct {
-        CK_ATTRIBUTE_TYPE type;
-        const char *name;
-    } parts[] = {
-        {CKA_MODULUS, OSSL_PKEY_PARAM_RSA_N},
-        {CKA_PUBLIC_EXPONENT, OSSL_PKEY_PARAM_RSA_E},
-        {CKA_PRIVATE_EXPONENT, OSSL_PKEY_PARAM_RSA_D},
-        {CKA_PRIME_1, OSSL_PKEY_PARAM_RSA_FACTOR1},
-        {CKA_PRIME_2, OSSL_PKEY_PARAM_RSA_FACTOR2},
-        {CKA_EXPONENT_1, OSSL_PKEY_PARAM_RSA_EXPONENT1},
-        {CKA_EXPONENT_2, OSSL_PKEY_PARAM_RSA_EXPONENT2},
-        {CKA_COEFFICIENT, OSSL_PKEY_PARAM_RSA_COEFFICIENT1},
-    };
-    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
-    BIGNUM *numbers[ARRAY_LEN(parts)];
-    EVP_PKEY *pkey;
-
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-        push(builder, parts[i].name, wanted(template, n, parts[i].type), &numbers[i]);
-    pkey = pkey_from("RSA", builder);
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-        BN_clear_free(numbers[i]);
-    OSSL_PARAM_BLD_free(builder);
-    return pkey;
-}
-
-/* P-256; a token computes the point itself. */
-static EVP_PKEY *
-ec_from(const CK_ATTRIBUTE *template, CK_ULONG n)
-{
-    const CK_ATTRIBUTE *value = wanted(template, n, CKA_VALUE);
-    EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
-    EC_POINT *point = EC_POINT_new(group);
-    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
-    uint8_t bytes[65];
-    BIGNUM *secret;
-    EVP_PKEY *pkey = NULL;
-
-    push(builder, OSSL_PKEY_PARAM_PRIV_KEY, value, &secret);
-    if (secret && EC_POINT_mul(group, point, secret, NULL, NULL, NULL) == 1 &&
-        EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, bytes, sizeof(bytes),
-                           NULL) == sizeof(bytes)) {
-        OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0);
-        OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, bytes, sizeof(bytes));
-        pkey = pkey_from("EC", builder);
-    }
-    BN_clear_free(secret);
-    OSSL_PARAM_BLD_free(builder);
-    EC_POINT_free(point);
-    EC_GROUP_free(group);
-    return pkey;
 }
 
 /* What was generated is sensitive for ever; what came from outside never was before. */
 static void
-note_origin(struct object *object, bool is_local)
+note_origin(struct fake_object *object, bool is_local)
 {
-    set_flag(object, CKA_LOCAL, is_local);
-    set_flag(object, CKA_ALWAYS_SENSITIVE, is_local && has_flag(object, CKA_SENSITIVE));
-    set_flag(object, CKA_NEVER_EXTRACTABLE, is_local && !has_flag(object, CKA_EXTRACTABLE));
+    fake_object_set_flag(object, CKA_LOCAL, is_local);
+    fake_object_set_flag(object, CKA_ALWAYS_SENSITIVE,
+                         is_local && fake_object_has_flag(object, CKA_SENSITIVE));
+    fake_object_set_flag(object, CKA_NEVER_EXTRACTABLE,
+                         is_local && !fake_object_has_flag(object, CKA_EXTRACTABLE));
 }
 
 static CK_RV
 create(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *handle)
 {
-    const CK_ATTRIBUTE *class = wanted(template, n, CKA_CLASS);
-    const CK_ATTRIBUTE *type = wanted(template, n, CKA_KEY_TYPE);
+    const CK_ATTRIBUTE *class = fake_object_wanted(template, n, CKA_CLASS);
+    const CK_ATTRIBUTE *type = fake_object_wanted(template, n, CKA_KEY_TYPE);
     CK_RV rv = begin(FAKE_CREATE, session);
     CK_OBJECT_CLASS kind = 0;
     CK_KEY_TYPE key_type = 0;
-    struct object *object;
+    struct fake_object *object;
     EVP_PKEY *pkey = NULL;
 
     if (rv != CKR_OK)
@@ -481,14 +300,14 @@ create(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_
         if (!type || type->ulValueLen != sizeof(key_type))
             return CKR_TEMPLATE_INCOMPLETE;
         memcpy(&key_type, type->pValue, sizeof(key_type));
-        pkey = key_type == CKK_RSA ? rsa_from(template, n) : ec_from(template, n);
+        pkey = key_type == CKK_RSA ? fake_key_rsa(template, n) : fake_key_ec(template, n);
         if (!pkey)
             return CKR_ATTRIBUTE_VALUE_INVALID;
     }
-    object = object_new(kind, pkey);
+    object = fake_object_new(kind, pkey);
     EVP_PKEY_free(pkey);
     for (CK_ULONG i = 0; i < n; i++)
-        set(object, template[i].type, template[i].pValue, template[i].ulValueLen);
+        fake_object_set(object, template[i].type, template[i].pValue, template[i].ulValueLen);
     if (kind == CKO_PRIVATE_KEY)
         note_origin(object, false);
     *handle = object->handle;
@@ -504,7 +323,7 @@ sign_init(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE h
         return rv;
     if (!fake.is_logged_in)
         return CKR_USER_NOT_LOGGED_IN;
-    fake.signer = object_by(handle);
+    fake.signer = fake_object_by(handle);
     fake.mechanism = mechanism->mechanism;
     return fake.signer ? CKR_OK : CKR_KEY_HANDLE_INVALID;
 }
@@ -573,77 +392,30 @@ generate_random(CK_SESSION_HANDLE session, CK_BYTE *out, CK_ULONG len)
     return rv;
 }
 
-static void
-set_public(struct object *object, EVP_PKEY *pkey, bool is_rsa)
-{
-    static const uint8_t p256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
-    static const uint8_t f4[] = {1, 0, 1};
-    CK_KEY_TYPE type = is_rsa ? CKK_RSA : CKK_EC;
-    uint8_t value[512];
-    size_t len = 0;
-
-    set(object, CKA_KEY_TYPE, &type, sizeof(type));
-    if (is_rsa) {
-        BIGNUM *n = NULL;
-
-        EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n);
-        set(object, CKA_MODULUS, value, (size_t)BN_bn2bin(n, value));
-        set(object, CKA_PUBLIC_EXPONENT, f4, sizeof(f4));
-        BN_free(n);
-        return;
-    }
-    EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, value + 2, sizeof(value) - 2,
-                                    &len);
-    value[0] = 0x04;
-    value[1] = (uint8_t)len;
-    set(object, CKA_EC_PARAMS, p256, sizeof(p256));
-    set(object, CKA_EC_POINT, value, len + 2);
-}
-
-/* The private object always shows its public half if there is no public object. */
-static struct object *
-make_pair(bool is_rsa, bool with_public, struct object **public_object)
-{
-    EVP_PKEY *pkey = is_rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
-    struct object *private_object = object_new(CKO_PRIVATE_KEY, pkey);
-    CK_KEY_TYPE type = is_rsa ? CKK_RSA : CKK_EC;
-
-    set_flag(private_object, CKA_PRIVATE, true);
-    set(private_object, CKA_KEY_TYPE, &type, sizeof(type));
-    if (with_public) {
-        *public_object = object_new(CKO_PUBLIC_KEY, pkey);
-        set_public(*public_object, pkey, is_rsa);
-    } else {
-        set_public(private_object, pkey, is_rsa);
-    }
-    EVP_PKEY_free(pkey);
-    return private_object;
-}
-
 static CK_RV
 generate(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *public_template,
          CK_ULONG n_public, CK_ATTRIBUTE *private_template, CK_ULONG n_private,
          CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key)
 {
     CK_RV rv = begin(FAKE_GENERATE, session);
-    struct object *public_object = NULL, *private_object;
+    struct fake_object *public_object = NULL, *private_object;
 
     if (rv != CKR_OK)
         return rv;
     if (!fake.is_logged_in)
         return CKR_USER_NOT_LOGGED_IN;
     private_object =
-        make_pair(mechanism->mechanism == CKM_RSA_PKCS_KEY_PAIR_GEN, true, &public_object);
+        fake_key_pair(mechanism->mechanism == CKM_RSA_PKCS_KEY_PAIR_GEN, true, &public_object);
     for (CK_ULONG i = 0; i < n_public; i++) {
         if (public_template[i].type != CKA_MODULUS_BITS)
-            set(public_object, public_template[i].type, public_template[i].pValue,
-                public_template[i].ulValueLen);
+            fake_object_set(public_object, public_template[i].type, public_template[i].pValue,
+                            public_template[i].ulValueLen);
     }
     for (CK_ULONG i = 0; i < n_private; i++)
-        set(private_object, private_template[i].type, private_template[i].pValue,
-            private_template[i].ulValueLen);
+        fake_object_set(private_object, private_template[i].type, private_template[i].pValue,
+                        private_template[i].ulValueLen);
     if (fake.makes_extractable)
-        set_flag(private_object, CKA_EXTRACTABLE, true);
+        fake_object_set_flag(private_object, CKA_EXTRACTABLE, true);
     note_origin(private_object, true);
     *public_key = public_object->handle;
     *private_key = private_object->handle;
@@ -659,7 +431,7 @@ CK_FUNCTION_LIST *
 fake_new(void)
 {
     memset(&fake, 0, sizeof(fake));
-    fake.last_handle = 100;
+    memset(fake_objects, 0, sizeof(fake_objects));
     memset(&fake.info, ' ', sizeof(fake.info));
     memcpy(fake.info.label, "fake", 4);
     fake.info.flags = 0;
@@ -682,13 +454,6 @@ fake_new(void)
     fake.list.C_Sign = sign;
     fake.list.C_GenerateKeyPair = generate;
     return &fake.list;
-}
-
-void
-fake_free(void)
-{
-    for (size_t i = 0; i < MAX_OBJECTS; i++)
-        object_free(&fake.objects[i]);
 }
 
 void
@@ -759,107 +524,4 @@ void
 fake_make_extractable(bool yes)
 {
     fake.makes_extractable = yes;
-}
-
-void
-fake_add_pair(const char *label, bool is_rsa, bool with_public)
-{
-    struct object *public_object = NULL;
-    struct object *private_object = make_pair(is_rsa, with_public, &public_object);
-
-    set(private_object, CKA_LABEL, label, strlen(label));
-    if (public_object)
-        set(public_object, CKA_LABEL, label, strlen(label));
-}
-
-static bool
-is_labelled(struct object *object, const char *label)
-{
-    const struct attribute *attribute = attribute_of(object, CKA_LABEL);
-
-    return object->exists && attribute && attribute->len == strlen(label) &&
-           memcmp(attribute->value, label, attribute->len) == 0;
-}
-
-void
-fake_remove(const char *label)
-{
-    for (size_t i = 0; i < MAX_OBJECTS; i++) {
-        if (is_labelled(&fake.objects[i], label))
-            object_free(&fake.objects[i]);
-    }
-}
-
-unsigned int
-fake_count(const char *label)
-{
-    unsigned int n = 0;
-
-    for (size_t i = 0; i < MAX_OBJECTS; i++)
-        n += is_labelled(&fake.objects[i], label);
-    return n;
-}
-
-static struct object *
-object_labelled(const char *label, CK_OBJECT_CLASS class)
-{
-    for (size_t i = 0; i < MAX_OBJECTS; i++) {
-        struct object *object = &fake.objects[i];
-        const struct attribute *kind = attribute_of(object, CKA_CLASS);
-
-        if (is_labelled(object, label) && kind && memcmp(kind->value, &class, sizeof(class)) == 0)
-            return object;
-    }
-    return NULL;
-}
-
-bool
-fake_flag(const char *label, CK_OBJECT_CLASS class, CK_ATTRIBUTE_TYPE type)
-{
-    struct object *object = object_labelled(label, class);
-
-    return object && has_flag(object, type);
-}
-
-size_t
-fake_bytes(const char *label, CK_OBJECT_CLASS class, CK_ATTRIBUTE_TYPE type, uint8_t *out,
-           size_t cap)
-{
-    struct object *object = object_labelled(label, class);
-    const struct attribute *attribute = object ? attribute_of(object, type) : NULL;
-
-    if (!attribute)
-        return 0;
-    cr_assert(attribute->len <= cap);
-    memcpy(out, attribute->value, attribute->len);
-    return attribute->len;
-}
-
-void
-fake_set(const char *label, CK_OBJECT_CLASS class, CK_ATTRIBUTE_TYPE type, const void *value,
-         size_t len)
-{
-    struct object *object = object_labelled(label, class);
-
-    cr_assert(object);
-    set(object, type, value, len);
-}
-
-void
-fake_unset(const char *label, CK_OBJECT_CLASS class, CK_ATTRIBUTE_TYPE type)
-{
-    struct object *object = object_labelled(label, class);
-    struct attribute *attribute = object ? attribute_of(object, type) : NULL;
-
-    cr_assert(attribute);
-    *attribute = object->attributes[--object->n_attributes];
-}
-
-void
-fake_remove_object(const char *label, CK_OBJECT_CLASS class)
-{
-    struct object *object = object_labelled(label, class);
-
-    cr_assert(object);
-    object_free(object);
 }

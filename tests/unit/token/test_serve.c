@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <criterion/criterion.h>
 
@@ -115,6 +116,32 @@ Test(serve, makes_no_key_when_the_audit_cannot_be_written)
     setrlimit(RLIMIT_FSIZE, &before);
     cr_assert_eq(answer_of(1, &len), KS_ERR_AUDIT_UNWRITABLE);
     cr_assert_eq(fake_n_calls(FAKE_GENERATE), 0);
+}
+
+/* The intent fits and the result does not: nobody may be told that nothing was done. */
+Test(serve, says_that_the_outcome_is_unknown_when_only_the_result_cannot_be_recorded)
+{
+    struct rlimit limit = {0, RLIM_INFINITY}, before;
+    struct job job = bed_job(bed, JOB_GENERATE, "doc/b", 0);
+    struct stat status;
+    size_t len;
+
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    ask_signature(7); /* whatever else there is to write is written */
+    cr_assert(serve_front(&bed->worker));
+    cr_assert_eq(answer_of(7, &len), KS_OK);
+    cr_assert_eq(fstat(bed->audit_fd, &status), 0);
+    /* More than an intent has, less than both: a line is 250 to 450 bytes here. */
+    limit.rlim_cur = (rlim_t)status.st_size + 460;
+    ask(&job, 1);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    cr_assert(serve_front(&bed->worker));
+    setrlimit(RLIMIT_FSIZE, &before);
+    cr_assert_eq(answer_of(1, &len), KS_ERR_OUTCOME_UNKNOWN);
+    cr_assert_eq(len, 0);
+    cr_assert_eq(fake_n_calls(FAKE_GENERATE), 1);
+    cr_assert_eq(bed_audit_count(bed, "\"event\":\"intent\""), 1);
 }
 
 Test(serve, answers_what_came_before_nonsense_and_drops_the_front)

@@ -184,6 +184,12 @@ tear_down(void)
 
 TestSuite(worker, .init = set_up, .fini = tear_down);
 
+static void
+keys_dispose(struct keys **keys)
+{
+    *keys = keys_free(*keys);
+}
+
 Test(worker, admits_only_names_of_a_class_of_its_own_token)
 {
     static const struct {
@@ -274,6 +280,28 @@ be_refused(struct worker *worker, void *context, struct fault *why)
     (void)why;
     ++*n;
     return KS_ERR_NO_KEY;
+}
+
+/* As another worker does when it destroys and makes one under the same label. */
+Test(worker, looks_again_before_it_says_that_a_key_is_another_one)
+{
+    ks_auto(keys_dispose) struct keys *others = NULL;
+    struct fault why = FAULT_INIT;
+    uint8_t before[KS_SHA256_LEN], now[KS_SHA256_LEN];
+    struct key *key = NULL;
+
+    fake_add_pair("doc/a@1", false, true);
+    bed_list(bed);
+    memcpy(before, keys_known(bed->worker.keys, "doc/a@1")->spki_sha256, sizeof(before));
+    fake_remove("doc/a@1");
+    fake_add_pair("doc/a@1", false, true);
+    cr_assert_eq(keys_new(bed->worker.slot, &others), KS_OK);
+    cr_assert_eq(keys_list(others, &why), KS_OK);
+    memcpy(now, keys_known(others, "doc/a@1")->spki_sha256, sizeof(now));
+    cr_assert_neq(memcmp(before, now, sizeof(now)), 0);
+
+    cr_assert_eq(worker_find_key(&bed->worker, "doc/a@1", now, &key, &why), KS_OK, "%s", why.text);
+    cr_assert_eq(worker_find_key(&bed->worker, "doc/a@1", before, &key, &why), KS_ERR_KEY_CHANGED);
 }
 
 Test(worker, tries_twice_at_most_and_only_what_can_be_mended)

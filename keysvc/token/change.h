@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * change - how everything that changes a token is carried out, and what the audit keeps of it
+ *
+ *   decide -> `intent`, on the disk -> carry out -> `result`
+ *          \-> `refused`
+ *
+ * An operation gives the two steps. A crash between the two records shows as an intent without a
+ * result.
+ */
+#pragma once
+
+#include "token/worker.h"
+
+struct change;
+typedef ks_err (*change_step)(struct worker *worker, struct change *change, struct fault *why);
+
+/* A change starts with its job, its steps and, where the job says it already, its label. */
+struct change {
+    const struct job *job;
+    change_step decide;                /* changes nothing on the token */
+    change_step carry_out;             /* what it returns is the result's outcome */
+    void *context;                     /* the steps' own */
+    const struct config_class *class;  /* of the job's key, for the steps */
+    char label[KEYNAME_LABEL_MAX + 1]; /* of the key; while empty the job's name is recorded */
+    enum ks_key_type type;             /* ANY: not recorded */
+    const uint8_t *public_key_sha256;  /* recorded from when a step sets it; NULL: none */
+};
+
+/*
+ * For a client's job. BUSY is no refusal and leaves no record. BAD_REQUEST: another worker than the
+ * first; what worker_admit() and the steps return; AUDIT_UNWRITABLE: nothing was done.
+ */
+ks_err change_run(struct worker *worker, struct change *change, struct fault *why) KS_MUST_CHECK;
+
+/* The part behind the decision, for what the service does of its own accord. */
+ks_err change_carry_out(struct worker *worker, struct change *change,
+                        struct fault *why) KS_MUST_CHECK;
