@@ -96,8 +96,8 @@ audit_show_run(struct cli *cli, int argc, char **argv)
         .state = &show,
         .usage = "[FILE...]",
         .help =
-            "Shows audit records, one a line; --json gives them as they stand in the file. Reads "
-            "the files, the service need not run.",
+            "Shows audit records, one a line, file by file; --json gives each as it stands in the "
+            "file, with its chain. Reads the files, the service need not run.",
         .max_positional = ARRAY_LEN(paths),
         .positional = paths,
     };
@@ -171,6 +171,18 @@ show_text(const struct show *show, const struct audit_file *file, const struct r
     fputc('\n', show->out);
 }
 
+/* The record as it stands in the file, and first of all whose: numbers are a chain's own. */
+static void
+show_json(const struct show *show, const struct audit_file *file, const char *line, size_t len)
+{
+    json_t *chain = json_string(file->chain[0] ? file->chain : file->name);
+    char *text = chain ? json_dumps(chain, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
+
+    fprintf(show->out, "{\"chain\":%s,%.*s\n", text ? text : "null", (int)len - 1, line + 1);
+    free(text);
+    json_decref(chain);
+}
+
 static void
 show_line(struct show *show, const struct audit_file *file, const char *line, size_t len,
           uint64_t number)
@@ -192,7 +204,7 @@ show_line(struct show *show, const struct audit_file *file, const char *line, si
     if (show->key && !member_is(&record, "key", show->key, true))
         return;
     if (show->json)
-        fprintf(show->out, "%.*s\n", (int)len, line);
+        show_json(show, file, line, len);
     else
         show_text(show, file, &record);
 }

@@ -2,6 +2,7 @@
 /*
  * csr - keysvc csr NAME --common-name N --alternative-names DNS:a,IP:b ...
  */
+#include "client/cli/get.h"
 #include "client/cli/output.h"
 #include "client/cli/password.h"
 #include "client/cli/pem.h"
@@ -60,7 +61,7 @@ run(struct cli *cli, const char *name, const struct subject *subject)
 
     if (!client)
         return cli->code;
-    if (ks_get(client, name, &key, &error) ||
+    if (get_for(client, name, "csr", &key, &error) ||
         ks_csr(client, &key, &subject->request, &der, &der_len, &error))
         return output_error(cli, &error);
     return show(cli, &key, der, der_len, subject->der);
@@ -91,6 +92,8 @@ csr_run(struct cli *cli, int argc, char **argv)
     subject_finish(&options.subject);
     if (options.password_file)
         err = password_first_line(cli, options.password_file, &password, &why);
+    if (err)
+        fault_prefix(&why, "--challenge-password-file");
     if (password)
         options.subject.request.challenge_password = password->text;
     code = err ? output_fault(cli, err, &why) : run(cli, name, &options.subject);

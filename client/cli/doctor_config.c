@@ -61,16 +61,21 @@ doctor_fact_parse(const char *line, struct doctor_fact *out)
     return text_copy(out->value, sizeof(out->value), line + len);
 }
 
-/* Warnings are lines of the log; the mistake of a wrong file is the last line. */
+/* Of a right file the lines are warnings and facts, of a wrong one its mistakes. */
 static void
 take_line(struct doctor *doctor, const char *line, bool right)
 {
-    static const char WARNING[] = "<4>";
+    static const char WARNING[] = "warning: ";
     struct doctor_fact fact;
 
     if (doctor_fact_parse(line, &fact))
         doctor_fact_add(doctor, &fact);
-    else if (right && strncmp(line, WARNING, strlen(WARNING)) == 0)
+    else if (!right)
+        doctor_wrong(doctor, KS_ERR_BAD_REQUEST, "configuration",
+                     "Mend the line and run keysvcd --check again; a running service goes on with "
+                     "what it has.",
+                     "%s", line);
+    else if (strncmp(line, WARNING, strlen(WARNING)) == 0)
         doctor_note(doctor, "configuration", "", "%s", line + strlen(WARNING));
 }
 
@@ -79,19 +84,18 @@ take_output(struct doctor *doctor, const char *config, const char *text, int sta
 {
     ks_auto(freep) char *lines = strdup(text);
     char *rest = lines, *line;
-    const char *last = "it ended without a word";
-    bool right = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool right = WIFEXITED(status) && WEXITSTATUS(status) == 0, said = false;
 
     if (right)
         doctor_fine(doctor, "configuration", "%s is right", config);
     while (rest && (line = strsep(&rest, "\n"))) {
+        if (line[0] == '\0')
+            continue;
         take_line(doctor, line, right);
-        if (line[0] != '\0')
-            last = line;
+        said = true;
     }
-    if (!right)
+    if (!right && !said)
         doctor_wrong(doctor, KS_ERR_BAD_REQUEST, "configuration",
-                     "Mend the line and run keysvcd --check again; a running service goes on with "
-                     "what it has.",
-                     "%s: %s", config, last);
+                     "Run keysvcd --check and see its log.", "%s: keysvcd ended without a word",
+                     config);
 }

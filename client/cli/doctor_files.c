@@ -8,7 +8,20 @@
 #include <pwd.h>
 #include <stdio.h>
 
-#define MAX_GROUPS 64 /* of one account; a user in more is asked about the first ones */
+static void
+add_profile_groups(const struct doctor *doctor, const char *token, struct doctor_user *user)
+{
+    const struct doctor_fact *fact = NULL;
+
+    while ((fact = doctor_fact_next(doctor, "token", fact))) {
+        const struct group *entry = NULL;
+
+        if (strcmp(fact->name, token) == 0 && strcmp(fact->option, "group") == 0)
+            entry = getgrnam(fact->value);
+        if (entry && user->n_groups < DOCTOR_MAX_GROUPS)
+            user->groups[user->n_groups++] = entry->gr_gid;
+    }
+}
 
 struct doctor_user
 doctor_token_user(struct doctor *doctor, const char *token)
@@ -17,14 +30,23 @@ doctor_token_user(struct doctor *doctor, const char *token)
     const char *gid = doctor_fact_find(doctor, "token", token, "gid");
     struct doctor_user user = {.uid = geteuid(), .gid = getegid()};
     const struct passwd *account;
+    bool changes = uid && gid && uid[0] != '-' && gid[0] != '-';
 
-    if (uid && gid && uid[0] != '-' && gid[0] != '-') {
+    if (changes) {
         user.uid = (uid_t)strtoul(uid, NULL, 10);
         user.gid = (gid_t)strtoul(gid, NULL, 10);
     }
     account = getpwuid(user.uid);
     if (account)
         snprintf(user.name, sizeof(user.name), "%s", account->pw_name);
+    if (changes) {
+        add_profile_groups(doctor, token, &user);
+        return user;
+    }
+    user.n_groups = DOCTOR_MAX_GROUPS;
+    if (account && getgrouplist(user.name, user.gid, user.groups, &user.n_groups) >= 0)
+        return user;
+    user.n_groups = account && user.n_groups > DOCTOR_MAX_GROUPS ? DOCTOR_MAX_GROUPS : 0;
     return user;
 }
 
@@ -47,15 +69,10 @@ doctor_in_group(const struct doctor_user *user, const char *group)
 static bool
 has_gid(const struct doctor_user *user, gid_t gid)
 {
-    gid_t groups[MAX_GROUPS];
-    int n_groups = MAX_GROUPS;
-
     if (user->gid == gid)
         return true;
-    if (user->name[0] == '\0' || getgrouplist(user->name, user->gid, groups, &n_groups) < 0)
-        return false;
-    for (int i = 0; i < n_groups; i++) {
-        if (groups[i] == gid)
+    for (int i = 0; i < user->n_groups; i++) {
+        if (user->groups[i] == gid)
             return true;
     }
     return false;
@@ -73,4 +90,18 @@ doctor_may(const struct stat *st, const struct doctor_user *user, mode_t bits)
     else if (has_gid(user, st->st_gid))
         mode >>= 3;
     return (mode & bits) == bits;
+}
+
+const char *
+doctor_mend_folder(const struct stat *st, mode_t bits, char *out, size_t cap)
+{
+    const struct group *group = getgrgid(st->st_gid);
+
+    if (group && st->st_gid != 0 && ((st->st_mode >> 3) & bits) == bits)
+        snprintf(out, cap,
+                 "Give the token's processes the folder's group: groups = {%s} in its profile.",
+                 group->gr_name);
+    else
+        snprintf(out, cap, "chown the folder and all in it to the token's user.");
+    return out;
 }

@@ -157,10 +157,11 @@ doctor_state(struct doctor *doctor)
         if (len <= suffix_len || strcmp(entry->d_name + len - suffix_len, MARKER_SUFFIX) != 0)
             continue;
         marked = true;
-        doctor_wrong(doctor, KS_ERR_LOGIN_BLOCKED, "state-dir",
-                     "Put the right PIN into the PIN file, or keysvc token retry-login; do not "
-                     "remove the marker by hand.",
-                     "%s/%s: a login was begun and did not succeed", path, entry->d_name);
+        doctor_wrong(
+            doctor, KS_ERR_LOGIN_BLOCKED, "state-dir",
+            "Put the right PIN into the PIN file, or keysvc token retry-login, which costs "
+            "one try; while keysvcd does not run, removing the marker is as good.",
+            "%s/%s: a login was begun and did not succeed", path, entry->d_name);
     }
     if (!marked)
         doctor_fine(doctor, "state-dir", "%s holds no marker of a failed login", path);

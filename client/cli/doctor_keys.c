@@ -72,7 +72,9 @@ check_certificate(struct key_check *check, const struct ks_key *key)
 static void
 check_key(struct key_check *check, const struct ks_key *key)
 {
-    check->n_keys++;
+    bool reserved = keyname_reserved(key->name);
+
+    check->n_keys += !reserved;
     if (key->ambiguous) {
         check->n_wrong++;
         doctor_wrong(check->doctor, KS_ERR_AMBIGUOUS_KEY, "keys",
@@ -82,6 +84,10 @@ check_key(struct key_check *check, const struct ks_key *key)
                      key->token, key->name, key->version);
         return;
     }
+    /* The service's own is meant to be in no class, and has no certificate; to ask for one would
+     * leave a refusal in the audit. */
+    if (reserved)
+        return;
     if (key->class_glob[0] == '\0')
         doctor_note(check->doctor, "keys",
                     "Add a section `keys` whose glob matches, or leave it to other programs.",

@@ -104,8 +104,11 @@ doctor_service(struct doctor *doctor, struct cli *cli)
     err = ks_status(client, &status, &error);
     if (err) {
         doctor_wrong(doctor, err, "service",
-                     err == KS_ERR_DEADLINE ? "It hangs: see its log, then restart it."
-                                            : error.hint,
+                     err == KS_ERR_DEADLINE     ? "It hangs: see its log, then restart it."
+                     : err == KS_ERR_NO_SERVICE ? "Start keysvcd (systemctl start keysvcd); if it "
+                                                  "does not stay, its log says why (journalctl -u "
+                                                  "keysvcd)."
+                                                : error.hint,
                      "%s: %s", ks_err_name(err), error.message);
         return;
     }
@@ -139,8 +142,10 @@ check_caller(struct doctor *doctor, struct ks_client *client, const struct ks_st
                 status->unit[0] ? status->unit : "none",
                 status->administrator ? ", an administrator" : "");
     err = ks_list_new(client, NULL, &list, &error);
-    if (!err)
-        err = ks_list_next(list, &key, &error);
+    do {
+        if (!err)
+            err = ks_list_next(list, &key, &error);
+    } while (!err && key && keyname_reserved(key->name));
     if (err)
         doctor_wrong(doctor, err, "rules", error.hint, "%s: %s", ks_err_name(err), error.message);
     else if (key)
@@ -160,6 +165,9 @@ doctor_known_trouble(const char *text, const char *otherwise)
         const char *text, *mend;
     } KNOWN[] = {
         {"used by another keysvcd", "Stop the other keysvcd; this one takes over by itself."},
+        {"no login was tried",
+         "Write the user PIN into that file, one line, owner root, mode 0600; keysvcd then logs in "
+         "by itself."},
         {"CKR_PIN_LOCKED",
          "The token locked the PIN: unlock it with the SO PIN and the vendor's tool, a TPM with "
          "tpm2_dictionarylockout --clear-lockout; then keysvc token retry-login."},
@@ -207,7 +215,7 @@ check_token(struct doctor *doctor, const struct ks_token *token)
                      doctor_known_trouble(text, "Put the right PIN into the PIN file, or, if it "
                                                 "is right, keysvc token retry-login; each costs "
                                                 "one try."),
-                     "%s: a login failed and is not tried again: %s", token->name, text);
+                     "%s: nothing logs in: %s", token->name, text);
     else if (strcmp(token->state, "absent") == 0)
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token",
                      doctor_known_trouble(text, "Plug it in, or see label, serial or uri of its "

@@ -75,10 +75,11 @@ static void
 check_owner(struct store *store, const struct stat *st)
 {
     struct doctor_user user = doctor_token_user(store->doctor, store->token);
+    char mend[256];
 
     if (!doctor_may(st, &user, S_IRWXO))
         doctor_wrong(store->doctor, KS_ERR_TOKEN_UNAVAILABLE, "store",
-                     "chown the folder and all in it to the token's user.",
+                     doctor_mend_folder(st, S_IRWXO, mend, sizeof(mend)),
                      "token %s: uid %u cannot use %s (owner %u, mode %03o)", store->token, user.uid,
                      store->path, st->st_uid, st->st_mode & 0777);
 }

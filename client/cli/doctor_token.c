@@ -83,8 +83,8 @@ static void
 check_module(struct doctor *doctor, const struct doctor_fact *fact)
 {
     const char *path = fact->value;
-    ks_auto(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct doctor_user user = doctor_token_user(doctor, fact->name);
+    ks_auto(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     unsigned char magic[SELFMAG];
     struct stat st;
 
@@ -134,6 +134,7 @@ static void
 check_token_folder(struct doctor *doctor, const struct doctor_fact *fact, const char *folder,
                    const struct doctor_user *user)
 {
+    char mend[256];
     struct stat st;
 
     if (stat(folder, &st) != 0 && errno == EACCES)
@@ -144,7 +145,7 @@ check_token_folder(struct doctor *doctor, const struct doctor_fact *fact, const 
                      "token %s: %s: %s", fact->name, folder, strerror(errno));
     else if (!doctor_may(&st, user, S_IRWXO))
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token-folder",
-                     "chown the folder and all in it to the token's user.",
+                     doctor_mend_folder(&st, S_IRWXO, mend, sizeof(mend)),
                      "token %s: uid %u cannot use %s (owner %u, mode %03o)", fact->name, user->uid,
                      folder, st.st_uid, st.st_mode & 0777);
     else if (st.st_mode & S_IRWXO)
@@ -152,7 +153,7 @@ check_token_folder(struct doctor *doctor, const struct doctor_fact *fact, const 
                      "token %s: everybody can look into %s (mode %03o)", fact->name, folder,
                      st.st_mode & 0777);
     else
-        doctor_fine(doctor, "token-folder", "token %s: %s belongs to its user", fact->name, folder);
+        doctor_fine(doctor, "token-folder", "token %s: %s is open to its user", fact->name, folder);
 }
 
 static void

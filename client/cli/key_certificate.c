@@ -2,6 +2,7 @@
 /*
  * key_certificate - keysvc key certificate NAME put --in F | get [--format pem|der] | delete
  */
+#include "client/cli/get.h"
 #include "client/cli/certfile.h"
 #include "client/cli/certview.h"
 #include "client/cli/outfile.h"
@@ -108,18 +109,16 @@ key_certificate_run(struct cli *cli, int argc, char **argv)
     client = cli_client(cli);
     if (!client)
         return cli->code;
-    if (ks_get(client, words[0], &key, &error))
+    if (get_for(client, words[0], "certificate", &key, &error))
         return output_error(cli, &error);
     return act->run(cli, client, &key, &options);
 }
 
-static int
-done(struct cli *cli, const struct ks_key *key, const char *text)
+static json_t *
+done(const struct ks_key *key)
 {
-    if (cli->json)
-        return output_json(cli, json_pack("{s:b, s:s, s:I}", "done", true, "name", key->name,
-                                          "version", (json_int_t)key->version));
-    return output_text(cli, text);
+    return json_pack("{s:b, s:s, s:I}", "done", true, "name", key->name, "version",
+                     (json_int_t)key->version);
 }
 
 static int
@@ -135,11 +134,15 @@ put(struct cli *cli, struct ks_client *client, const struct ks_key *key,
     err = infile_read(options->in, &data, &why);
     if (!err)
         err = certfile_parse(options->in, &data, &file, &why);
-    if (err)
+    if (err) {
+        fault_prefix(&why, "--in");
         return output_fault(cli, err, &why);
+    }
     if (ks_certificate_put(client, key, file.certificates, file.n_certificates, &error))
         return output_error(cli, &error);
-    return done(cli, key, "the certificates are beside the key\n");
+    return output_done(cli, done(key), "beside %s@%u: %zu %s\n", key->name, key->version,
+                       file.n_certificates,
+                       file.n_certificates == 1 ? "certificate" : "certificates");
 }
 
 static int
@@ -163,5 +166,6 @@ remove_all(struct cli *cli, struct ks_client *client, const struct ks_key *key,
     (void)options;
     if (ks_certificate_delete(client, key, &error))
         return output_error(cli, &error);
-    return done(cli, key, "the certificates beside the key were removed\n");
+    return output_done(cli, done(key), "beside %s@%u: no certificates any more\n", key->name,
+                       key->version);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/keyname.h"
+#include "client/cli/get.h"
 #include "client/cli/output.h"
 
 #define KEY_YES 0x200
@@ -93,7 +94,7 @@ destroy(struct cli *cli, struct ks_client *client, const char *label, bool yes)
 {
     struct ks_error error;
     struct ks_key key;
-    ks_err err = ks_get(client, label, &key, &error);
+    ks_err err = get_for(client, label, "destroy", &key, &error);
 
     if (err && err != KS_ERR_NO_KEY)
         return output_error(cli, &error);
@@ -109,10 +110,10 @@ destroy(struct cli *cli, struct ks_client *client, const char *label, bool yes)
         return say_what_it_would_do(cli, &key);
     if (ks_destroy(client, &key, &error))
         return output_error(cli, &error);
-    if (cli->json)
-        return output_json(cli, json_pack("{s:b, s:s, s:I}", "done", true, "name", key.name,
-                                          "version", (json_int_t)key.version));
-    return output_text(cli, "the key was destroyed\n");
+    return output_done(cli,
+                       json_pack("{s:b, s:s, s:I}", "done", true, "name", key.name, "version",
+                                 (json_int_t)key.version),
+                       "%s@%u was destroyed\n", key.name, key.version);
 }
 
 int

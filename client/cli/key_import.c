@@ -79,8 +79,14 @@ get_password(const struct import_options *options, const char *path, struct secr
     bool piped = strcmp(path, "-") == 0;
     char prompt[128];
 
-    if (options->password_file)
-        return password_whole(options->cli, options->password_file, out, why);
+    ks_err err;
+
+    if (options->password_file) {
+        err = password_whole(options->cli, options->password_file, out, why);
+        if (err)
+            fault_prefix(why, "--password-file");
+        return err;
+    }
     *out = NULL;
     if (!isatty(piped ? STDERR_FILENO : STDIN_FILENO))
         return KS_OK;
@@ -113,6 +119,8 @@ import(struct cli *cli, struct ks_client *client, const char *name,
         fault_set(&why, "%s is empty", path);
         err = KS_ERR_USAGE;
     }
+    if (err)
+        fault_prefix(&why, "%s", options->pkcs12 ? "--pkcs12" : "--pkcs8");
     if (!err)
         err = get_password(options, path, &password, &why);
     if (err)

@@ -48,7 +48,7 @@ json_t *
 key_view_json(const struct ks_key *key)
 {
     char sha256[SHA256_TEXT];
-    json_t *versions = json_array();
+    json_t *versions = key->n_versions > 0 ? json_array() : NULL; /* a list does not tell them */
     char *public_key = key->public_key_len > 0
                            ? pem_text("PUBLIC KEY", key->public_key, key->public_key_len)
                            : NULL;
@@ -57,7 +57,7 @@ key_view_json(const struct ks_key *key)
     output_hex(key->public_key_sha256, KS_SHA256_LEN, sha256);
     for (size_t i = 0; i < key->n_versions; i++)
         json_array_append_new(versions, json_integer(key->versions[i]));
-    object = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:s*}", "name", key->name,
+    object = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:o*, s:s*}", "name", key->name,
                        "version", (json_int_t)key->version, "type", type_of(key), "purpose",
                        ks_purpose_name(key->purpose), "token", key->token, "class", key->class_glob,
                        "public_key_sha256", sha256, "ambiguous", key->ambiguous, "versions",

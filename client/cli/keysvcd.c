@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -104,35 +105,62 @@ keysvcd_find(const struct cli *cli, char path[static PATH_MAX], struct fault *wh
 /* --- running it --- */
 
 static ks_err
-spawn_into(const char *const arguments[], int pipe_write, pid_t *pid, struct fault *why)
+spawn_into(const char *path, const char *const arguments[], bool keeps_input, int to_out,
+           int to_errors, pid_t *pid, struct fault *why)
 {
     posix_spawn_file_actions_t actions;
     int error;
 
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, pipe_write, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, pipe_write, STDERR_FILENO);
-    error = posix_spawn(pid, arguments[0], &actions, NULL, (char *const *)(uintptr_t)arguments,
-                        environ);
+    if (!keeps_input)
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, to_out, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, to_errors, STDERR_FILENO);
+    error = posix_spawn(pid, path, &actions, NULL, (char *const *)(uintptr_t)arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (error == 0)
         return KS_OK;
-    fault_set(why, "%s: %s", arguments[0], strerror(error));
+    fault_set(why, "%s: %s", path, strerror(error));
     return KS_ERR_INTERNAL;
 }
 
-static void
-read_all(int fd, struct buf *out)
+/* False: the end. What does not fit is read and forgotten, so that the program can end. */
+static bool
+read_some(int fd, struct buf *out)
 {
     char some[4096];
-    ssize_t n;
+    ssize_t n = read(fd, some, sizeof(some));
 
-    /* What does not fit is read and forgotten, so that the program can end. */
-    while ((n = read(fd, some, sizeof(some))) > 0 || (n < 0 && errno == EINTR)) {
-        if (n > 0)
-            buf_append(out, some, (size_t)n);
+    if (n < 0)
+        return errno == EINTR || errno == EAGAIN;
+    if (n > 0)
+        buf_append(out, some, (size_t)n);
+    return n > 0;
+}
+
+/* From both pipes, so that the program never waits for us in one while we wait in the other. */
+static void
+read_both(int fd_out, struct buf *out, int fd_errors, struct buf *errors)
+{
+    struct pollfd fds[] = {{.fd = fd_out, .events = POLLIN}, {.fd = fd_errors, .events = POLLIN}};
+    struct buf *const bufs[] = {out, errors};
+
+    while (fds[0].fd >= 0 || fds[1].fd >= 0) {
+        if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
+            return;
+        for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+            if (fds[i].fd >= 0 && fds[i].revents != 0 && !read_some(fds[i].fd, bufs[i]))
+                fds[i].fd = -1;
+            fds[i].revents = 0;
+        }
     }
+}
+
+static void
+wait_for(pid_t pid, int *status)
+{
+    while (waitpid(pid, status, 0) < 0 && errno == EINTR)
+        ;
 }
 
 ks_err
@@ -146,13 +174,44 @@ keysvcd_run(const char *const arguments[], struct buf *out, int *status, struct 
         fault_set(why, "no pipe: %s", strerror(errno));
         return KS_ERR_INTERNAL;
     }
-    err = spawn_into(arguments, ends[1], &pid, why);
+    err = spawn_into(arguments[0], arguments, false, ends[1], ends[1], &pid, why);
     close(ends[1]);
     if (!err) {
-        read_all(ends[0], out);
-        while (waitpid(pid, status, 0) < 0 && errno == EINTR)
+        while (read_some(ends[0], out))
             ;
+        wait_for(pid, status);
     }
     close(ends[0]);
     return err;
+}
+
+ks_err
+keysvcd_attend(const char *path, const char *const arguments[], struct buf *out, struct buf *errors,
+               int *status, struct fault *why)
+{
+    ks_auto(closep) int from_out = -1;
+    ks_auto(closep) int from_errors = -1;
+    int to_out[2], to_errors[2];
+    pid_t pid;
+    ks_err err;
+
+    if (pipe2(to_out, O_CLOEXEC) != 0) {
+        fault_set(why, "no pipe: %s", strerror(errno));
+        return KS_ERR_INTERNAL;
+    }
+    from_out = to_out[0];
+    if (pipe2(to_errors, O_CLOEXEC) != 0) {
+        fault_set(why, "no pipe: %s", strerror(errno));
+        close(to_out[1]);
+        return KS_ERR_INTERNAL;
+    }
+    from_errors = to_errors[0];
+    err = spawn_into(path, arguments, true, to_out[1], to_errors[1], &pid, why);
+    close(to_out[1]);
+    close(to_errors[1]);
+    if (err)
+        return err;
+    read_both(from_out, out, from_errors, errors);
+    wait_for(pid, status);
+    return KS_OK;
 }

@@ -36,3 +36,9 @@ const char *keysvcd_config(const struct cli *cli);
  * out->max bytes) go to `out`. *status: as from waitpid. INTERNAL: it could not be run. */
 ks_err keysvcd_run(const char *const arguments[], struct buf *out, int *status,
                    struct fault *why) KS_MUST_CHECK;
+
+/* The same, `path` apart from the arguments, for one that asks a person: it keeps our standard
+ * input and terminal. What it writes to standard output and to standard error goes to its own
+ * buffer. */
+ks_err keysvcd_attend(const char *path, const char *const arguments[], struct buf *out,
+                      struct buf *errors, int *status, struct fault *why) KS_MUST_CHECK;

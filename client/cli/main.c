@@ -6,6 +6,7 @@
 
 #include "build-config.h"
 #include "client/cli/cli.h"
+#include "client/cli/output.h"
 
 #define COMMAND_MAX 64 /* bytes of "keysvc NOUN VERB" */
 #define HELP_COLUMN 22
@@ -38,6 +39,22 @@ parse_top(int key, char *value, struct argp_state *state)
     }
 }
 
+/* The rows of one noun (NULL: of all), as at the end of --help. */
+static void
+print_commands(FILE *out, const char *noun)
+{
+    for (size_t i = 0; i < CLI_N_COMMANDS; i++) {
+        const struct cli_command *command = &CLI_COMMANDS[i];
+        int width;
+
+        if (noun && strcmp(command->noun, noun) != 0)
+            continue;
+        width = fprintf(out, "  %s%s%s", command->noun, command->verb ? " " : "",
+                        command->verb ? command->verb : "");
+        fprintf(out, "%*s%s\n", HELP_COLUMN - width, "", command->help);
+    }
+}
+
 /* The table as the end of --help. */
 static char *
 add_commands(int key, const char *text, void *input)
@@ -53,15 +70,39 @@ add_commands(int key, const char *text, void *input)
     if (!out)
         return NULL;
     fputs("Commands:\n", out);
-    for (size_t i = 0; i < CLI_N_COMMANDS; i++) {
-        const struct cli_command *command = &CLI_COMMANDS[i];
-        int width = fprintf(out, "  %s%s%s", command->noun, command->verb ? " " : "",
-                            command->verb ? command->verb : "");
-
-        fprintf(out, "%*s%s\n", HELP_COLUMN - width, "", command->help);
-    }
+    print_commands(out, NULL);
     fclose(out);
     return help;
+}
+
+static bool
+is_option(const char *word)
+{
+    return word && word[0] == '-';
+}
+
+/* A noun without its verb: its verbs are what is wanted to be known. */
+static int
+explain_noun(const struct cli *cli, char **words)
+{
+    struct ks_error error = {.code = KS_ERR_USAGE};
+
+    if (words[1] && (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-?") == 0)) {
+        printf("Usage: keysvc %s VERB [ARGUMENT...]\n\n", words[0]);
+        print_commands(stdout, words[0]);
+        printf("\nkeysvc %s VERB --help says more; so does keysvc(1).\n", words[0]);
+        return KS_OK;
+    }
+    if (words[1] && !is_option(words[1]))
+        snprintf(error.message, sizeof(error.message), "%s %s: no such command", words[0],
+                 words[1]);
+    else
+        snprintf(error.message, sizeof(error.message), "%s: its verb is missing", words[0]);
+    snprintf(error.hint, sizeof(error.hint), "see keysvc %s --help", words[0]);
+    output_error(cli, &error);
+    if (!cli->json)
+        print_commands(stderr, words[0]);
+    return KS_ERR_USAGE;
 }
 
 static int
@@ -71,10 +112,10 @@ run_command(struct cli *cli, int argc, char **words)
     int n_words = 0, code;
     const struct cli_command *command = cli_find(words, &n_words);
 
-    if (!command && n_words > 0 && words[1])
-        cli_usage(cli, "%s %s: no such command", words[0], words[1]);
+    if (!command && n_words > 0)
+        return explain_noun(cli, words);
     if (!command)
-        cli_usage(cli, n_words > 0 ? "%s: its verb is missing" : "%s: no such command", words[0]);
+        cli_usage(cli, "%s: no such command", words[0]);
     snprintf(name, sizeof(name), "keysvc %s%s%s", command->noun, command->verb ? " " : "",
              command->verb ? command->verb : "");
     cli->command = name + strlen("keysvc ");

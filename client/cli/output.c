@@ -19,6 +19,21 @@ output_text(struct cli *cli, const char *text)
 }
 
 int
+output_done(struct cli *cli, json_t *object, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    if (cli->json)
+        return output_json(cli, object);
+    json_decref(object);
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    return output_text(cli, text);
+}
+
+int
 output_bytes(struct cli *cli, const void *data, size_t len)
 {
     if (!cli->out_file && isatty(STDOUT_FILENO))
@@ -89,9 +104,23 @@ print_error_object(const struct ks_error *error)
     json_decref(object);
 }
 
-int
-output_error(const struct cli *cli, const struct ks_error *error)
+/* Its hint says where bounds are written down; a message that says what is wrong says more. */
+static bool
+is_filler(const struct ks_error *error)
 {
+    const struct err_info *info = err_info(KS_ERR_BAD_REQUEST);
+
+    return error->code == KS_ERR_BAD_REQUEST && strcmp(error->hint, info->hint) == 0 &&
+           strcmp(error->message, info->message) != 0;
+}
+
+int
+output_error(const struct cli *cli, const struct ks_error *given)
+{
+    struct ks_error without_hint = *given;
+    const struct ks_error *error = is_filler(given) ? &without_hint : given;
+
+    without_hint.hint[0] = '\0';
     if (cli->json) {
         print_error_object(error);
         return (int)error->code;

@@ -16,6 +16,9 @@ int output_text(struct cli *cli, const char *text);
 int output_bytes(struct cli *cli, const void *data, size_t len); /* not to a terminal */
 int output_json(struct cli *cli, json_t *root);                  /* takes `root`; NULL: no memory */
 
+/* A change that was made: `object` (taken; NULL: no memory) with --json, else the text. */
+int output_done(struct cli *cli, json_t *object, const char *format, ...) KS_PRINTF(3, 4);
+
 /* Report an error, once, and return the exit code for it. */
 int output_error(const struct cli *cli, const struct ks_error *error);
 int output_fault(const struct cli *cli, ks_err err, const struct fault *why);

@@ -2,6 +2,7 @@
 /*
  * self_sign - keysvc self-sign NAME --common-name N --alternative-names DNS:a ... [--days N]
  */
+#include "client/cli/get.h"
 #include "client/cli/certview.h"
 #include "client/cli/subject.h"
 
@@ -41,7 +42,7 @@ run(struct cli *cli, const char *name, const struct self_sign_options *options)
 
     if (!client)
         return cli->code;
-    if (ks_get(client, name, &key, &error) ||
+    if (get_for(client, name, "self-sign", &key, &error) ||
         ks_self_sign(client, &key, &options->subject.request, options->days, &chain, &error))
         return output_error(cli, &error);
     return certview_result(cli, &key, chain, options->subject.der);

@@ -3,6 +3,7 @@
  * sign - keysvc sign NAME --in FILE [--algorithm A] [--prehashed HASH]
  */
 #include "base/buf.h"
+#include "client/cli/get.h"
 #include "client/cli/outfile.h"
 #include "client/cli/output.h"
 #include "client/cli/pem.h"
@@ -83,10 +84,13 @@ sign_file(struct cli *cli, const char *name, const struct sign_options *options,
     if (!client)
         return cli->code;
     err = infile_read(options->in, &data, &why);
-    if (err)
+    if (err) {
+        fault_prefix(&why, "--in");
         return output_fault(cli, err, &why);
-    if (ks_get(client, name, &key, &error) || ks_sign(client, &key, algorithm, prehashed, data.data,
-                                                      data.len, signature, &len, &used, &error))
+    }
+    if (get_for(client, name, "sign", &key, &error) ||
+        ks_sign(client, &key, algorithm, prehashed, data.data, data.len, signature, &len, &used,
+                &error))
         return output_error(cli, &error);
     if (cli->json)
         return show_json(cli, &key, used, signature, len);

@@ -67,7 +67,7 @@ show_text(struct cli *cli, const struct ks_status *status)
 
     token_view_heading(&table);
     for (size_t i = 0; i < status->n_tokens; i++)
-        token_view_row(&table, &status->tokens[i]);
+        token_view_row(&table, &status->tokens[i], status->administrator);
     tokens = table_text(&table);
     uptime_text(status->uptime_ms, uptime, sizeof(uptime));
     if (!tokens ||

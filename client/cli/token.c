@@ -20,7 +20,7 @@ token_list_run(struct cli *cli, int argc, char **argv)
         return output_json(cli, json_pack("{s:o}", "tokens", token_view_json_all(status)));
     token_view_heading(&table);
     for (size_t i = 0; i < status->n_tokens; i++)
-        token_view_row(&table, &status->tokens[i]);
+        token_view_row(&table, &status->tokens[i], status->administrator);
     text = table_text(&table);
     if (!text)
         return output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
@@ -49,9 +49,8 @@ run_done(struct cli *cli, int argc, char **argv, const char *help, const char *d
         return cli->code;
     if (call(client, name, &error))
         return output_error(cli, &error);
-    if (cli->json)
-        return output_json(cli, json_pack("{s:b}", "done", true));
-    return output_text(cli, done);
+    return output_done(cli, json_pack("{s:b, s:s}", "done", true, "token", name), "token %s: %s\n",
+                       name, done);
 }
 
 int
@@ -60,12 +59,12 @@ token_retry_login_run(struct cli *cli, int argc, char **argv)
     return run_done(cli, argc, argv,
                     "Allows one more login to a token after a failed one. It costs one try of the "
                     "PIN: look at the PIN file first.",
-                    "a login is being tried; see keysvc token list\n", ks_retry_login);
+                    "a login is being tried; see keysvc token list", ks_retry_login);
 }
 
 int
 token_rescan_run(struct cli *cli, int argc, char **argv)
 {
     return run_done(cli, argc, argv, "Finds the keys that other tools made or removed.",
-                    "the token was searched again\n", ks_rescan);
+                    "searched again", ks_rescan);
 }

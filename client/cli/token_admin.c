@@ -2,16 +2,19 @@
 /*
  * token_admin - keysvc token init T, keysvc token change-pin T
  *
- * Never over the socket: PINs pass no process that talks to clients. This program becomes keysvcd
- * --administer, which runs the token process as the token's user; that one asks for the PINs.
+ * Never over the socket: PINs pass no process that talks to clients. This program runs keysvcd
+ * --administer, which runs the token process as the token's user; that one asks for the PINs, on
+ * the terminal itself. Their outcome is an exit code and a line "PROGRAM: what; what to do", which
+ * is told here as any other error is.
  */
-#include <errno.h>
 #include <stdio.h>
+#include <sys/wait.h>
 
 #include "client/cli/keysvcd.h"
 #include "client/cli/output.h"
 
-#define MAX_WORDS 32 /* of keysvcd's command line */
+#define MAX_WORDS 32           /* of keysvcd's command line */
+#define OUTPUT_MAX (64 * 1024) /* bytes that it may say */
 
 enum {
     KEY_SO_PIN_FILE = 0x200,
@@ -57,6 +60,86 @@ take_option(int key, char *value, void *state)
     return 0;
 }
 
+/* The outcome's line begins so: keysvcd's own, or that of the process it started. */
+static const char *
+outcome_in(const char *line)
+{
+    static const char *const PROGRAM[] = {"keysvcd: ", "keysvc-token: "};
+
+    const char *name = line;
+
+    /* argp names a program as it was started, perhaps by its whole path. */
+    for (const char *at = line; *at != '\0' && *at != ' '; at++) {
+        if (*at == '/')
+            name = at + 1;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(PROGRAM); i++) {
+        if (strncmp(name, PROGRAM[i], strlen(PROGRAM[i])) == 0)
+            return name + strlen(PROGRAM[i]);
+    }
+    return NULL;
+}
+
+/* Warnings, and what a module says aloud, go through as they are; of a failure the first line of
+ * one of our programs is its outcome, which stays in `errors`. */
+static const char *
+take_outcome(char *errors, bool failed)
+{
+    const char *outcome = NULL, *found;
+    char *line;
+
+    while ((line = strsep(&errors, "\n"))) {
+        found = failed && !outcome ? outcome_in(line) : NULL;
+        if (found)
+            outcome = found;
+        else if (line[0] != '\0' && strncmp(line, "Try `", strlen("Try `")) != 0)
+            fprintf(stderr, "%s\n", line);
+    }
+    return outcome;
+}
+
+static int
+fail(const struct cli *cli, int status, const char *outcome)
+{
+    struct ks_error error = {.code = KS_ERR_INTERNAL};
+    const char *hint = outcome ? strstr(outcome, "; ") : NULL;
+
+    if (WIFEXITED(status) && WEXITSTATUS(status) < KS_ERR_COUNT)
+        error.code = (ks_err)WEXITSTATUS(status);
+    error.retryable = err_info(error.code)->retryable;
+    if (outcome)
+        snprintf(error.message, sizeof(error.message), "%.*s",
+                 (int)(hint ? (size_t)(hint - outcome) : strlen(outcome)), outcome);
+    else
+        snprintf(error.message, sizeof(error.message), "keysvcd ended with %s %d",
+                 WIFEXITED(status) ? "code" : "signal",
+                 WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+    if (hint)
+        snprintf(error.hint, sizeof(error.hint), "%s", hint + strlen("; "));
+    return output_error(cli, &error);
+}
+
+static int
+attend(struct cli *cli, const char *path, const char *const *words)
+{
+    ks_auto(buf_deinit) struct buf out = {.max = OUTPUT_MAX};
+    ks_auto(buf_deinit) struct buf errors = {.max = OUTPUT_MAX};
+    struct fault why = FAULT_INIT;
+    const char *outcome;
+    int status = 0;
+    ks_err err = keysvcd_attend(path, words, &out, &errors, &status, &why);
+
+    if (err)
+        return output_fault(cli, err, &why);
+    buf_append(&out, "", 1);
+    buf_append(&errors, "", 1);
+    outcome = take_outcome(errors.failed ? NULL : (char *)errors.data, status != 0);
+    if (status != 0)
+        return fail(cli, status, outcome);
+    return output_done(cli, json_pack("{s:b, s:s}", "done", true, "token", cli->subject), "%s",
+                       out.failed ? "" : (const char *)out.data);
+}
+
 static int
 administer(struct cli *cli, int argc, char **argv, const char *what,
            const struct argp_option *options, const char *help)
@@ -91,8 +174,8 @@ administer(struct cli *cli, int argc, char **argv, const char *what,
     add_word(&line, "--administer");
     add_word(&line, what);
     add_word(&line, positional[0]);
-    execv(path, (char *const *)(uintptr_t)line.words);
-    return output_fail(cli, KS_ERR_INTERNAL, "%s: %s", path, strerror(errno));
+    cli->subject = positional[0];
+    return attend(cli, path, line.words);
 }
 
 int

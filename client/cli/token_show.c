@@ -17,7 +17,7 @@ struct shown {
 };
 
 static void
-add_token_rows(struct table *table, const struct ks_token *token)
+add_token_rows(struct table *table, const struct ks_token *token, bool administrator)
 {
     const struct {
         const char *name, *value;
@@ -34,7 +34,10 @@ add_token_rows(struct table *table, const struct ks_token *token)
     table_add(table, "workers");
     table_add(table, "%u of %u ready", token->ready_workers, token->workers);
     table_add(table, "keys");
-    table_add(table, "%u", token->keys);
+    if (administrator)
+        table_add(table, "%u", token->keys);
+    else
+        table_add(table, "-");
     table_add(table, "queued");
     table_add(table, "%u", token->queued);
 }
@@ -48,7 +51,7 @@ show_text(struct cli *cli, const struct shown *shown)
     ks_auto(freep) char *mechanisms_text = NULL;
     ks_auto(freep) char *text = NULL;
 
-    add_token_rows(&facts, shown->token);
+    add_token_rows(&facts, shown->token, shown->asked);
     if (shown->info) {
         token_facts_rows(&facts, shown->info);
         token_facts_mechanisms(&mechanisms, shown->info);

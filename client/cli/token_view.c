@@ -15,12 +15,15 @@ token_view_heading(struct table *table)
 }
 
 void
-token_view_row(struct table *table, const struct ks_token *token)
+token_view_row(struct table *table, const struct ks_token *token, bool administrator)
 {
     table_add(table, "%s", token->name);
     table_add(table, "%s", token->state);
     table_add(table, "%u/%u", token->ready_workers, token->workers);
-    table_add(table, "%u", token->keys);
+    if (administrator)
+        table_add(table, "%u", token->keys);
+    else
+        table_add(table, "-");
     table_add(table, "%u", token->queued);
     table_add(table, "%s", token->text[0] ? token->text : "-");
 }

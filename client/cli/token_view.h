@@ -10,7 +10,8 @@
 #define TOKEN_VIEW_COLUMNS 6
 
 void token_view_heading(struct table *table);
-void token_view_row(struct table *table, const struct ks_token *token);
+/* How many keys there are is told to administrators only: "-" for others. */
+void token_view_row(struct table *table, const struct ks_token *token, bool administrator);
 
 /* A new reference; NULL: no memory. */
 json_t *token_view_json(const struct ks_token *token);

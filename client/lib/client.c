@@ -20,7 +20,7 @@
 #include "build-config.h"
 #include "client/lib/error.h"
 
-#define PROGRAM_MAX 64 /* bytes; keysvcd logs no more */
+#define PROGRAM_MAX 63 /* bytes; keysvcd refuses a Hello with more */
 
 struct ks_client {
     pthread_mutex_t lock;
@@ -112,10 +112,53 @@ client_timeout_ms(const struct ks_client *client)
     return __atomic_load_n(&client->timeout_ms, __ATOMIC_RELAXED);
 }
 
+/* Bytes of the character at `text` that keysvcd takes in a name: UTF-8, no control character; 0: it
+ * is neither. */
+static size_t
+character_len(const unsigned char *text)
+{
+    size_t len = 4;
+
+    if (text[0] < 0x80)
+        return text[0] >= 0x20 && text[0] != 0x7f;
+    if (text[0] < 0xc2 || text[0] > 0xf4)
+        return 0;
+    if (text[0] < 0xf0)
+        len = text[0] < 0xe0 ? 2 : 3;
+    for (size_t i = 1; i < len; i++) {
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    /* C1 controls, overlong forms, surrogates, beyond Unicode. */
+    if ((text[0] == 0xc2 && text[1] < 0xa0) || (text[0] == 0xe0 && text[1] < 0xa0) ||
+        (text[0] == 0xed && text[1] > 0x9f) || (text[0] == 0xf0 && text[1] < 0x90) ||
+        (text[0] == 0xf4 && text[1] > 0x8f))
+        return 0;
+    return len;
+}
+
+/* A name that keysvcd refuses would cost every call, and it is for logs only: what it would not
+ * take becomes '?'. */
 void
 ks_client_set_program(struct ks_client *client, const char *program)
 {
-    snprintf(client->program, sizeof(client->program), "%.*s", PROGRAM_MAX, program);
+    const unsigned char *at = (const unsigned char *)program;
+    size_t len = 0;
+
+    while (*at != '\0') {
+        size_t n = character_len(at);
+        size_t n_out = n > 0 ? n : 1;
+
+        if (len + n_out > PROGRAM_MAX)
+            break;
+        if (n > 0)
+            memcpy(client->program + len, at, n);
+        else
+            client->program[len] = '?';
+        at += n_out;
+        len += n_out;
+    }
+    client->program[len] = '\0';
 }
 
 const char *

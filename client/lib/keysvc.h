@@ -95,7 +95,8 @@ KS_API struct ks_client *ks_client_free(struct ks_client *client);
 /* For each call from now on; 0: the default, 30 s; more than 10 minutes is 10 minutes. */
 KS_API void ks_client_set_timeout(struct ks_client *client, uint32_t timeout_ms);
 
-/* For the service's logs, "nginx"; cut after 64 bytes. The default is the program's own name. */
+/* For the service's logs, "nginx"; cut to whole characters of at most 63 bytes, and what is no UTF-8
+ * or a control character becomes '?'. The default is the program's own name. */
 KS_API void ks_client_set_program(struct ks_client *client, const char *program);
 
 /* The path in use; lives as long as the client. */

@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "base/log.h"
 #include "base/secret.h"
 #include "ipc/channel.h"
 #include "ipc/control.h"
@@ -64,6 +63,13 @@ administer_action_from_name(const char *name)
     return ADMINISTER_NONE;
 }
 
+/* The first mistake is the outcome; keysvcd --check names the others. */
+static void
+ignore(const char *text)
+{
+    (void)text;
+}
+
 ks_err
 administer_run(const struct supervisor_options *options, const struct administer_request *request,
                int *exit_code, struct fault *why)
@@ -76,8 +82,8 @@ administer_run(const struct supervisor_options *options, const struct administer
     pid_t pid;
     ks_err err;
 
-    err = config_load(options->config_path, options->profile_dir, spawn_can_switch_users(), &config,
-                      why);
+    err = config_check(options->config_path, options->profile_dir, spawn_can_switch_users(), ignore,
+                       &config, why);
     if (err)
         return err;
     token = config_token_find(config, request->token);
@@ -125,6 +131,7 @@ check(const struct administer_request *request, const struct config_token *token
 {
     if (!token) {
         fault_set(why, "there is no token \"%s\" in the configuration", request->token);
+        fault_hint(why, "tokens are named by its sections `token`, see keysvcd.conf(5)");
         return KS_ERR_USAGE;
     }
     if (request->action != ADMINISTER_CHANGE_PIN)
@@ -193,9 +200,8 @@ open_pin(const char *path, bool optional, int *fd, struct fault *why)
         return KS_ERR_USAGE;
     }
     if (status.st_mode & (S_IRWXG | S_IRWXO))
-        log_warning("file=\"%s\" error=\"the PIN file is open to its group or to others\" "
-                    "hint=\"chmod 0600\"",
-                    path);
+        fprintf(stderr, "warning: the PIN file %s is open to its group or to others; chmod 0600\n",
+                path);
     return KS_OK;
 }
 
@@ -268,7 +274,5 @@ put_in_place(const struct administer_request *request, const struct config_token
     }
     if (err)
         fault_hint(why, "mv %s %s", request->new_pin_file, token->pin_file);
-    else
-        log_info("token=%s event=change-pin file=\"%s\"", token->name, token->pin_file);
     return err;
 }

@@ -224,8 +224,8 @@ dispatch(struct child *child)
             err = child->events->message(child->context, &message, &why);
         if (!err)
             continue;
-        log_error("child=%s event=kill error=\"nonsense: %s (message %u)\"", child->name, why.text,
-                  message.type);
+        log_error("child=%s event=kill error=\"nonsense: %s (message %u)\"", child->name,
+                  LOG_TEXT(why.text), message.type);
         fall_silent(child);
         child_kill(child);
     }
@@ -273,10 +273,10 @@ on_ended(evutil_socket_t fd, short what, void *context)
     child->events->gone(child->context, status); /* frees the child */
 }
 
-void
-child_exit_text(int wait_status, char *out, size_t cap)
+const char *
+child_exit_meaning(int wait_status)
 {
-    static const char *const codes[] = {
+    static const char *const meanings[] = {
         [CONTROL_EXIT_SETUP - CONTROL_EXIT_SETUP] = "it cannot work as configured",
         [CONTROL_EXIT_NO_TOKEN - CONTROL_EXIT_SETUP] = "the token is absent",
         [CONTROL_EXIT_LOGIN_BLOCKED - CONTROL_EXIT_SETUP] = "the login is blocked",
@@ -284,10 +284,20 @@ child_exit_text(int wait_status, char *out, size_t cap)
     };
     int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
 
-    if (code < 0)
+    if (code < CONTROL_EXIT_SETUP || (size_t)(code - CONTROL_EXIT_SETUP) >= ARRAY_LEN(meanings))
+        return NULL;
+    return meanings[code - CONTROL_EXIT_SETUP];
+}
+
+void
+child_exit_text(int wait_status, char *out, size_t cap)
+{
+    const char *meaning = child_exit_meaning(wait_status);
+
+    if (!WIFEXITED(wait_status))
         snprintf(out, cap, "killed by signal %d", WTERMSIG(wait_status));
-    else if (code >= CONTROL_EXIT_SETUP && (size_t)(code - CONTROL_EXIT_SETUP) < ARRAY_LEN(codes))
-        snprintf(out, cap, "exit code %d: %s", code, codes[code - CONTROL_EXIT_SETUP]);
+    else if (meaning)
+        snprintf(out, cap, "exit code %d: %s", WEXITSTATUS(wait_status), meaning);
     else
-        snprintf(out, cap, "exit code %d", code);
+        snprintf(out, cap, "exit code %d", WEXITSTATUS(wait_status));
 }

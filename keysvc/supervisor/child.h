@@ -59,5 +59,9 @@ void child_kill(struct child *child);
 
 pid_t child_pid(const struct child *child);
 
-/* "killed by signal 9", "exit code 65 (no token)" */
+/* For the log: "killed by signal 9", "exit code 65: the token is absent" */
 void child_exit_text(int wait_status, char *out, size_t cap);
+
+/* What the end of a token process means, for people: "the token is absent"; NULL: the code has no
+ * meaning of ours, or a signal killed it. */
+const char *child_exit_meaning(int wait_status);

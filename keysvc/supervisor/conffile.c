@@ -403,7 +403,10 @@ record(struct conffile *file, unsigned int line, const char *text)
         fault_set(&fault, "%s:%u: %s", file->path, line, text);
     else
         fault_set(&fault, "%s: %s", file->path, text);
-    log_error("%s", fault.text);
+    if (file->mistakes->tell)
+        file->mistakes->tell(fault.text);
+    else
+        log_error("%s", fault.text);
     if (file->mistakes->n++ == 0)
         fault_set(file->mistakes->why, "%s", fault.text);
 }

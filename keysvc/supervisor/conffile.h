@@ -18,9 +18,11 @@
 
 #define CONFFILE_MAX_LEN (1024 * 1024) /* bytes of a file */
 
-/* Mistakes of several files: the first stays in `why`, all are logged as "FILE:LINE: what". */
+/* Mistakes of several files: the first stays in `why`; all are told as "FILE:LINE: what", or, where
+ * `tell` is NULL, logged as errors. */
 struct conffile_mistakes {
     struct fault *why;
+    void (*tell)(const char *text);
     unsigned int n;
 };
 

@@ -43,6 +43,8 @@ static cfg_opt_t daemon_schema[] = {
     CFG_END(),
 };
 
+static ks_err load(const char *path, const char *profile_dir, bool as_root,
+                   struct conffile_mistakes *mistakes, struct config **out, struct fault *why);
 static ks_err check_size(const struct config *config, struct fault *why);
 static ks_err read_file(const char *path, struct config_reading *reading, const char *profile_dir,
                         struct conffile_mistakes *mistakes, struct config *config);
@@ -55,27 +57,51 @@ ks_err
 config_load(const char *path, const char *profile_dir, bool as_root, struct config **out,
             struct fault *why)
 {
-    ks_auto(config_freep) struct config *config = calloc(1, sizeof(*config));
     struct conffile_mistakes mistakes = {.why = why};
+    ks_err err = load(path, profile_dir, as_root, &mistakes, out, why);
+
+    if (err == KS_ERR_BAD_REQUEST && mistakes.n > 1)
+        fault_hint(why, "%u more mistakes are in the log", mistakes.n - 1);
+    return err;
+}
+
+ks_err
+config_check(const char *path, const char *profile_dir, bool as_root, config_teller *tell,
+             struct config **out, struct fault *why)
+{
+    struct conffile_mistakes mistakes = {.why = why, .tell = tell};
+    ks_err err = load(path, profile_dir, as_root, &mistakes, out, why);
+
+    /* What is wrong with the whole was not found in a line. */
+    if (err && mistakes.n == 0)
+        tell(why->text);
+    return err;
+}
+
+static ks_err
+load(const char *path, const char *profile_dir, bool as_root, struct conffile_mistakes *mistakes,
+     struct config **out, struct fault *why)
+{
+    ks_auto(config_freep) struct config *config = calloc(1, sizeof(*config));
     struct config_reading reading = {.as_root = as_root};
     ks_err err;
 
-    if (!config)
+    if (!config) {
+        fault_set(why, "%s: no memory to read it", path);
         return KS_ERR_INTERNAL;
+    }
     if (path[0] != '/' || !text_copy(config->path, sizeof(config->path), path)) {
         fault_set(why, "%s: not an absolute path of at most %d bytes", path, CONFIG_PATH_MAX);
         return KS_ERR_BAD_REQUEST;
     }
-    err = read_file(path, &reading, profile_dir, &mistakes, config);
-    if (!err && mistakes.n > 0)
+    err = read_file(path, &reading, profile_dir, mistakes, config);
+    if (!err && mistakes->n > 0)
         err = KS_ERR_BAD_REQUEST;
     if (!err)
         err = check_size(config, why);
     if (err == KS_ERR_INTERNAL)
         fault_set(why, "%s: no memory to read it", path);
-    if (err == KS_ERR_BAD_REQUEST && mistakes.n > 1)
-        fault_hint(why, "%u more mistakes are in the log", mistakes.n - 1);
-    else if (err == KS_ERR_BAD_REQUEST)
+    if (err == KS_ERR_BAD_REQUEST)
         fault_hint(why, "mend it and look again with keysvcd --check, see keysvcd.conf(5)");
     if (err)
         return err;

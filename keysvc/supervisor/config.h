@@ -19,6 +19,16 @@
 ks_err config_load(const char *path, const char *profile_dir, bool as_root, struct config **out,
                    struct fault *why) KS_MUST_CHECK;
 
-/* Things that work and should not be done, as warnings on the log: readable PIN files, unit without
- * user on old kernels, ... */
-void config_warn(const struct config *config);
+/* One mistake or warning, without a line break. */
+typedef void config_teller(const char *text);
+
+/*
+ * The same for who looks at the files and starts no service: each mistake is given to `tell`, which
+ * is never NULL, and none is logged.
+ */
+ks_err config_check(const char *path, const char *profile_dir, bool as_root, config_teller *tell,
+                    struct config **out, struct fault *why) KS_MUST_CHECK;
+
+/* Things that work and should not be done: readable PIN files, unit without user on old kernels, ...
+ * `tell` NULL: as warnings on the log. */
+void config_warn(const struct config *config, config_teller *tell);

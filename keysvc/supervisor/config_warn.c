@@ -3,6 +3,7 @@
  * config_warn - what works and should not be done
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,96 +15,116 @@
 #define SO_PEERPIDFD 77 /* Linux 6.5; older headers lack it */
 #endif
 
-static void warn_file(const struct config *config);
-static void warn_token(const struct config *config, const struct config_token *token);
-static void warn_rule(const struct config *config, const struct config_rule *rule, bool pidfds);
-static void warn_key(const struct config *config, const struct config_key *key);
+static void warn_file(config_teller *tell, const struct config *config);
+static void warn_token(config_teller *tell, const struct config *config,
+                       const struct config_token *token);
+static void warn_rule(config_teller *tell, const struct config *config,
+                      const struct config_rule *rule, bool pidfds);
+static void warn_key(config_teller *tell, const struct config *config,
+                     const struct config_key *key);
 static bool kernel_has_peer_pidfds(void);
 
+static void KS_PRINTF(2, 3) warn(config_teller *tell, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (tell)
+        tell(text);
+    else
+        log_warning("%s", text);
+}
+
 void
-config_warn(const struct config *config)
+config_warn(const struct config *config, config_teller *tell)
 {
     bool pidfds = kernel_has_peer_pidfds();
 
-    warn_file(config);
+    warn_file(tell, config);
     for (size_t i = 0; i < config->n_tokens; i++)
-        warn_token(config, &config->tokens[i]);
+        warn_token(tell, config, &config->tokens[i]);
     for (size_t i = 0; i < config->n_rules; i++)
-        warn_rule(config, &config->rules[i], pidfds);
+        warn_rule(tell, config, &config->rules[i], pidfds);
     for (size_t i = 0; i < config->n_keys; i++)
-        warn_key(config, &config->keys[i]);
+        warn_key(tell, config, &config->keys[i]);
     if (config->n_rules == 0)
-        log_warning("%s: there are no rules: nobody may do anything", config->path);
+        warn(tell, "%s: there are no rules: nobody may do anything", config->path);
 }
 
 static void
-warn_file(const struct config *config)
+warn_file(config_teller *tell, const struct config *config)
 {
     struct stat st;
 
     if (stat(config->path, &st) == 0 && (st.st_mode & 022))
-        log_warning("%s: can be written by others than its owner (mode %03o): they decide who may "
-                    "sign",
-                    config->path, st.st_mode & 0777);
+        warn(tell,
+             "%s: can be written by others than its owner (mode %03o): they decide who may "
+             "sign",
+             config->path, st.st_mode & 0777);
 }
 
 static void
-warn_pin_file(const struct config_token *token)
+warn_pin_file(config_teller *tell, const struct config_token *token)
 {
     struct stat st;
 
     if (token->pin_file[0] == '\0')
         return;
     if (stat(token->pin_file, &st) < 0)
-        log_warning("token %s: pin-file %s: %s", token->name, token->pin_file, strerror(errno));
+        warn(tell, "token %s: pin-file %s: %s", token->name, token->pin_file, strerror(errno));
     else if (st.st_mode & 077)
-        log_warning("token %s: pin-file %s is open to others than its owner (mode %03o); chmod 600",
-                    token->name, token->pin_file, st.st_mode & 0777);
+        warn(tell, "token %s: pin-file %s is open to others than its owner (mode %03o); chmod 600",
+             token->name, token->pin_file, st.st_mode & 0777);
 }
 
 static void
-warn_store(const struct config *config, const struct config_token *token)
+warn_store(config_teller *tell, const struct config *config, const struct config_token *token)
 {
     if (token->store[0] == '\0') {
         if (token->profile.copies.n_items > 0)
-            log_warning("token %s: its profile %s names files to keep copies of, but the section "
-                        "has no store: a crash at the wrong moment can destroy the token",
-                        token->name, token->profile.name);
+            warn(tell,
+                 "token %s: its profile %s names files to keep copies of, but the section "
+                 "has no store: a crash at the wrong moment can destroy the token",
+                 token->name, token->profile.name);
         return;
     }
     if (access(token->store, F_OK) < 0)
-        log_warning("token %s: store %s: %s", token->name, token->store, strerror(errno));
+        warn(tell, "token %s: store %s: %s", token->name, token->store, strerror(errno));
     for (const struct config_token *other = config->tokens; other < token; other++) {
         if (strcmp(other->store, token->store) == 0 && other->uid != token->uid)
-            log_warning("tokens %s and %s share the store %s and run as two users: one may not "
-                        "open what the other writes",
-                        other->name, token->name, token->store);
+            warn(tell,
+                 "tokens %s and %s share the store %s and run as two users: one may not "
+                 "open what the other writes",
+                 other->name, token->name, token->store);
     }
 }
 
 static void
-warn_token(const struct config *config, const struct config_token *token)
+warn_token(config_teller *tell, const struct config *config, const struct config_token *token)
 {
-    warn_pin_file(token);
-    warn_store(config, token);
+    warn_pin_file(tell, token);
+    warn_store(tell, config, token);
     if (access(token->profile.module, F_OK) < 0)
-        log_warning("token %s: module %s: %s", token->name, token->profile.module, strerror(errno));
+        warn(tell, "token %s: module %s: %s", token->name, token->profile.module, strerror(errno));
     if (token->profile.rescan_reinitializes && token->profile.workers > 1)
-        log_warning(
-            "token %s: its module reads objects only when it is initialised: of %u workers all "
-            "but the first answer NO_KEY for keys that are made while they run",
-            token->name, token->profile.workers);
+        warn(tell,
+             "token %s: its module reads objects only when it is initialised: of %u workers all "
+             "but the first answer NO_KEY for keys that are made while they run",
+             token->name, token->profile.workers);
     if (token->uid == CONFIG_NO_ID)
         return;
     if (token->uid == 0)
-        log_warning("token %s: its module runs as root", token->name);
+        warn(tell, "token %s: its module runs as root", token->name);
     if (token->uid == config->front_uid)
-        log_warning("token %s: runs as the same user as the front process, which talks to clients",
-                    token->name);
+        warn(tell, "token %s: runs as the same user as the front process, which talks to clients",
+             token->name);
     for (const struct config_token *other = config->tokens; other < token; other++) {
         if (other->uid == token->uid)
-            log_warning("tokens %s and %s run as one user: each module can reach the other's files",
-                        other->name, token->name);
+            warn(tell, "tokens %s and %s run as one user: each module can reach the other's files",
+                 other->name, token->name);
     }
 }
 
@@ -121,26 +142,29 @@ reaches_a_class(const struct config *config, const char *glob)
 }
 
 static void
-warn_rule(const struct config *config, const struct config_rule *rule, bool pidfds)
+warn_rule(config_teller *tell, const struct config *config, const struct config_rule *rule,
+          bool pidfds)
 {
     if (rule->units.n_items > 0 && rule->n_uids == 0 && rule->n_gids == 0 && !pidfds)
-        log_warning("allow %s: never matches on this kernel: without SO_PEERPIDFD (Linux 6.5) a "
-                    "rule with unit must also name a user or group",
-                    rule->name);
+        warn(tell,
+             "allow %s: never matches on this kernel: without SO_PEERPIDFD (Linux 6.5) a "
+             "rule with unit must also name a user or group",
+             rule->name);
     for (size_t i = 0; i < rule->keys.n_items; i++) {
         if (!reaches_a_class(config, rule->keys.items[i]))
-            log_warning("allow %s: keys \"%s\" match no `keys` section", rule->name,
-                        rule->keys.items[i]);
+            warn(tell, "allow %s: keys \"%s\" match no `keys` section", rule->name,
+                 rule->keys.items[i]);
     }
 }
 
 static void
-warn_key(const struct config *config, const struct config_key *key)
+warn_key(config_teller *tell, const struct config *config, const struct config_key *key)
 {
     if (!config_class_of(config, key->name))
-        log_warning("key %s: in no class: administrators see it and nobody can use it; a `keys` "
-                    "section must match its name",
-                    key->name);
+        warn(tell,
+             "key %s: in no class: administrators see it and nobody can use it; a `keys` "
+             "section must match its name",
+             key->name);
 }
 
 static bool

@@ -29,6 +29,8 @@ print_token(FILE *out, const struct config_token *token)
     print_text(out, "token", token->name, "store", token->store);
     print_id(out, token->name, "uid", token->uid);
     print_id(out, token->name, "gid", token->gid);
+    for (size_t i = 0; i < token->profile.groups.n_items; i++)
+        print_text(out, "token", token->name, "group", token->profile.groups.items[i]);
     for (size_t i = 0; i < token->profile.environment.n_items; i++)
         print_text(out, "token", token->name, "environment", token->profile.environment.items[i]);
 }

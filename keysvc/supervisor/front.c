@@ -133,7 +133,7 @@ front_start(struct front *front)
         return;
     }
     front->child = child_free(front->child);
-    log_error("child=front event=start error=\"%s\"", why.text);
+    log_error("child=front event=start error=\"%s\"", LOG_TEXT(why.text));
     schedule(front, BACKOFF_NO_TOKEN_MS);
 }
 
@@ -282,8 +282,8 @@ take_checkpoint(struct front *front, struct message *message, struct fault *why)
     if (err == KS_ERR_BAD_REQUEST)
         return nonsense(why, failed.text);
     if (err && strcmp(failed.text, front->checkpoint_failed.text) != 0)
-        log_error("child=front event=checkpoint error=\"%s\" hint=\"%s\"", failed.text,
-                  failed.hint);
+        log_error("child=front event=checkpoint error=\"%s\" hint=\"%s\"", LOG_TEXT(failed.text),
+                  LOG_TEXT(failed.hint));
     front->checkpoint_failed = failed;
     return KS_OK;
 }
@@ -440,7 +440,7 @@ front_rotate_audit(struct front *front)
     if (front->state != FRONT_READY || !audit_files_rotated(folder, &front->audit))
         return;
     if (audit_files_open(folder, &file, &fd, &why) != KS_OK) {
-        log_error("child=front event=audit-rotation error=\"%s\"", why.text);
+        log_error("child=front event=audit-rotation error=\"%s\"", LOG_TEXT(why.text));
         return;
     }
     front->audit = file;

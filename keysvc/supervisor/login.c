@@ -159,7 +159,8 @@ login_blocked(struct login *login, struct fault *why)
         return false;
     identity_now(login, now);
     if (login->tried[0] != '\0' && strcmp(now, login->tried) != 0) {
-        log_info("token=%s event=pin-file-changed file=\"%s\"", login->token, login->pin_file);
+        log_info("token=%s event=pin-file-changed file=\"%s\"", login->token,
+                 LOG_TEXT(login->pin_file));
         login->blocked = false;
         /* The refused try has left the token's PIN count low: who wrote another PIN wants it tried
          * all the same. */
@@ -173,7 +174,10 @@ login_blocked(struct login *login, struct fault *why)
 static void
 say_blocked(const struct login *login, struct fault *why)
 {
-    fault_set(why, "%.90s (PIN file %.90s)", login->text, login->pin_file);
+    if (login->pin_file[0] == '\0' || strstr(login->text, login->pin_file))
+        fault_set(why, "%s", login->text);
+    else
+        fault_set(why, "%.200s (PIN file %.120s)", login->text, login->pin_file);
     fault_hint(why, "put the right PIN there, or: keysvc token retry-login %s", login->token);
 }
 
@@ -211,14 +215,21 @@ open_pin_file(const struct login *login, int *fd, char identity[static IDENTITY_
     struct stat status;
 
     *fd = open(login->pin_file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (*fd < 0 && errno == ENOENT) {
+        fault_set(why, "no login was tried: the PIN file %s of token %s does not exist",
+                  login->pin_file, login->token);
+        fault_hint(why, "write the user PIN into that file (mode 0600)");
+        return KS_ERR_TOKEN_UNAVAILABLE;
+    }
     if (*fd < 0 || fstat(*fd, &status) < 0) {
-        fault_set(why, "cannot open the PIN file %s of token %s: %s", login->pin_file, login->token,
-                  strerror(errno));
+        fault_set(why, "no login was tried: cannot open the PIN file %s of token %s: %s",
+                  login->pin_file, login->token, strerror(errno));
         fault_hint(why, "write the user PIN into that file (mode 0600, no symbolic link)");
         return KS_ERR_TOKEN_UNAVAILABLE;
     }
     if (!S_ISREG(status.st_mode) || status.st_size < 1 || status.st_size > SECRET_MAX_LEN + 1) {
-        fault_set(why, "the PIN file %s of token %s is %s", login->pin_file, login->token,
+        fault_set(why, "no login was tried: the PIN file %s of token %s is %s", login->pin_file,
+                  login->token,
                   !S_ISREG(status.st_mode) ? "no regular file"
                   : status.st_size < 1     ? "empty"
                                            : "too long for a PIN");
@@ -227,7 +238,7 @@ open_pin_file(const struct login *login, int *fd, char identity[static IDENTITY_
     if (status.st_mode & (S_IRWXG | S_IRWXO))
         log_warning("token=%s file=\"%s\" error=\"the PIN file is open to its group or to others\" "
                     "hint=\"chmod 0600\"",
-                    login->token, login->pin_file);
+                    login->token, LOG_TEXT(login->pin_file));
     identity_of(&status, identity);
     return KS_OK;
 }
@@ -242,7 +253,7 @@ login_end(struct login *login, ks_err outcome, const struct fault *said)
         set_blocked(login, login->tried, said->text[0] ? said->text : "the token refused the PIN");
         login->proven[0] = '\0';
         log_error("token=%s event=login-blocked file=\"%s\" error=\"%s\"", login->token,
-                  login->pin_file, login->text);
+                  LOG_TEXT(login->pin_file), LOG_TEXT(login->text));
         return;
     }
     if (outcome == KS_OK)
@@ -261,7 +272,7 @@ clear_marker(struct login *login)
         login->tried[0] = '\0';
         return;
     }
-    log_error("token=%s event=login-marker error=\"%s\"", login->token, why.text);
+    log_error("token=%s event=login-marker error=\"%s\"", login->token, LOG_TEXT(why.text));
     set_blocked(login, login->tried, why.text);
 }
 
@@ -279,7 +290,7 @@ login_interrupted(struct login *login)
     set_blocked(login, login->tried,
                 "a process died inside C_Login, so nobody knows whether the PIN is right");
     log_error("token=%s event=login-blocked file=\"%s\" error=\"%s\"", login->token,
-              login->pin_file, login->text);
+              LOG_TEXT(login->pin_file), LOG_TEXT(login->text));
 }
 
 void

@@ -2,8 +2,9 @@
 /*
  * main - keysvcd's command line
  *
- * Exit codes are those of base/err.h: 0, 2 for a wrong command line, 6 for a wrong configuration,
- * 11 when another keysvcd is running. With --administer: those of the child.
+ * Exit codes are those of base/err.h: 0, 2 for a wrong command line or folders that belong to
+ * another user, 6 for a wrong configuration, 11 when another keysvcd is running. With --administer:
+ * those of the child.
  */
 #include <argp.h>
 #include <stdio.h>
@@ -60,6 +61,7 @@ static const struct argp_option options[] = {
 static error_t parse_option(int key, char *arg, struct argp_state *state);
 static int check_config(const struct arguments *arguments);
 static int fail(ks_err err, const struct fault *why);
+static int say(ks_err err, const struct fault *why);
 
 static const struct argp parser = {
     .options = options,
@@ -106,11 +108,12 @@ main(int argc, char **argv)
     make_absolute(&arguments.supervisor.libexec_dir, &libexec_dir);
     if (arguments.check)
         return check_config(&arguments);
-    if (arguments.administer.action != ADMINISTER_NONE)
+    if (arguments.administer.action != ADMINISTER_NONE) {
         err = administer_run(&arguments.supervisor, &arguments.administer, &exit_code, &why);
-    else
-        err = supervisor_run(&arguments.supervisor, &why);
-    return err ? fail(err, &why) : exit_code;
+        return err ? say(err, &why) : exit_code;
+    }
+    err = supervisor_run(&arguments.supervisor, &why);
+    return err ? fail(err, &why) : KS_OK;
 }
 
 static error_t
@@ -173,20 +176,30 @@ parse_option(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
-/* config_load() has logged each mistake with its file and line. */
+static void
+tell_mistake(const char *text)
+{
+    fprintf(stderr, "%s\n", text);
+}
+
+static void
+tell_warning(const char *text)
+{
+    fprintf(stderr, "warning: %s\n", text);
+}
+
+/* For people and for `keysvc doctor`: each mistake is a line with its file and line. */
 static int
 check_config(const struct arguments *arguments)
 {
     struct fault why = FAULT_INIT;
     struct config *config = NULL;
-    ks_err err = config_load(arguments->supervisor.config_path, arguments->supervisor.profile_dir,
-                             spawn_can_switch_users(), &config, &why);
+    ks_err err = config_check(arguments->supervisor.config_path, arguments->supervisor.profile_dir,
+                              spawn_can_switch_users(), tell_mistake, &config, &why);
 
-    if (err) {
-        fprintf(stderr, "%s\n", why.text);
+    if (err)
         return (int)err;
-    }
-    config_warn(config);
+    config_warn(config, tell_warning);
     puts("OK");
     if (arguments->facts)
         facts_print(stdout, config);
@@ -199,7 +212,17 @@ fail(ks_err err, const struct fault *why)
 {
     const char *hint = why->hint[0] != '\0' ? why->hint : err_info(err)->hint;
 
-    log_error("event=end outcome=%s error=\"%s\" hint=\"%s\"", err_info(err)->name, why->text,
-              hint);
+    log_error("event=end outcome=%s error=\"%s\" hint=\"%s\"", err_info(err)->name,
+              LOG_TEXT(why->text), hint);
+    return (int)err;
+}
+
+/* --administer is for a person, and for `keysvc token init`: no line of the log, but the form in
+ * which keysvc-token says its own outcome. */
+static int
+say(ks_err err, const struct fault *why)
+{
+    fprintf(stderr, "keysvcd: %s%s%s\n", why->text[0] != '\0' ? why->text : err_info(err)->message,
+            why->hint[0] != '\0' ? "; " : "", why->hint);
     return (int)err;
 }

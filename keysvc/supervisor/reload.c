@@ -121,7 +121,7 @@ load(struct reload *reload, struct settings **out, struct fault *why)
         return KS_ERR_BAD_REQUEST;
     }
     config->generation = running->generation + 1;
-    config_warn(config);
+    config_warn(config, NULL);
     err = settings_new(ks_steal(&config), out);
     if (err)
         fault_set(why, "no memory");
@@ -158,7 +158,7 @@ end(struct reload *reload, ks_err err, const struct fault *why)
 {
     if (err)
         log_error("event=reload outcome=%s error=\"%s\" hint=\"the running configuration stays\"",
-                  err_info(err)->name, why->text);
+                  err_info(err)->name, LOG_TEXT(why->text));
     else
         log_info("event=reload outcome=ok generation=%" PRIu64,
                  settings_config(reload->parts.launch->settings)->generation);

@@ -57,6 +57,8 @@ struct supervisor {
 static ks_err open_all(struct supervisor *supervisor, struct fault *why);
 static ks_err open_folders(struct supervisor *supervisor, const struct config *config,
                            struct fault *why);
+static ks_err unusable(ks_err err, const char *option, const struct config *config,
+                       struct fault *why);
 static ks_err make_parts(struct supervisor *supervisor);
 static ks_err watch_signals(struct supervisor *supervisor);
 static ks_err watch_clock(struct supervisor *supervisor);
@@ -120,7 +122,7 @@ open_all(struct supervisor *supervisor, struct fault *why)
     if (err)
         return err;
     config->generation = 1;
-    config_warn(config);
+    config_warn(config, NULL);
     err = settings_new(config, &launch->settings);
     if (err) {
         fault_set(why, "no memory");
@@ -147,10 +149,26 @@ open_folders(struct supervisor *supervisor, const struct config *config, struct 
     ks_err err = durable_folder(config->state_dir, STATE_DIR_MODE, why);
 
     if (!err)
-        err = durable_folder(config->audit_dir, AUDIT_DIR_MODE, why);
-    if (!err)
         err = durable_lock(config->state_dir, &supervisor->lock_fd, why);
-    return err;
+    if (err)
+        return unusable(err, "state-dir", config, why);
+    err = durable_folder(config->audit_dir, AUDIT_DIR_MODE, why);
+    return err ? unusable(err, "audit-dir", config, why) : KS_OK;
+}
+
+/* Whoever starts keysvcd has to be the one to whom its folders belong. That another one holds the
+ * lock (BUSY) is no matter of rights. */
+static ks_err
+unusable(ks_err err, const char *option, const struct config *config, struct fault *why)
+{
+    if (err != KS_ERR_INTERNAL)
+        return err;
+    fault_prefix(why, "%s", option);
+    fault_hint(why,
+               "start keysvcd as root or as the user to whom that folder belongs, or name "
+               "another %s in %.120s",
+               option, config->path);
+    return KS_ERR_USAGE;
 }
 
 static ks_err

@@ -134,7 +134,7 @@ conclude(struct token *token)
         return;
     if (status.state != token->status.state && !token->stopping)
         log_info("token=%s state=%s text=\"%s\"", token->name, token_state_name(status.state),
-                 status.text);
+                 LOG_TEXT(status.text));
     token->status = status;
     token->listener(token->context, token, NULL, WORKER_CHANGED);
 }
@@ -161,7 +161,8 @@ whole(const struct token *token, const struct fault *blocked)
         status.state = TOKEN_STATE_READY;
     } else if (blocked) {
         status.state = TOKEN_STATE_LOGIN_BLOCKED;
-        snprintf(status.text, sizeof(status.text), "%.192s; %.60s", blocked->text, blocked->hint);
+        /* Not the hint: a client's error has its own, which says the same. */
+        snprintf(status.text, sizeof(status.text), "%.255s", blocked->text);
     } else if (token->n_workers > 0) {
         status.state = worker_status(token->workers[0])->state;
         text_copy(status.text, sizeof(status.text), worker_status(token->workers[0])->text);

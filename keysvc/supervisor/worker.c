@@ -14,6 +14,7 @@
 #include "supervisor/worker_private.h"
 
 #define PROGRAM "keysvc-token"
+#define INIT_ADVICE "; if it was never initialised: keysvc token init "
 
 static ks_err on_message(void *context, struct message *message, struct fault *why);
 static void on_gone(void *context, int wait_status);
@@ -123,7 +124,7 @@ worker_start(struct worker *worker)
     }
     worker->child = child_free(worker->child);
     worker->pulse = pulse_unmap(worker->pulse);
-    log_error("child=%s event=start error=\"%s\"", worker->name, why.text);
+    log_error("child=%s event=start error=\"%s\"", worker->name, LOG_TEXT(why.text));
     schedule(worker, BACKOFF_NO_TOKEN_MS, BACKOFF_MAX_MS);
     say(worker, TOKEN_STATE_FAILED, why.text);
 }
@@ -242,9 +243,35 @@ log_end(struct worker *worker, enum token_state state, const char *how)
     else if (known)
         log_debug("child=%s event=ended how=\"%s\"", worker->name, how);
     else
-        log_warning("child=%s event=ended how=\"%s\" text=\"%s\"", worker->name, how, worker->said);
+        log_warning("child=%s event=ended how=\"%s\" text=\"%s\"", worker->name, how,
+                    LOG_TEXT(worker->said));
     if (state == TOKEN_STATE_ABSENT)
         text_copy(worker->absence, sizeof(worker->absence), worker->said);
+}
+
+/* For people: what the process said of its trouble, and its exit code only where it said nothing. A
+ * token that was never initialised looks like one that is not there. */
+static void
+end_text(const struct worker *worker, int wait_status, enum token_state state, char *out,
+         size_t cap)
+{
+    const char *meaning = child_exit_meaning(wait_status);
+    char how[64];
+
+    child_exit_text(wait_status, how, sizeof(how));
+    if (worker->said[0] == '\0')
+        snprintf(out, cap, "%s", meaning ? meaning : how);
+    else if (meaning)
+        snprintf(out, cap, "%s", worker->said);
+    else
+        snprintf(out, cap, "%.180s (%.60s)", worker->said, how);
+    if (state == TOKEN_STATE_ABSENT && !strstr(out, "another keysvcd")) {
+        size_t len = strlen(out);
+        size_t room = cap - 1 - strlen(INIT_ADVICE) - strlen(worker->token);
+
+        len = len < room ? len : room;
+        snprintf(out + len, cap - len, INIT_ADVICE "%s", worker->token);
+    }
 }
 
 static void
@@ -254,7 +281,7 @@ on_gone(void *context, int wait_status)
     struct end end = end_of(wait_status);
     struct fault said = FAULT_INIT;
     bool stopping = worker->state == WORKER_STOPPING;
-    char how[64], text[256];
+    char how[64], text[sizeof(worker->status.text)];
 
     child_exit_text(wait_status, how, sizeof(how));
     log_end(worker, end.state, how);
@@ -266,10 +293,7 @@ on_gone(void *context, int wait_status)
         login_interrupted(worker->login);
     worker->in_login = false;
     turn_done(worker->launch->turn, &worker->place);
-    if (worker->said[0] != '\0')
-        snprintf(text, sizeof(text), "%.180s (%.60s)", worker->said, how);
-    else
-        snprintf(text, sizeof(text), "%s", how);
+    end_text(worker, wait_status, end.state, text, sizeof(text));
     /* That we could not write the marker says nothing about the PIN: try again later. */
     if (end.state == TOKEN_STATE_LOGIN_BLOCKED && worker->denied == KS_ERR_INTERNAL) {
         end.state = TOKEN_STATE_FAILED;
@@ -428,7 +452,7 @@ worker_rotate_audit(struct worker *worker)
     if (worker->state != WORKER_READY || !audit_files_rotated(folder, &worker->audit))
         return;
     if (audit_files_open(folder, &file, &fd, &why) != KS_OK) {
-        log_error("child=%s event=audit-rotation error=\"%s\"", worker->name, why.text);
+        log_error("child=%s event=audit-rotation error=\"%s\"", worker->name, LOG_TEXT(why.text));
         return;
     }
     worker->audit = file;

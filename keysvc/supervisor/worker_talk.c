@@ -176,7 +176,7 @@ take_login_result(struct worker *worker, struct message *message, struct fault *
     turn_done(worker->launch->turn, &worker->place);
     if (result.err) {
         log_warning("child=%s event=login outcome=%s error=\"%s\"", worker->name,
-                    err_info(result.err)->name, result.why.text);
+                    err_info(result.err)->name, LOG_TEXT(result.why.text));
         snprintf(worker->said, sizeof(worker->said), "%.255s", result.why.text);
     }
     return KS_OK;
@@ -252,8 +252,8 @@ take_checkpoint(struct worker *worker, struct message *message, struct fault *wh
     if (err == KS_ERR_BAD_REQUEST)
         return nonsense(why, failed.text);
     if (err && strcmp(failed.text, worker->checkpoint_failed.text) != 0)
-        log_error("child=%s event=checkpoint error=\"%s\" hint=\"%s\"", worker->name, failed.text,
-                  failed.hint);
+        log_error("child=%s event=checkpoint error=\"%s\" hint=\"%s\"", worker->name,
+                  LOG_TEXT(failed.text), LOG_TEXT(failed.hint));
     worker->checkpoint_failed = failed;
     return KS_OK;
 }

@@ -31,6 +31,17 @@ adopt_list_deinit(struct adopt_list *list)
     *list = (struct adopt_list)ADOPT_LIST_INIT;
 }
 
+static bool
+is_ours(const struct config *config, const struct adopted *item)
+{
+    char name[KEYNAME_MAX + 1];
+    uint32_t version;
+
+    return item->has_object &&
+           keyname_split((const char *)item->object, item->object_len, false, name, &version) &&
+           config_class_of(config, name);
+}
+
 ks_err
 adopt_list_make(const struct config *config, const struct config_token *token,
                 const CK_TOKEN_INFO *info, struct adopt_list *out, struct fault *why)
@@ -54,6 +65,13 @@ adopt_list_make(const struct config *config, const struct config_token *token,
         if (adopt_parse(config->keys[i].uri, info, item, &matches, &skipped) != KS_OK) {
             log_error("event=bad-key-uri token=%s key=%s text=\"%s\"", token->name,
                       config->keys[i].name, skipped.text);
+            continue;
+        }
+        if (is_ours(config, item)) {
+            log_error("event=bad-key-uri token=%s key=%s text=\"its object is the label of a key "
+                      "that has "
+                      "a name already: who may replace that one would replace this one\"",
+                      token->name, config->keys[i].name);
             continue;
         }
         if (!matches)

@@ -237,6 +237,11 @@ list_adopted(struct keys *keys, struct keytable *table, struct fault *why)
         bool is_alone = false;
 
         err = find_private(keys, adopted->label, adopted, &found, &is_alone, why);
+        if (!err && found.n_handles == 0)
+            log_warning(
+                "event=adopted-key-missing key=%s text=\"the token shows this process no private "
+                "key that its URI means: is it there, and may the token's user read it?\"",
+                adopted->label);
         if (err || found.n_handles == 0)
             continue;
         if (!key)

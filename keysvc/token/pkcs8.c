@@ -60,6 +60,28 @@ is_encrypted(const uint8_t *der, size_t len)
            *at == (V_ASN1_SEQUENCE | V_ASN1_CONSTRUCTED);
 }
 
+/* Behind the version PrivateKeyInfo has an algorithm, RSAPrivateKey a number, ECPrivateKey octets. */
+static ks_err
+read_plain(const uint8_t *der, size_t len, struct private_key *out, struct fault *why)
+{
+    const uint8_t *at = der, *end = der + len;
+    int tag = -1, class;
+    long contents;
+
+    if ((ASN1_get_object(&at, &contents, &tag, &class, (long)len) & 0x80) == 0 &&
+        tag == V_ASN1_SEQUENCE &&
+        (ASN1_get_object(&at, &contents, &tag, &class, end - at) & 0x80) == 0 &&
+        tag == V_ASN1_INTEGER) {
+        at += contents;
+        tag = at < end ? *at : -1;
+    }
+    if (tag == V_ASN1_INTEGER)
+        return private_key_from_rsa(der, len, out, why);
+    if (tag == V_ASN1_OCTET_STRING)
+        return private_key_from_ec(der, len, out, why);
+    return private_key_from_pkcs8(der, len, out, why);
+}
+
 ks_err
 pkcs8_read(const struct keyfile *file, struct pbe *pbe, struct keybundle *out, struct fault *why)
 {
@@ -70,7 +92,7 @@ pkcs8_read(const struct keyfile *file, struct pbe *pbe, struct keybundle *out, s
     else if (is_encrypted(file->data, file->len))
         err = read_encrypted(file->data, file->len, pbe, &out->key, why);
     else
-        err = private_key_from_pkcs8(file->data, file->len, &out->key, why);
+        err = read_plain(file->data, file->len, &out->key, why);
     ERR_clear_error();
     return err;
 }

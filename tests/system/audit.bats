@@ -61,6 +61,17 @@ history()
     audit_show --key web/shop | grep "$ALICE"
 }
 
+@test "show as JSON says of which chain a record is: each counts for itself" {
+    history
+    audit_show --json >"$W/shown"
+    /usr/bin/python3 - "$W/shown" <<'END'
+import json, sys
+records = [json.loads(line) for line in open(sys.argv[1])]
+assert {"front", "main-1"} <= {r["chain"] for r in records}, records
+assert len({(r["chain"], r["seq"]) for r in records}) == len(records)
+END
+}
+
 # altered TEXT-IN-OUTPUT: verify fails and names that.
 altered()
 {

@@ -47,7 +47,7 @@ certificate()
 
 @test "a chain is put, got and deleted" {
     fails 4 web/shop certificate web/shop get
-    certificate web/shop put --in "$W/chain.pem"
+    certificate web/shop put --in "$W/chain.pem" | grep -x 'beside web/shop@1: 2 certificates'
     certificate web/shop get >"$W/got.pem"
     diff <(grep -v '^subject\|^issuer' "$W/chain.pem") "$W/got.pem"
     certificate web/shop delete

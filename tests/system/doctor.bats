@@ -49,7 +49,42 @@ token_option()
     finding ok pin-counter main
     finding ok keys "versions that you may see"
     finding ok store "$W/tokens"
+    # The audit's key is in no class on purpose, and asking for its certificate would be refused and recorded.
+    not grep keysvc/audit "$W/doctor.json"
+    not grep -r '"outcome":"PURPOSE"' "$W/audit"
     stop
+}
+
+@test "a service that does not run: doctor does not send to doctor" {
+    world
+    finding wrong service NO_SERVICE
+    grep 'Start keysvcd' "$W/doctor.json"
+    not grep 'see keysvc doctor' "$W/doctor.json"
+}
+
+@test "each mistake of the configuration is a finding" {
+    world
+    sed -i 's/purpose = tls-server/purpose = nothing/; s/type = rsa-2048/type = rsa-1/' "$W/keysvcd.conf"
+    finding wrong configuration '"nothing"'
+    finding wrong configuration '"rsa-1"'
+    not grep '<3>' "$W/doctor.json"
+}
+
+@test "a marker of a failed login: what may be done about it" {
+    world
+    printf 'x\n' >"$W/state/main.login-tried"
+    finding wrong state-dir main.login-tried
+    grep 'retry-login' "$W/doctor.json"
+    grep 'removing the marker is as good' "$W/doctor.json"
+}
+
+@test "a PIN file that is not there: no login was tried, and no login is said to have failed" {
+    world
+    rm "$W/pin"
+    start nowait
+    wait_for token_is login-blocked
+    finding wrong token "no login was tried: the PIN file $W/pin of token main does not exist"
+    not grep 'a login failed' "$W/doctor.json"
 }
 
 @test "a second keysvcd on one store is named, and what to do" {

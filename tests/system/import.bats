@@ -126,3 +126,11 @@ import()
     need_root
     fails 3 web/bob as $BOB keysvc key import web/bob --pkcs8 "$W/ec.pem"
 }
+
+@test "a file that cannot be read is named with its option, and a name that is taken with the way out" {
+    fails 2 "--pkcs12: $W/none: No such file" import web/x --pkcs12 "$W/none"
+    fails 2 "--pkcs8: $W/none: No such file" import web/x --pkcs8 "$W/none"
+    fails 2 "--password-file: $W/none: No such file" import web/x --pkcs12 "$W/ec.p12" --password-file "$W/none"
+    import web/taken --pkcs8 "$W/ec.pem"
+    fails 5 "key import --from N" import web/taken --pkcs8 "$W/ec.pem"
+}

@@ -61,8 +61,16 @@ _keysvc() {
         mapfile -t COMPREPLY < <(compgen -W "get sign csr self-sign certificate generate rotate import destroy administer" -- "$current")
         return
         ;;
+    --audit-dir | --state-dir)
+        mapfile -t COMPREPLY < <(compgen -d -- "$current")
+        return
+        ;;
     --key)
-        mapfile -t COMPREPLY < <(compgen -W "$(_keysvc_names key list)" -- "$current")
+        if [[ ${words[0]} == audit && ${words[1]} == verify ]]; then
+            mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        else
+            mapfile -t COMPREPLY < <(compgen -W "$(_keysvc_names key list)" -- "$current")
+        fi
         return
         ;;
     esac
@@ -81,6 +89,8 @@ _keysvc() {
         --alternative-names --algorithm --format --challenge-password-file" ;;
     "self-sign "*) options="--common-name --organization --organization-unit --country --state --locality --email
         --alternative-names --algorithm --format --days" ;;
+    "audit show") options="--audit-dir --key --request" ;;
+    "audit verify") options="--audit-dir --state-dir --key" ;;
     "doctor "*) options="--config --keysvcd" ;;
     esac
     if [[ $current == -* ]]; then

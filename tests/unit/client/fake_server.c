@@ -34,6 +34,7 @@ struct fake_server {
     pthread_t thread;
     pthread_mutex_t lock;
     enum fake_hello hello;
+    char program[FAKE_PROGRAM_MAX];
     bool stopping;
     unsigned int n_connections;
     unsigned int n_requests[FAKE_N_OPERATIONS];
@@ -254,6 +255,22 @@ read_request(int fd, struct beside *beside)
     return request;
 }
 
+static void
+note_program(struct fake_server *server, const char *program)
+{
+    pthread_mutex_lock(&server->lock);
+    snprintf(server->program, sizeof(server->program), "%s", program);
+    pthread_mutex_unlock(&server->lock);
+}
+
+void
+fake_server_program(struct fake_server *server, char out[static FAKE_PROGRAM_MAX])
+{
+    pthread_mutex_lock(&server->lock);
+    memcpy(out, server->program, FAKE_PROGRAM_MAX);
+    pthread_mutex_unlock(&server->lock);
+}
+
 static bool
 say_hello(struct fake_server *server, int fd, uint64_t id)
 {
@@ -405,10 +422,12 @@ serve(void *context)
     bool going = true;
 
     while (going && (request = read_request(connection->fd, &beside))) {
-        if (request->operation_case == KEYSVC__V1__REQUEST__OPERATION_HELLO)
+        if (request->operation_case == KEYSVC__V1__REQUEST__OPERATION_HELLO) {
+            note_program(connection->server, request->hello->program);
             going = say_hello(connection->server, connection->fd, request->id);
-        else
+        } else {
             handle(connection->server, connection->fd, request, &beside);
+        }
         beside_close(&beside);
         keysvc__v1__request__free_unpacked(request, NULL);
     }

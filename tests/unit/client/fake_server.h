@@ -14,6 +14,7 @@
 
 #define FAKE_N_OPERATIONS 32
 #define FAKE_MAX_FDS 4
+#define FAKE_PROGRAM_MAX 256
 
 struct fake_server;
 
@@ -60,6 +61,8 @@ void fake_server_stop(struct fake_server *server, bool remove);
 const char *fake_server_path(const struct fake_server *server);
 void *fake_server_context(const struct fake_server *server);
 void fake_server_hello(struct fake_server *server, enum fake_hello hello);
+/* What the last Hello called itself. */
+void fake_server_program(struct fake_server *server, char out[static FAKE_PROGRAM_MAX]);
 unsigned int fake_server_connections(struct fake_server *server);
 unsigned int fake_server_requests(struct fake_server *server, int operation);
 

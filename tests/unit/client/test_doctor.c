@@ -2,12 +2,13 @@
 #include <criterion/criterion.h>
 
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "client/cli/doctor.h"
+#include "client/cli/doctor_files.h"
 
 static struct doctor *doctor;
 static char folder[64];
@@ -108,6 +109,60 @@ Test(doctor, a_store_that_is_not_there_is_wrong)
     fact("store", "%s/none", folder);
     doctor_stores(doctor);
     cr_assert(found(DOCTOR_WRONG, "store", "/none: No such file"));
+}
+
+/* --- modules and folders --- */
+
+Test(doctor, says_why_a_module_cannot_be_opened)
+{
+    fact("module", "%s/nope.so", folder);
+    fact("uid", "64799%s", "");
+    fact("gid", "64799%s", "");
+    doctor_tokens(doctor);
+    cr_assert(found(DOCTOR_WRONG, "module", "/nope.so: No such file or directory"));
+}
+
+/* Any that a package's folder might belong to. */
+static const struct group *
+some_group(void)
+{
+    const struct group *group;
+
+    setgrent();
+    while ((group = getgrent()) && group->gr_gid == 0)
+        ;
+    endgrent();
+    cr_assert_not_null(group);
+    return group;
+}
+
+Test(doctor, a_group_of_the_profile_opens_a_packages_folder)
+{
+    const struct group *group = some_group();
+    const struct stat folder_of_package = {.st_mode = S_IFDIR | 0770, .st_gid = group->gr_gid};
+    struct doctor_user user;
+    char mend[256], wanted[128];
+
+    fact("uid", "64799%s", "");
+    fact("gid", "64799%s", "");
+    user = doctor_token_user(doctor, "main");
+    cr_assert_not(doctor_may(&folder_of_package, &user, S_IRWXO));
+    snprintf(wanted, sizeof(wanted), "groups = {%s}", group->gr_name);
+    doctor_mend_folder(&folder_of_package, S_IRWXO, mend, sizeof(mend));
+    cr_assert(strstr(mend, wanted) && !strstr(mend, "chown"), "%s", mend);
+    fact("group", "%s", group->gr_name);
+    user = doctor_token_user(doctor, "main");
+    cr_assert(doctor_may(&folder_of_package, &user, S_IRWXO));
+}
+
+Test(doctor, a_folder_whose_group_may_nothing_is_to_be_owned)
+{
+    const struct stat private = {.st_mode = S_IFDIR | 0700, .st_gid = some_group()->gr_gid};
+    const struct stat of_root = {.st_mode = S_IFDIR | 0770, .st_gid = 0};
+    char mend[256];
+
+    cr_assert_not_null(strstr(doctor_mend_folder(&private, S_IRWXO, mend, sizeof(mend)), "chown"));
+    cr_assert_not_null(strstr(doctor_mend_folder(&of_root, S_IRWXO, mend, sizeof(mend)), "chown"));
 }
 
 /* --- devices --- */
@@ -234,5 +289,7 @@ Test(doctor, knows_what_to_do_about_known_texts_only)
         strstr(doctor_known_trouble("C_Login: CKR_PIN_LOCKED (0xa4)", "?"), "dictionarylockout"));
     cr_expect_not_null(
         strstr(doctor_known_trouble("the store /x is used by another keysvcd", "?"), "Stop"));
+    cr_expect_not_null(strstr(
+        doctor_known_trouble("no login was tried: the PIN file /x does not exist", "?"), "Write"));
     cr_expect_str_eq(doctor_known_trouble("something new", "?"), "?");
 }

@@ -7,104 +7,43 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
-#include "supervisor/config.h"
 
-#define PROFILE "module = /usr/lib/nowhere.so\nworkers = 3\nenvironment = {\"A=1\", \"B=2\"}\n"
+#include "conf_dir.h"
+
 #define TOKEN "token main { profile = plain label = keysvc pin-file = /etc/keysvc/pin }\n"
 #define HEAD "daemon { }\n" TOKEN
 
-static char dir[] = "/tmp/keysvc-config-XXXXXX";
-static char path[64];
-
-static void
-write_file(const char *name, const void *text, size_t len)
-{
-    char file[128];
-    FILE *out;
-
-    snprintf(file, sizeof(file), "%s/%s", dir, name);
-    out = fopen(file, "w");
-    cr_assert_not_null(out);
-    cr_assert_eq(fwrite(text, 1, len, out), len);
-    fclose(out);
-}
-
-static void
-setup(void)
-{
-    log_init("test", LOG_LEVEL_ERROR);
-    cr_assert_not_null(mkdtemp(dir));
-    snprintf(path, sizeof(path), "%s/keysvcd.conf", dir);
-    write_file("plain.conf", PROFILE, strlen(PROFILE));
-}
-
-static void
-teardown(void)
-{
-    static const char *const names[] = {"keysvcd.conf", "plain.conf", "other.conf"};
-    char file[128];
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        snprintf(file, sizeof(file), "%s/%s", dir, names[i]);
-        unlink(file);
-    }
-    rmdir(dir);
-}
-
-TestSuite(config, .init = setup, .fini = teardown);
-
-static ks_err
-load_bytes(const void *text, size_t len, struct config **config, struct fault *why)
-{
-    write_file("keysvcd.conf", text, len);
-    return config_load(path, dir, false, config, why);
-}
-
-static ks_err
-load(const char *text, struct config **config, struct fault *why)
-{
-    return load_bytes(text, strlen(text), config, why);
-}
-
-static struct config *
-load_good(const char *text)
-{
-    struct config *config = NULL;
-    struct fault why = FAULT_INIT;
-
-    cr_assert_eq(load(text, &config, &why), KS_OK, "%s", why.text);
-    return config;
-}
+TestSuite(config, .init = conf_dir_setup, .fini = conf_dir_teardown);
 
 Test(config, reads_a_whole_file)
 {
-    ks_auto(config_freep) struct config *config =
-        load_good("# a comment\n"
-                  "daemon {\n"
-                  "  socket = /run/x/x.sock  audit-dir = /a  state-dir = '/s p'\n"
-                  "  audit-sync = always  audit-checkpoint = 5m  max-connections = 100\n"
-                  "  max-bytes-per-caller = 1MiB  handshake-timeout = 500ms  idle-timeout = 1h\n"
-                  "}\n"
-                  "token main {\n"
-                  "  profile = plain  label = keysvc  pin-file = /etc/keysvc/main.pin\n"
-                  "  environment = {\"B=3\", \"C=4\"}  workers = 1\n"
-                  "}\n"
-                  "token usb { profile = plain serial = 12ab pin-credential = usb.pin\n"
-                  "  module = /opt/usb.so }\n"
-                  "/* two\n lines */\n"
-                  "keys \"web/**\" { token = main type = rsa-2048 purpose = tls tls = 1.3\n"
-                  "  names = {shop.example, \".shop.example\", \"10.0.0.0/8\"} }\n"
-                  "keys \"sig/*\" { token = usb purpose = sign usage = {emailProtection, 1.2.3} }\n"
-                  "allow a { user = {root, 4711} unit = {nginx.service} keys = {\"web/**\"}\n"
-                  "  operations = {get, sign} rate = 500/s }\n"
-                  "allow b { group = root keys = \"u/{user}/{uid}-*/**\" operations = all }\n"
-                  "allow c { user = \"*\" operations = administer }\n"
-                  "key web/old { uri = \"pkcs11:type=private;object=old%20key\" }\n"
-                  "key sig/old { uri = \"pkcs11:id=%01%02?module-name=x\" }\n");
+    ks_auto(config_freep) struct config *config = conf_dir_load_good(
+        "# a comment\n"
+        "daemon {\n"
+        "  socket = /run/x/x.sock  audit-dir = /a  state-dir = '/s p'\n"
+        "  audit-sync = always  audit-checkpoint = 5m  max-connections = 100\n"
+        "  max-bytes-per-caller = 1MiB  handshake-timeout = 500ms  idle-timeout = 1h\n"
+        "}\n"
+        "token main {\n"
+        "  profile = plain  label = keysvc  pin-file = /etc/keysvc/main.pin\n"
+        "  environment = {\"B=3\", \"C=4\"}  workers = 1\n"
+        "}\n"
+        "token usb { profile = plain serial = 12ab pin-credential = usb.pin\n"
+        "  module = /opt/usb.so }\n"
+        "/* two\n lines */\n"
+        "keys \"web/**\" { token = main type = rsa-2048 purpose = tls tls = 1.3\n"
+        "  names = {shop.example, \".shop.example\", \"10.0.0.0/8\"} }\n"
+        "keys \"sig/*\" { token = usb purpose = sign usage = {emailProtection, 1.2.3} }\n"
+        "allow a { user = {root, 4711} unit = {nginx.service} keys = {\"web/**\"}\n"
+        "  operations = {get, sign} rate = 500/s }\n"
+        "allow b { group = root keys = \"u/{user}/{uid}-*/**\" operations = all }\n"
+        "allow c { user = \"*\" operations = administer }\n"
+        "key web/old { uri = \"pkcs11:type=private;object=old%20key\" }\n"
+        "key sig/old { uri = \"pkcs11:id=%01%02?module-name=x\" }\n");
     struct config_token *main_token = &config->tokens[0], *usb = &config->tokens[1];
     struct config_rule *a = &config->rules[0];
 
-    cr_assert_str_eq(config->path, path);
+    cr_assert_str_eq(config->path, conf_dir_path);
     cr_assert_str_eq(config->socket, "/run/x/x.sock");
     cr_assert_str_eq(config->state_dir, "/s p");
     cr_assert_eq(config->socket_gid, CONFIG_NO_ID);
@@ -158,7 +97,8 @@ Test(config, reads_a_whole_file)
 
 Test(config, has_defaults)
 {
-    ks_auto(config_freep) struct config *config = load_good(HEAD "keys \"a\" { token = main }\n");
+    ks_auto(config_freep) struct config *config =
+        conf_dir_load_good(HEAD "keys \"a\" { token = main }\n");
 
     cr_assert_str_eq(config->socket, "/run/keysvc/keysvc.sock");
     cr_assert_str_eq(config->audit_dir, "/var/log/keysvc");
@@ -317,10 +257,10 @@ ParameterizedTest(struct bad_case *c, config, names_file_and_line_of_a_mistake)
     struct fault why = FAULT_INIT;
     char place[128];
 
-    cr_assert_eq(load(c->text, &config, &why), KS_ERR_BAD_REQUEST, "%s", c->text);
+    cr_assert_eq(conf_dir_load(c->text, &config, &why), KS_ERR_BAD_REQUEST, "%s", c->text);
     cr_assert_null(config);
     if (c->line > 0) {
-        snprintf(place, sizeof(place), "%s:%u: ", path, c->line);
+        snprintf(place, sizeof(place), "%s:%u: ", conf_dir_path, c->line);
         cr_assert_eq(strncmp(why.text, place, strlen(place)), 0, "%s\n%s", c->text, why.text);
     }
     cr_assert_not_null(strstr(why.text, c->about), "%s\n%s", c->text, why.text);
@@ -336,15 +276,16 @@ Test(config, a_file_that_failed_does_not_confuse_the_next_one)
         struct config *config = NULL;
         struct fault why = FAULT_INIT;
 
-        cr_assert_eq(load(broken[i], &config, &why), KS_ERR_BAD_REQUEST, "%s", broken[i]);
-        config_free(load_good(HEAD "keys \"a\" { token = main }\n"));
+        cr_assert_eq(conf_dir_load(broken[i], &config, &why), KS_ERR_BAD_REQUEST, "%s", broken[i]);
+        config_free(conf_dir_load_good(HEAD "keys \"a\" { token = main }\n"));
     }
 }
 
 Test(config, globs_of_equal_beginning_that_share_no_name_are_no_tie)
 {
-    config_free(load_good(HEAD "keys \"a/*\" { token = main }\nkeys \"a/*/b\" { token = main }\n"
-                               "keys \"a/x*\" { token = main }\nkeys \"**\" { token = main }\n"));
+    config_free(
+        conf_dir_load_good(HEAD "keys \"a/*\" { token = main }\nkeys \"a/*/b\" { token = main }\n"
+                                "keys \"a/x*\" { token = main }\nkeys \"**\" { token = main }\n"));
 }
 
 Test(config, reports_how_many_mistakes_there_are)
@@ -352,8 +293,9 @@ Test(config, reports_how_many_mistakes_there_are)
     struct config *config = NULL;
     struct fault why = FAULT_INIT;
 
-    cr_assert_eq(load("daemon { socket = a\n audit-dir = b\n state-dir = c }", &config, &why),
-                 KS_ERR_BAD_REQUEST);
+    cr_assert_eq(
+        conf_dir_load("daemon { socket = a\n audit-dir = b\n state-dir = c }", &config, &why),
+        KS_ERR_BAD_REQUEST);
     cr_assert_not_null(strstr(why.text, ":1: socket"), "%s", why.text);
     cr_assert_not_null(strstr(why.hint, "2 more mistakes"), "%s", why.hint);
 }
@@ -365,20 +307,20 @@ Test(config, refuses_what_is_no_text_file_of_its_size)
     size_t len = 1024 * 1024 + 1;
     ks_auto(freep) char *text = malloc(len);
 
-    cr_assert_eq(load_bytes("daemon { }\0", 11, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(conf_dir_load_bytes("daemon { }\0", 11, &config, &why), KS_ERR_BAD_REQUEST);
     cr_assert_not_null(strstr(why.text, "NUL"), "%s", why.text);
 
     memset(text, ' ', len);
     memcpy(text, HEAD, strlen(HEAD));
-    cr_assert_eq(load_bytes(text, len - 1, &config, &why), KS_OK);
+    cr_assert_eq(conf_dir_load_bytes(text, len - 1, &config, &why), KS_OK);
     config = config_free(config);
-    cr_assert_eq(load_bytes(text, len, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(conf_dir_load_bytes(text, len, &config, &why), KS_ERR_BAD_REQUEST);
 
-    cr_assert_eq(config_load(dir, dir, false, &config, &why), KS_ERR_BAD_REQUEST);
-    cr_assert_eq(config_load("/dev/null", dir, false, &config, &why), KS_ERR_BAD_REQUEST);
-    cr_assert_eq(config_load("keysvcd.conf", dir, false, &config, &why), KS_ERR_BAD_REQUEST);
-    unlink(path);
-    cr_assert_eq(config_load(path, dir, false, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(config_load(conf_dir, conf_dir, false, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(config_load("/dev/null", conf_dir, false, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(config_load("keysvcd.conf", conf_dir, false, &config, &why), KS_ERR_BAD_REQUEST);
+    unlink(conf_dir_path);
+    cr_assert_eq(config_load(conf_dir_path, conf_dir, false, &config, &why), KS_ERR_BAD_REQUEST);
     cr_assert_not_null(strstr(why.text, "cannot be opened"), "%s", why.text);
 }
 
@@ -391,16 +333,16 @@ Test(config, counts_are_bounded)
 
     for (int i = 0; i < CONFIG_MAX_CLASSES; i++)
         len += (size_t)sprintf(text + len, "keys \"k%d\" { token = main }\n", i);
-    config_free(load_good(text));
+    config_free(conf_dir_load_good(text));
     sprintf(text + len, "keys \"last\" { token = main }\n");
-    cr_assert_eq(load(text, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(conf_dir_load(text, &config, &why), KS_ERR_BAD_REQUEST);
     cr_assert_not_null(strstr(why.text, ":1027: more than 1024"), "%s", why.text);
 
     len = (size_t)sprintf(text, HEAD "keys \"a\" { token = main names = {x");
     for (int i = 0; i < CONFIG_MAX_ITEMS; i++)
         len += (size_t)sprintf(text + len, ", x%d", i);
     sprintf(text + len, "} }");
-    cr_assert_eq(load(text, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(conf_dir_load(text, &config, &why), KS_ERR_BAD_REQUEST);
     cr_assert_not_null(strstr(why.text, "more than 1024 members"), "%s", why.text);
 }
 
@@ -415,19 +357,19 @@ Test(config, what_is_too_large_for_our_processes_is_refused)
     for (int i = 0; i < 200; i++)
         len += (size_t)sprintf(text + len, ", \"A%d=%04000d\"", i, 1);
     len += (size_t)sprintf(text + len, "}\n");
-    write_file("other.conf", text, len);
+    conf_dir_write("other.conf", text, len);
     len = (size_t)sprintf(text, "daemon { }\n");
     for (int i = 0; i < CONFIG_MAX_TOKENS; i++)
         len += (size_t)sprintf(text + len,
                                "token t%d { profile = other label = x pin-file = /x }\n", i);
-    cr_assert_eq(load(text, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(conf_dir_load(text, &config, &why), KS_ERR_BAD_REQUEST);
     cr_assert_not_null(strstr(why.text, "more than our processes take"), "%s", why.text);
 
     sprintf(text,
             HEAD "token b { profile = plain label = x pin-file = /x\n"
                  "environment = {\"A=%05000d\"} }\n",
             1);
-    cr_assert_eq(load(text, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(conf_dir_load(text, &config, &why), KS_ERR_BAD_REQUEST);
     cr_assert_not_null(strstr(why.text, ":4: environment: a variable longer"), "%s", why.text);
 }
 
@@ -440,114 +382,11 @@ Test(config, hash_is_of_the_file_and_each_profile_once)
     uint8_t hash[KS_SHA256_LEN];
     ks_auto(config_freep) struct config *config = NULL;
 
-    write_file("other.conf", other, strlen(other));
-    config = load_good(text);
-    snprintf(all, sizeof(all), "%s%s%s", text, PROFILE, other);
+    conf_dir_write("other.conf", other, strlen(other));
+    config = conf_dir_load_good(text);
+    snprintf(all, sizeof(all), "%s%s%s", text, CONF_DIR_PROFILE, other);
     cr_assert_eq(EVP_Digest(all, strlen(all), hash, NULL, EVP_sha256(), NULL), 1);
     cr_assert_eq(memcmp(hash, config->hash, sizeof(hash)), 0);
-}
-
-struct profile_case {
-    char text[128];
-    unsigned int line;
-    char about[32];
-};
-
-ParameterizedTestParameters(config, names_file_and_line_of_a_mistake_in_a_profile)
-{
-    static struct profile_case cases[] = {
-        {"module = x.so", 1, "absolute"},
-        {"module = /x.so\nworkers = 0", 2, "workers"},
-        {"module = /x.so\nhang-timeout = 1ms", 2, "hang-timeout"},
-        {"module = /x.so\nverify = some", 2, "rsa, all"},
-        {"module = /x.so\nset-id = perhaps", 2, "set-id"},
-        {"module = /x.so\nrescan = restart", 2, "list, reinitialize"},
-        {"module = /x.so\nprivate-attributes = {SIGN,\nEXTRACTABLE}", 3, "EXTRACTABLE"},
-        {"module = /x.so\npublic-attributes = \"VERIFY=1\"", 2, "VERIFY=1"},
-        {"module = /x.so\nenvironment = {A}", 2, "NAME=value"},
-        {"module = /x.so\ngroups = {\"a b\"}", 2, "no group"},
-        {"module = /x.so\npin = 1234", 2, "pin"},
-        {"module = /x.so\nunsupported = {ed25519,\nec}", 3, "\"ec\" is neither"},
-        {"module = /x.so\ncopies = {\"a\",\n\"/etc/passwd\"}", 3, "/etc/passwd"},
-        {"module = /x.so\ncopies = \"../a\"", 2, "../a"},
-        {"module = /x.so\ncopies = \"a/./b\"", 2, "a/./b"},
-        {"module = /x.so\ncopies = \"a//b\"", 2, "a//b"},
-        {"module = /x.so\ncopies = \"a/\"", 2, "no path below"},
-        {"module = /x.so\ncopies = \"\"", 2, "no path below"},
-    };
-
-    return cr_make_param_array(struct profile_case, cases, ARRAY_LEN(cases));
-}
-
-ParameterizedTest(struct profile_case *c, config, names_file_and_line_of_a_mistake_in_a_profile)
-{
-    struct config *config = NULL;
-    struct fault why = FAULT_INIT;
-    char place[128];
-
-    write_file("other.conf", c->text, strlen(c->text));
-    cr_assert_eq(load("daemon { }\ntoken a { profile = other label = x pin-file = /x }\n"
-                      "token b { profile = other label = x pin-file = /x }\n",
-                      &config, &why),
-                 KS_ERR_BAD_REQUEST);
-    snprintf(place, sizeof(place), "%s/other.conf:%u: ", dir, c->line);
-    cr_assert_eq(strncmp(why.text, place, strlen(place)), 0, "%s", why.text);
-    cr_assert_not_null(strstr(why.text, c->about), "%s", why.text);
-}
-
-Test(config, a_profile_may_be_a_path_and_the_token_gives_the_module)
-{
-    static const char other[] =
-        "verify = all\nrescan = reinitialize\nset-id = true\nprivate-attributes = "
-        "{SIGN, \"DECRYPT=FALSE\"}\n";
-    struct config *config = NULL;
-    struct fault why = FAULT_INIT;
-    char text[256];
-
-    write_file("other.conf", other, strlen(other));
-    snprintf(text, sizeof(text),
-             "daemon { }\ntoken a { profile = \"%s/other.conf\" module = /m.so label = x pin-file "
-             "= /x }\n",
-             dir);
-    config = load_good(text);
-    cr_assert_str_eq(config->tokens[0].profile.name, "other");
-    cr_assert_str_eq(config->tokens[0].profile.module, "/m.so");
-    cr_assert(config->tokens[0].profile.verify_all);
-    cr_assert(config->tokens[0].profile.set_id);
-    cr_assert(config->tokens[0].profile.rescan_reinitializes);
-    cr_assert_str_eq(config->tokens[0].profile.private_attributes.items[1], "DECRYPT=FALSE");
-    config = config_free(config);
-
-    cr_assert_eq(
-        load("daemon { }\ntoken a { profile = other label = x pin-file = /x }\n", &config, &why),
-        KS_ERR_BAD_REQUEST);
-    cr_assert_not_null(strstr(why.text, "names no module"), "%s", why.text);
-}
-
-Test(config, a_profile_says_what_its_device_lacks_and_what_to_copy)
-{
-    static const char other[] = "module = /m.so\n"
-                                "unsupported = {ed25519, rsa-4096, rsa-pss-sha512, import}\n"
-                                "copies = {\"*/token.object\", \"..odd/..x\"}\n";
-    ks_auto(config_freep) struct config *config = NULL;
-    const struct config_token *b;
-
-    write_file("other.conf", other, strlen(other));
-    config = load_good("daemon { }\n"
-                       "token a { profile = other label = x pin-file = /x store = /var/tokens }\n"
-                       "token b { profile = other label = y pin-file = /x }\n"
-                       "keys \"a\" { token = a type = rsa-2048 }\n");
-    b = &config->tokens[1];
-    cr_assert_str_eq(config->tokens[0].store, "/var/tokens");
-    cr_assert_str_eq(b->store, "");
-    cr_assert_eq(b->profile.lacks, CONFIG_LACKS_TYPE(KS_KEY_TYPE_ED25519) |
-                                       CONFIG_LACKS_ALGORITHM(KS_ALGORITHM_ED25519) |
-                                       CONFIG_LACKS_TYPE(KS_KEY_TYPE_RSA_4096) |
-                                       CONFIG_LACKS_ALGORITHM(KS_ALGORITHM_RSA_PSS_SHA512) |
-                                       CONFIG_LACKS_IMPORT);
-    cr_assert_eq(b->profile.copies.n_items, 2);
-    cr_assert_str_eq(b->profile.copies.items[0], "*/token.object");
-    cr_assert_neq(b->profile.copies.items, config->tokens[0].profile.copies.items);
 }
 
 Test(config, a_class_whose_type_its_token_cannot_make_is_refused_where_it_stands)
@@ -559,19 +398,19 @@ Test(config, a_class_whose_type_its_token_cannot_make_is_refused_where_it_stands
     struct fault why = FAULT_INIT;
     char text[512];
 
-    write_file("other.conf", other, strlen(other));
+    conf_dir_write("other.conf", other, strlen(other));
     snprintf(text, sizeof(text), "%skeys \"a\" {\n token = main\n type = ed25519\n}\n", head);
-    cr_assert_eq(load(text, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(conf_dir_load(text, &config, &why), KS_ERR_BAD_REQUEST);
     cr_assert(
         strstr(why.text, ":5: keys \"a\": token main (profile other) cannot make ed25519 keys"),
         "%s", why.text);
     /* The type that is not given is not better. */
     why = (struct fault)FAULT_INIT;
     snprintf(text, sizeof(text), "%s\nkeys \"a\" { token = main }\n", head);
-    cr_assert_eq(load(text, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(conf_dir_load(text, &config, &why), KS_ERR_BAD_REQUEST);
     cr_assert(strstr(why.text, ":4: ") && strstr(why.text, "ec-p256"), "%s", why.text);
     snprintf(text, sizeof(text), "%skeys \"a\" { token = main type = ec-p384 }\n", head);
-    config_free(load_good(text));
+    config_free(conf_dir_load_good(text));
 }
 
 /* What config_warn() writes to the log. */
@@ -584,7 +423,7 @@ warnings(const struct config *config, char *out, size_t cap)
     cr_assert(saved >= 0 && pipe(ends) == 0);
     log_init("test", LOG_LEVEL_WARNING);
     dup2(ends[1], STDERR_FILENO);
-    config_warn(config);
+    config_warn(config, NULL);
     dup2(saved, STDERR_FILENO);
     close(ends[1]);
     len = read(ends[0], out, cap - 1);
@@ -599,13 +438,14 @@ Test(config, warns_of_copies_without_a_store_and_of_a_key_in_no_class)
     ks_auto(config_freep) struct config *config = NULL;
     char text[4096];
 
-    write_file("other.conf", other, strlen(other));
-    config = load_good("daemon { }\n"
-                       "token bare { profile = other label = x pin-file = /x }\n"
-                       "token good { profile = other label = y pin-file = /x store = \"/tmp\" }\n"
-                       "keys \"a/*\" { token = bare }\n"
-                       "key a/b { uri = \"pkcs11:id=%01\" }\n"
-                       "key b { uri = \"pkcs11:id=%02\" }\n");
+    conf_dir_write("other.conf", other, strlen(other));
+    config = conf_dir_load_good(
+        "daemon { }\n"
+        "token bare { profile = other label = x pin-file = /x }\n"
+        "token good { profile = other label = y pin-file = /x store = \"/tmp\" }\n"
+        "keys \"a/*\" { token = bare }\n"
+        "key a/b { uri = \"pkcs11:id=%01\" }\n"
+        "key b { uri = \"pkcs11:id=%02\" }\n");
     warnings(config, text, sizeof(text));
     cr_assert_not_null(strstr(text, "token bare: its profile other names files"), "%s", text);
     cr_assert_null(strstr(text, "token good: its profile"), "%s", text);
@@ -620,24 +460,24 @@ Test(config, for_root_the_accounts_of_our_processes_must_exist)
     const struct passwd *nobody = getpwnam("nobody");
 
     cr_assert_not_null(nobody);
-    write_file("keysvcd.conf",
-               "daemon { front-user = nobody }\n"
-               "token a { profile = plain label = x pin-file = /x user = 4242 }\n",
-               strlen("daemon { front-user = nobody }\n"
-                      "token a { profile = plain label = x pin-file = /x user = 4242 }\n"));
-    cr_assert_eq(config_load(path, dir, true, &config, &why), KS_OK, "%s", why.text);
+    conf_dir_write("keysvcd.conf",
+                   "daemon { front-user = nobody }\n"
+                   "token a { profile = plain label = x pin-file = /x user = 4242 }\n",
+                   strlen("daemon { front-user = nobody }\n"
+                          "token a { profile = plain label = x pin-file = /x user = 4242 }\n"));
+    cr_assert_eq(config_load(conf_dir_path, conf_dir, true, &config, &why), KS_OK, "%s", why.text);
     cr_assert_eq(config->front_uid, nobody->pw_uid);
     cr_assert_eq(config->front_gid, nobody->pw_gid);
     cr_assert_eq(config->tokens[0].uid, 4242);
     cr_assert_eq(config->tokens[0].gid, 4242);
-    config_warn(config);
+    config_warn(config, NULL);
     config = config_free(config);
 
-    write_file("keysvcd.conf", "daemon {\n front-user = nobody-here }", 36);
-    cr_assert_eq(config_load(path, dir, true, &config, &why), KS_ERR_BAD_REQUEST);
+    conf_dir_write("keysvcd.conf", "daemon {\n front-user = nobody-here }", 36);
+    cr_assert_eq(config_load(conf_dir_path, conf_dir, true, &config, &why), KS_ERR_BAD_REQUEST);
     cr_assert_not_null(strstr(why.text, ":2: there is no user \"nobody-here\""), "%s", why.text);
-    write_file("keysvcd.conf", "daemon {\n front-user = root }", 29);
+    conf_dir_write("keysvcd.conf", "daemon {\n front-user = root }", 29);
     why = (struct fault)FAULT_INIT;
-    cr_assert_eq(config_load(path, dir, true, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(config_load(conf_dir_path, conf_dir, true, &config, &why), KS_ERR_BAD_REQUEST);
     cr_assert_not_null(strstr(why.text, "must not be root"), "%s", why.text);
 }

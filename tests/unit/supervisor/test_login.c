@@ -3,6 +3,7 @@
  * test_login - the marker before each login, and what takes it away
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -50,6 +51,23 @@ begin(void)
     struct fault why = FAULT_INIT;
 
     return login_begin(under_test, &fd, &why);
+}
+
+Test(login, a_missing_pin_file_is_named_and_no_login_was_tried)
+{
+    ks_auto(closep) int fd = -1;
+    struct fault why = FAULT_INIT;
+
+    cr_assert_eq(unlink(section.pin_file) == 0 || errno == ENOENT, true);
+    cr_assert_eq(login_begin(under_test, &fd, &why), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_expect_not_null(strstr(why.text, "no login was tried"), "%s", why.text);
+    cr_expect_not_null(strstr(why.text, "does not exist"), "%s", why.text);
+    login_block(under_test, &why);
+    why = (struct fault)FAULT_INIT;
+    cr_assert(login_blocked(under_test, &why));
+    cr_expect_not_null(strstr(why.text, section.pin_file), "%s", why.text);
+    cr_expect_null(strstr(strstr(why.text, section.pin_file) + 1, section.pin_file),
+                   "named twice: %s", why.text);
 }
 
 static bool

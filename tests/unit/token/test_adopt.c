@@ -217,6 +217,21 @@ Test(adopt, takes_a_uri_that_means_our_own_label_for_what_it_is)
     cr_assert_eq(sign("doc/a"), KS_OK, "%s", why.text);
 }
 
+/* Whoever may replace doc/b would replace what web/a means. */
+Test(adopt, gives_no_second_name_to_a_key_that_has_one)
+{
+    struct key *key = NULL;
+
+    fake_add_pair("doc/b@1", false, true);
+    fake_add_pair("nowhere/b@1", false, true);
+    add_section("web/a", "pkcs11:object=doc%2Fb%401");
+    add_section("web/b", "pkcs11:object=nowhere%2Fb%401");
+    list();
+    cr_assert_eq(get("web/a@1", &key), KS_ERR_NO_KEY);
+    cr_assert_eq(get("doc/b@1", &key), KS_OK, "%s", why.text);
+    cr_assert_eq(get("web/b@1", &key), KS_OK, "in no class: %s", why.text);
+}
+
 Test(adopt, finds_the_public_half_where_other_tools_keep_it)
 {
     static const uint8_t id[] = {7}, another[] = {8};

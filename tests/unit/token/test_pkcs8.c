@@ -96,6 +96,30 @@ Test(pkcs8, reads_traditional_pem_only_if_it_is_not_encrypted)
     }
 }
 
+Test(pkcs8, reads_traditional_der)
+{
+    static const char *const types[] = {"EC", "EC:P-384", "RSA:2048"};
+
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        EVP_PKEY *key = key_files_key(types[i]);
+        ks_auto(keybundle_deinit) struct keybundle bundle = KEYBUNDLE_INIT;
+        ks_auto(keybundle_deinit) struct keybundle none = KEYBUNDLE_INIT;
+        unsigned char *der = NULL;
+        int len = i2d_PrivateKey(key, &der);
+        ks_auto(keyfile_deinit) struct keyfile file = KEYFILE_INIT;
+        ks_auto(keyfile_deinit) struct keyfile cut = KEYFILE_INIT;
+
+        cr_assert(len > 0);
+        file = key_files_of(der, (size_t)len);
+        cut = key_files_of(der, (size_t)len - 1);
+        cr_expect_eq(read_file(&file, NULL, &bundle), KS_OK, "%s: %s", types[i], why.text);
+        cr_expect(is_key(&bundle, key));
+        cr_expect_eq(read_file(&cut, NULL, &none), KS_ERR_BAD_REQUEST);
+        OPENSSL_free(der);
+        EVP_PKEY_free(key);
+    }
+}
+
 Test(pkcs8, tells_a_wrong_password_from_none)
 {
     EVP_PKEY *key = key_files_key("EC");

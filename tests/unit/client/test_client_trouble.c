@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <criterion/criterion.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client_rig.h"
+
+/* --- retries --- */
+
+struct script {
+    unsigned int code; /* to answer with, before it goes well */
+    bool retryable;
+    int n_times; /* -1: always */
+};
+
+static void
+answer_by_script(struct fake_server *server, const struct fake_request *request)
+{
+    struct script *script = fake_server_context(server);
+
+    if (script->n_times == 0) {
+        client_rig_answer(server, request);
+        return;
+    }
+    if (script->n_times > 0)
+        script->n_times--;
+    if (script->code == KS_OK)
+        shutdown(request->fd, SHUT_RDWR);
+    else
+        fake_error(request, script->code, script->retryable);
+}
+
+/* One row a rule: what the service says, what the caller gets, how often it was sent. */
+struct retry_case {
+    const char *name;
+    int operation;
+    struct script script;
+    ks_err wanted;
+    unsigned int n_sent;
+};
+
+static const struct retry_case RETRY[] = {
+    {"sign, BUSY", SIGN, {KS_ERR_BUSY, true, 2}, KS_OK, 3},
+    {"sign, BUSY for good", SIGN, {KS_ERR_BUSY, false, -1}, KS_ERR_BUSY, 1},
+    {"sign, TOKEN_UNAVAILABLE", SIGN, {KS_ERR_TOKEN_UNAVAILABLE, true, 2}, KS_OK, 3},
+    {"sign, token absent for good",
+     SIGN,
+     {KS_ERR_TOKEN_UNAVAILABLE, false, 1},
+     KS_ERR_TOKEN_UNAVAILABLE,
+     1},
+    {"sign, lost", SIGN, {KS_OK, true, 2}, KS_OK, 3},
+    {"sign, lost each time", SIGN, {KS_OK, true, -1}, KS_ERR_NO_SERVICE, 4},
+    {"sign, DENIED", SIGN, {KS_ERR_DENIED, false, -1}, KS_ERR_DENIED, 1},
+    {"sign, AUDIT_UNWRITABLE",
+     SIGN,
+     {KS_ERR_AUDIT_UNWRITABLE, true, -1},
+     KS_ERR_AUDIT_UNWRITABLE,
+     1},
+    {"sign, a code of the future", SIGN, {999, true, -1}, KS_ERR_INTERNAL, 1},
+    {"get, BUSY", GET, {KS_ERR_BUSY, true, 1}, KS_OK, 2},
+    {"get, lost", GET, {KS_OK, true, 1}, KS_OK, 2},
+    {"generate, BUSY", GENERATE, {KS_ERR_BUSY, true, -1}, KS_ERR_BUSY, 1},
+    {"generate, lost", GENERATE, {KS_OK, true, 1}, KS_ERR_OUTCOME_UNKNOWN, 1},
+    {"rotate, lost", ROTATE, {KS_OK, true, 1}, KS_ERR_OUTCOME_UNKNOWN, 1},
+    {"rotate, TOKEN_UNAVAILABLE",
+     ROTATE,
+     {KS_ERR_TOKEN_UNAVAILABLE, true, 1},
+     KS_ERR_TOKEN_UNAVAILABLE,
+     1},
+    {"reload, lost", RELOAD, {KS_OK, true, 1}, KS_ERR_OUTCOME_UNKNOWN, 1},
+};
+
+static ks_err
+run_operation(struct ks_client *client, int operation, struct ks_error *error)
+{
+    switch (operation) {
+    case SIGN:
+        return client_rig_sign(client, "a", error);
+    case GET:
+        return ks_get(client, "a", NULL, error);
+    case GENERATE:
+        return ks_generate(client, "a", KS_KEY_TYPE_ANY, NULL, error);
+    case ROTATE:
+        return ks_rotate(client, "a", 1, NULL, error);
+    default:
+        return ks_reload(client, error);
+    }
+}
+
+Test(client, sends_again_only_what_may_be_sent_twice, .timeout = 60)
+{
+    for (size_t i = 0; i < sizeof(RETRY) / sizeof(RETRY[0]); i++) {
+        const struct retry_case *row = &RETRY[i];
+        struct script script = row->script;
+        struct fake_server *server = fake_server_start(NULL, answer_by_script, &script);
+        struct ks_client *client = client_rig_new(server);
+        struct ks_error error;
+        ks_err err = run_operation(client, row->operation, &error);
+
+        cr_expect_eq(err, row->wanted, "%s: %s (%s)", row->name, ks_err_name(err), error.message);
+        cr_expect_eq(error.code, err);
+        cr_expect_eq(fake_server_requests(server, row->operation), row->n_sent, "%s: sent %u times",
+                     row->name, fake_server_requests(server, row->operation));
+        ks_client_free(client);
+        fake_server_stop(server, true);
+    }
+}
+
+Test(client, a_service_that_stays_busy_is_told_as_busy_when_the_time_is_over)
+{
+    struct script script = {KS_ERR_BUSY, true, -1};
+    struct fake_server *server = fake_server_start(NULL, answer_by_script, &script);
+    struct ks_client *client = client_rig_new(server);
+    struct ks_error error;
+
+    ks_client_set_timeout(client, 200);
+    cr_assert_eq(client_rig_sign(client, "a", &error), KS_ERR_BUSY);
+    cr_assert_str_eq(error.message, "the test wants it", "no line break reaches a log");
+    cr_assert_str_eq(error.hint, "change the test");
+    cr_assert_gt(fake_server_requests(server, SIGN), 1);
+    ks_client_free(client);
+    fake_server_stop(server, true);
+}
+
+/* --- nonsense --- */
+
+struct nonsense {
+    const char *bytes;
+    size_t len;
+};
+
+static void
+answer_nonsense(struct fake_server *server, const struct fake_request *request)
+{
+    const struct nonsense *nonsense = fake_server_context(server);
+
+    if (nonsense->bytes)
+        fake_raw(request, nonsense->bytes, nonsense->len);
+    else
+        fake_csr(&(struct fake_request){.fd = request->fd, .id = request->id, .operation = 17});
+}
+
+Test(client, nonsense_is_an_error_and_the_next_connection_is_a_new_one)
+{
+    static const struct nonsense NONSENSE[] = {
+        {"\xff\xff\xff\xff....", 8},              /* longer than a frame can be */
+        {"\0\0\0\0", 4},                          /* empty */
+        {"\0\0\0\4\xff\xff\xff\xff", 8},          /* no message */
+        {NULL, 0},                                /* the answer to another question */
+        {"\0\0\0\x06\x08\0\x12\x02\x08\x01", 10}, /* an error about the connection */
+    };
+
+    for (size_t i = 0; i < sizeof(NONSENSE) / sizeof(NONSENSE[0]); i++) {
+        struct nonsense nonsense = NONSENSE[i];
+        struct fake_server *server = fake_server_start(NULL, answer_nonsense, &nonsense);
+        struct ks_client *client = client_rig_new(server);
+        struct ks_error error;
+
+        cr_expect_eq(client_rig_sign(client, "a", &error), KS_ERR_INTERNAL, "nonsense %zu: %s", i,
+                     error.message);
+        cr_expect_eq(ks_rotate(client, "a", 1, NULL, &error),
+                     NONSENSE[i].bytes ? KS_ERR_OUTCOME_UNKNOWN : KS_ERR_INTERNAL, "nonsense %zu",
+                     i);
+        cr_expect_eq(fake_server_connections(server), NONSENSE[i].bytes ? 2 : 1);
+        ks_client_free(client);
+        fake_server_stop(server, true);
+    }
+}
+
+static void
+answer_impossible_values(struct fake_server *server, const struct fake_request *request)
+{
+    static char name[300];
+    static uint8_t signature[KS_SIGNATURE_MAX_LEN + 1];
+
+    (void)server;
+    memset(name, 'x', sizeof(name) - 1);
+    if (request->operation == SIGN)
+        fake_signature(request, signature, sizeof(signature));
+    else
+        fake_key(request, name, 1);
+}
+
+Test(client, values_that_do_not_fit_are_refused_and_not_cut)
+{
+    struct fake_server *server = fake_server_start(NULL, answer_impossible_values, NULL);
+    struct ks_client *client = client_rig_new(server);
+    struct ks_error error;
+
+    cr_assert_eq(client_rig_sign(client, "a", &error), KS_ERR_INTERNAL);
+    cr_assert_eq(ks_get(client, "a", NULL, &error), KS_ERR_INTERNAL);
+    ks_client_free(client);
+    fake_server_stop(server, true);
+}
+
+/* --- fork --- */
+
+/* Signing "slow" is answered when another connection asks for something. */
+static void
+answer_slow_when_another_came(struct fake_server *server, const struct fake_request *request)
+{
+    struct fake_request *kept = fake_server_context(server);
+
+    if (request->operation == SIGN && request->data_len > 1) {
+        *kept = *request;
+        return;
+    }
+    client_rig_answer(server, request);
+    if (kept->id != 0 && kept->fd != request->fd) {
+        fake_signature(kept, "slow", 4);
+        kept->id = 0;
+    }
+}
+
+static void *
+sign_slowly(void *context)
+{
+    struct signer *signer = context;
+
+    signer->right = client_rig_sign(signer->client, "slow", NULL) == KS_OK;
+    return NULL;
+}
+
+Test(client, a_fork_in_the_middle_of_a_call_leaves_both_sides_working, .timeout = 60)
+{
+    struct fake_request kept = {.id = 0};
+    struct fake_server *server = fake_server_start(NULL, answer_slow_when_another_came, &kept);
+    struct signer signer = {.client = client_rig_new(server)};
+    pthread_t thread;
+    int status;
+    pid_t pid;
+
+    cr_assert_eq(client_rig_sign(signer.client, "a", NULL), KS_OK);
+    pthread_create(&thread, NULL, sign_slowly, &signer);
+    while (fake_server_requests(server, SIGN) < 2)
+        usleep(1000);
+    pid = fork();
+    if (pid == 0) {
+        ks_client_set_timeout(signer.client, 10000);
+        _exit(client_rig_sign(signer.client, "c", NULL));
+    }
+    cr_assert_gt(pid, 0);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child: %x", (unsigned)status);
+    pthread_join(thread, NULL);
+    cr_assert(signer.right, "the parent's call had got no answer");
+    cr_assert_eq(fake_server_connections(server), 2, "the child has a connection of its own");
+    cr_assert_eq(client_rig_sign(signer.client, "a", NULL), KS_OK);
+    ks_client_free(signer.client);
+    fake_server_stop(server, true);
+}
+
+Test(client, forks_while_threads_sign_lose_nothing, .timeout = 120)
+{
+    struct fake_server *server = fake_server_start(NULL, client_rig_answer, NULL);
+    struct ks_client *client = client_rig_new(server);
+    struct signer signers[4];
+    pthread_t threads[4];
+
+    for (int i = 0; i < 4; i++) {
+        signers[i] = (struct signer){.client = client, .number = i};
+        pthread_create(&threads[i], NULL, client_rig_sign_often, &signers[i]);
+    }
+    for (int i = 0; i < 10; i++) {
+        pid_t pid = fork();
+        int status;
+
+        if (pid == 0) {
+            ks_client_set_timeout(client, 20000);
+            _exit(client_rig_sign(client, "c", NULL));
+        }
+        cr_assert_eq(waitpid(pid, &status, 0), pid);
+        cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child %d: %x", i,
+                  (unsigned)status);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        cr_assert(signers[i].right);
+    }
+    ks_client_free(client);
+    fake_server_stop(server, true);
+}
+
+Test(client, another_effective_user_gets_another_connection)
+{
+    struct fake_server *server = fake_server_start(NULL, client_rig_answer, NULL);
+    struct ks_client *client = client_rig_new(server);
+
+    if (geteuid() != 0)
+        cr_skip_test("needs root");
+    cr_assert_eq(chmod(fake_server_path(server), 0666), 0);
+    *strrchr((char *)(uintptr_t)fake_server_path(server), '/') = '\0';
+    cr_assert_eq(chmod(fake_server_path(server), 0755), 0);
+    ((char *)(uintptr_t)fake_server_path(server))[strlen(fake_server_path(server))] = '/';
+    cr_assert_eq(client_rig_sign(client, "a", NULL), KS_OK);
+    cr_assert_eq(seteuid(12345), 0);
+    cr_assert_eq(client_rig_sign(client, "b", NULL), KS_OK);
+    cr_assert_eq(seteuid(0), 0);
+    cr_assert_eq(fake_server_connections(server), 2);
+    ks_client_free(client);
+    fake_server_stop(server, true);
+}
