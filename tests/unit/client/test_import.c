@@ -462,6 +462,7 @@ Test(import_many, each_frame_has_its_own_descriptors_whoever_sends_at_the_same_t
     cr_assert_eq(count_memfds(), 0);
 }
 
+#ifndef __SANITIZE_ADDRESS__ /* its allocator may be locked by another thread when the child begins */
 Test(import_many, a_fork_meanwhile_leaves_both_sides_importing)
 {
     struct fake_server *many = fake_server_start(NULL, answer_if_it_fits, NULL);
@@ -489,6 +490,7 @@ Test(import_many, a_fork_meanwhile_leaves_both_sides_importing)
     fake_server_stop(many, true);
     cr_assert_eq(count_memfds(), 0);
 }
+#endif
 
 /* --- a service that reads nothing --- */
 
