@@ -4,46 +4,24 @@
  *
  * Whether they are the key's is decided by the token process.
  */
-#include "front/front.h"
 #include "front/operations.h"
-#include "front/route.h"
-
-static ks_err submit(struct call *call, const struct request *request, enum job_operation operation,
-                     struct fault *why);
 
 ks_err
 op_certificate_put(struct call *call, const struct request *request, struct fault *why)
 {
-    return submit(call, request, JOB_CERTIFICATE_PUT, why);
+    return op_submit_meant(call, request, JOB_CERTIFICATE_PUT, why);
 }
 
 ks_err
 op_certificate_get(struct call *call, const struct request *request, struct fault *why)
 {
-    return submit(call, request, JOB_CERTIFICATE_GET, why);
+    return op_submit_meant(call, request, JOB_CERTIFICATE_GET, why);
 }
 
 ks_err
 op_certificate_delete(struct call *call, const struct request *request, struct fault *why)
 {
-    return submit(call, request, JOB_CERTIFICATE_DELETE, why);
-}
-
-static ks_err
-submit(struct call *call, const struct request *request, enum job_operation operation,
-       struct fault *why)
-{
-    const struct directory_entry *key;
-    struct job job;
-    ks_err err;
-
-    err = op_find_meant_key(call, request, &key, why);
-    if (err)
-        return err;
-    op_job_init(&job, call, request, operation);
-    job.chain = request->chain;
-    call_start_deadline(call, request->deadline_ms);
-    return route_submit(call->front->route, call, key->token, &job, why);
+    return op_submit_meant(call, request, JOB_CERTIFICATE_DELETE, why);
 }
 
 /* A certificate that a key signed for itself stands alone. */

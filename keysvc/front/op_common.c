@@ -196,3 +196,24 @@ op_done(struct call *call, const struct job_reply *reply)
     (void)reply;
     call_answer(call, &answer);
 }
+
+/* job_pack() takes what belongs to the operation. */
+ks_err
+op_submit_meant(struct call *call, const struct request *request, enum job_operation operation,
+                struct fault *why)
+{
+    const struct directory_entry *key;
+    struct job job;
+    ks_err err;
+
+    err = op_find_meant_key(call, request, &key, why);
+    if (err)
+        return err;
+    op_job_init(&job, call, request, operation);
+    job.sign = request->sign;
+    job.csr = request->csr; /* its list belongs to the request */
+    job.days = request->days;
+    job.chain = request->chain;
+    call_start_deadline(call, request->deadline_ms);
+    return route_submit(call->front->route, call, key->token, &job, why);
+}

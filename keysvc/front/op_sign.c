@@ -4,24 +4,12 @@
  *
  * What may be signed is decided by the token process, over the whole message.
  */
-#include "front/front.h"
 #include "front/operations.h"
-#include "front/route.h"
 
 ks_err
 op_sign(struct call *call, const struct request *request, struct fault *why)
 {
-    const struct directory_entry *key;
-    struct job job;
-    ks_err err;
-
-    err = op_find_meant_key(call, request, &key, why);
-    if (err)
-        return err;
-    op_job_init(&job, call, request, JOB_SIGN);
-    job.sign = request->sign;
-    call_start_deadline(call, request->deadline_ms);
-    return route_submit(call->front->route, call, key->token, &job, why);
+    return op_submit_meant(call, request, JOB_SIGN, why);
 }
 
 void

@@ -88,6 +88,10 @@ void op_chain_told(struct call *call, const struct job_reply *reply);
 ks_err op_check_token(const struct call *call, const struct request *request,
                       struct fault *why) KS_MUST_CHECK;
 
+/* Hands the request on to the token of the key that it means, which must be the one it names. */
+ks_err op_submit_meant(struct call *call, const struct request *request,
+                       enum job_operation operation, struct fault *why) KS_MUST_CHECK;
+
 /* A job about the request's key with the caller filled in. */
 void op_job_init(struct job *job, const struct call *call, const struct request *request,
                  enum job_operation operation);
