@@ -26,7 +26,7 @@ struct operation {
     enum config_operation rule;
     bool changes;      /* something is different afterwards: when nobody saw its end that is said */
     bool first_worker; /* only a token's first worker does it */
-    bool slow;         /* keeps a worker for seconds: others are sent elsewhere */
+    bool slow;         /* keeps a worker for seconds; only with first_worker */
     /* Answers, or stages the call, or fails with what is then answered. */
     ks_err (*start)(struct call *call, const struct request *request, struct fault *why);
     /* False: no worker that is in its senses says OK with this. NULL: any will do. */

@@ -25,7 +25,8 @@ struct route_token {
     struct control_state state;                  /* of the whole token, as the supervisor says */
     struct place places[CONFIG_MAX_WORKERS + 1]; /* by worker index, from 1 */
     struct call_list any, first;                 /* waiting: for any worker, for the first */
-    unsigned int n_waiting;                      /* in the queues, and staged */
+    struct call_list slow;  /* waiting for the first to have no slow job: the rest overtakes them */
+    unsigned int n_waiting; /* in the queues, and staged */
 };
 
 struct route {
@@ -43,7 +44,7 @@ static bool queue_full(const struct route_token *token, const struct call *call,
 static void enqueue(struct call *call);
 static void forget(struct call *call);
 static void pump(void *context);
-static void pump_queue(struct route_token *token, struct call_list *queue, bool first);
+static void pump_queue(struct route_token *token, struct call_list *queue);
 static void worker_gone(void *context, struct worker *worker);
 static void fail_hopeless(struct route_token *token);
 
@@ -247,6 +248,7 @@ token_add(struct route *route, const char *name)
     token->front = route->front;
     TAILQ_INIT(&token->any);
     TAILQ_INIT(&token->first);
+    TAILQ_INIT(&token->slow);
     tokens[route->n_tokens++] = token;
     return KS_OK;
 }
@@ -285,6 +287,7 @@ token_free(struct route_token *token)
     for (size_t w = 1; w <= CONFIG_MAX_WORKERS; w++)
         token->places[w].worker = worker_free(token->places[w].worker);
     fail_queue(token, &token->first);
+    fail_queue(token, &token->slow);
     fail_queue(token, &token->any);
     free(token);
 }
@@ -347,16 +350,22 @@ queue_full(const struct route_token *token, const struct call *call, struct faul
     return true;
 }
 
+/* All that is slow is the first worker's (dispatch.h). */
+static struct call_list *
+queue_of(const struct call *call)
+{
+    if (call->operation->slow)
+        return &call->token->slow;
+    return call->operation->first_worker ? &call->token->first : &call->token->any;
+}
+
 static void
 enqueue(struct call *call)
 {
     struct route_token *token = call->token;
 
     call->place = CALL_QUEUED;
-    if (call->operation->first_worker)
-        TAILQ_INSERT_TAIL(&token->first, call, queue);
-    else
-        TAILQ_INSERT_TAIL(&token->any, call, queue);
+    TAILQ_INSERT_TAIL(queue_of(call), call, queue);
     fail_hopeless(token);
     pump(token);
 }
@@ -372,10 +381,8 @@ forget(struct call *call)
     }
     if (call->place == CALL_STAGED)
         TAILQ_REMOVE(&call->front->staged, call, queue);
-    else if (call->operation->first_worker)
-        TAILQ_REMOVE(&token->first, call, queue);
     else
-        TAILQ_REMOVE(&token->any, call, queue);
+        TAILQ_REMOVE(queue_of(call), call, queue);
     token->n_waiting--;
     call->place = CALL_NOWHERE;
 }
@@ -386,22 +393,23 @@ pump(void *context)
 {
     struct route_token *token = context;
 
-    pump_queue(token, &token->first, true);
-    pump_queue(token, &token->any, false);
+    pump_queue(token, &token->first);
+    pump_queue(token, &token->slow);
+    pump_queue(token, &token->any);
 }
 
 /* A worker has one slow job at a time: a window full of them, that nobody may even wait for any more,
  * would hold up everybody else for minutes. */
 static struct worker *
-choose(const struct route_token *token, bool first, bool slow)
+choose(const struct route_token *token, const struct operation *operation)
 {
     struct worker *best = NULL;
 
-    for (size_t w = 1; w <= (first ? 1 : CONFIG_MAX_WORKERS); w++) {
+    for (size_t w = 1; w <= (operation->first_worker ? 1 : CONFIG_MAX_WORKERS); w++) {
         const struct place *place = &token->places[w];
 
         if (takes_jobs(place) && worker_has_room(place->worker) &&
-            !(slow && worker_has_slow(place->worker)) &&
+            !(operation->slow && worker_has_slow(place->worker)) &&
             (!best || worker_load(place->worker) < worker_load(best)))
             best = place->worker;
     }
@@ -409,18 +417,15 @@ choose(const struct route_token *token, bool first, bool slow)
 }
 
 static void
-pump_queue(struct route_token *token, struct call_list *queue, bool first)
+pump_queue(struct route_token *token, struct call_list *queue)
 {
-    struct call *call, *next;
+    struct call *call;
 
-    for (call = TAILQ_FIRST(queue); call; call = next) {
-        struct worker *worker = choose(token, first, call->operation->slow);
+    while ((call = TAILQ_FIRST(queue))) {
+        struct worker *worker = choose(token, call->operation);
 
-        next = TAILQ_NEXT(call, queue);
-        if (!worker && !call->operation->slow)
-            return;
         if (!worker)
-            continue; /* what is not slow overtakes it */
+            return;
         forget(call);
         if (worker_send(worker, call) != KS_OK)
             call_fail(call, KS_ERR_BUSY, &(struct fault){.text = "the worker does not keep up"});
@@ -446,8 +451,10 @@ worker_gone(void *context, struct worker *worker)
 static void
 fail_hopeless(struct route_token *token)
 {
-    if (!has_worker(token, true))
+    if (!has_worker(token, true)) {
         fail_queue(token, &token->first);
+        fail_queue(token, &token->slow);
+    }
     if (!has_worker(token, false))
         fail_queue(token, &token->any);
 }

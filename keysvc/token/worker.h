@@ -120,7 +120,8 @@ void worker_excuse(struct worker *worker, struct fault *why);
 /* UNSUPPORTED: the profile says that this kind of token cannot do it (CONFIG_LACKS_...). */
 ks_err worker_can(const struct worker *worker, uint64_t lacks, struct fault *why) KS_MUST_CHECK;
 
-/* keys_get with one recovery. `sha256` (may be NULL) is whom the caller means: KEY_CHANGED. */
+/* keys_get with one recovery. `sha256` (may be NULL) is whom the caller means: KEY_CHANGED, said only
+ * after another look at the token. */
 ks_err worker_find_key(struct worker *worker, const char *label, const uint8_t *sha256,
                        struct key **out, struct fault *why) KS_MUST_CHECK;
 

@@ -84,8 +84,6 @@ end(void)
     fclose(file);
 }
 
-static ks_err lose_session(struct job job);
-
 /* Puts the certificates of the list, which NULL ends; `lost`: and the session is lost in it. */
 static ks_err
 put_somehow(X509 *const *list, bool lost)
@@ -99,7 +97,7 @@ put_somehow(X509 *const *list, bool lost)
 
         job.chain.items[job.chain.n_items++] = (struct job_blob){der[i], (size_t)len};
     }
-    err = lost ? lose_session(job) : rig_job(rig, &job).err;
+    err = lost ? rig_job_with_login(rig, job) : rig_job(rig, &job).err;
     for (size_t i = 0; i < job.chain.n_items; i++)
         OPENSSL_free(der[i]);
     return err;
@@ -151,36 +149,9 @@ expect_objects(size_t own, size_t first, size_t second)
 }
 
 static void
-break_calls(const char *rules)
-{
-    char path[128], new_path[128];
-    FILE *file;
-
-    rig_path(rig, "rules", path, sizeof(path));
-    rig_path(rig, "rules.new", new_path, sizeof(new_path));
-    file = fopen(new_path, "w");
-    cr_assert(file && fputs(rules, file) >= 0 && fclose(file) == 0);
-    cr_assert_eq(rename(new_path, path), 0);
-}
-
-/* As rig_job(), for a job in whose course the session is lost: the PIN is asked for once more. */
-static ks_err
-lose_session(struct job job)
-{
-    uint16_t type = 0;
-
-    rig_send(rig, &job);
-    while (type != CONTROL_LOGIN_RESULT)
-        cr_assert_eq(rig_control(rig, &type), KS_OK);
-    return rig_receive(rig).err;
-}
-
-static void
 begin_with_broken_module(void)
 {
-    setenv("PKCS11_BREAK_MODULE", rig->token.profile.module, 1);
-    setenv("PKCS11_BREAK_DIR", rig->folder, 1);
-    text_copy(rig->token.profile.module, sizeof(rig->token.profile.module), PKCS11_BREAK);
+    rig_break_module(rig, PKCS11_BREAK);
     begin();
 }
 
@@ -314,27 +285,27 @@ Test(certificate, of_a_put_that_fails_is_not_there_and_the_old_one_is)
     next = issue(key, 60);
 
     /* calls 2, 3, 4 of C_CreateObject: two issuers, then the own one */
-    break_calls("C_CreateObject:4:CKR_DEVICE_MEMORY\n");
+    rig_break(rig, "C_CreateObject:4:CKR_DEVICE_MEMORY\n");
     cr_assert_eq(put((X509 *[]){next, middle, root, NULL}), KS_ERR_TOKEN_UNAVAILABLE);
     expect(rig, (X509 *[]){leaf, NULL});
     expect_objects(1, 0, 0);
 
     /* made, though the token says it was not */
-    break_calls("C_CreateObject:*:after 0x50\n"); /* CKR_FUNCTION_CANCELED */
+    rig_break(rig, "C_CreateObject:*:after 0x50\n"); /* CKR_FUNCTION_CANCELED */
     cr_assert_eq(put((X509 *[]){next, NULL}), KS_ERR_TOKEN_UNAVAILABLE);
     expect(rig, (X509 *[]){leaf, NULL});
     expect_objects(1, 0, 0);
 
     /* the old one is not to be removed: the first put before made calls 1 to 3 of this */
-    break_calls("C_DestroyObject:4:0x1b\n"); /* CKR_ACTION_PROHIBITED */
+    rig_break(rig, "C_DestroyObject:4:0x1b\n"); /* CKR_ACTION_PROHIBITED */
     cr_assert_eq(put((X509 *[]){next, middle, NULL}), KS_ERR_UNSUPPORTED);
     expect(rig, (X509 *[]){leaf, NULL});
     expect_objects(1, 0, 0);
 
     /* nor the new one */
-    break_calls("C_DestroyObject:*:0x1b\n"); /* CKR_ACTION_PROHIBITED */
+    rig_break(rig, "C_DestroyObject:*:0x1b\n"); /* CKR_ACTION_PROHIBITED */
     cr_assert_eq(put((X509 *[]){next, middle, NULL}), KS_ERR_OUTCOME_UNKNOWN);
-    break_calls("");
+    rig_break(rig, "");
     cr_assert_eq(put((X509 *[]){leaf, NULL}), KS_OK);
     expect(rig, (X509 *[]){leaf, NULL});
     expect_objects(1, 0, 0);
@@ -345,15 +316,15 @@ Test(certificate, of_a_put_that_fails_is_not_there_and_the_old_one_is)
 Test(certificate, is_put_once_when_the_session_is_lost_in_the_middle)
 {
     begin_with_broken_module();
-    break_calls("C_CreateObject:2:CKR_SESSION_HANDLE_INVALID\n");
+    rig_break(rig, "C_CreateObject:2:CKR_SESSION_HANDLE_INVALID\n");
     cr_assert_eq(put_somehow((X509 *[]){leaf, middle, root, NULL}, true), KS_OK);
     expect_objects(1, 1, 1);
-    break_calls("C_CreateObject:7:after CKR_SESSION_HANDLE_INVALID\n");
+    rig_break(rig, "C_CreateObject:7:after CKR_SESSION_HANDLE_INVALID\n");
     cr_assert_eq(put_somehow((X509 *[]){leaf, middle, NULL}, true), KS_OK);
     expect(rig, (X509 *[]){leaf, middle, NULL});
     expect_objects(1, 1, 0);
-    break_calls("C_DestroyObject:*:CKR_SESSION_HANDLE_INVALID\n");
-    cr_assert_eq(lose_session(rig_job_for(rig, JOB_CERTIFICATE_DELETE, "web/shop", 1)),
+    rig_break(rig, "C_DestroyObject:*:CKR_SESSION_HANDLE_INVALID\n");
+    cr_assert_eq(rig_job_with_login(rig, rig_job_for(rig, JOB_CERTIFICATE_DELETE, "web/shop", 1)),
                  KS_ERR_TOKEN_UNAVAILABLE);
     cr_assert_neq(rig_wait(rig), 0, "a new process is worth a try");
 }
@@ -362,7 +333,7 @@ Test(certificate, deletion_that_breaks_off_says_so_and_can_be_repeated)
 {
     begin_with_broken_module();
     cr_assert_eq(put((X509 *[]){leaf, middle, root, NULL}), KS_OK);
-    break_calls("C_DestroyObject:2:0x50\n"); /* CKR_FUNCTION_CANCELED */
+    rig_break(rig, "C_DestroyObject:2:0x50\n"); /* CKR_FUNCTION_CANCELED */
     cr_assert_eq(ask(rig, JOB_CERTIFICATE_DELETE).err, KS_ERR_OUTCOME_UNKNOWN);
     expect_objects(0, 1, 1);
     cr_assert_eq(ask(rig, JOB_CERTIFICATE_DELETE).err, KS_OK);

@@ -124,36 +124,9 @@ expect_objects(size_t private_keys, size_t public_keys, size_t certificates)
 }
 
 static void
-break_calls(const char *rules)
-{
-    char path[128], new_path[128];
-    FILE *file;
-
-    rig_path(rig, "rules", path, sizeof(path));
-    rig_path(rig, "rules.new", new_path, sizeof(new_path));
-    file = fopen(new_path, "w");
-    cr_assert(file && fputs(rules, file) >= 0 && fclose(file) == 0);
-    cr_assert_eq(rename(new_path, path), 0);
-}
-
-/* As rig_job(), for a job in whose course the session is lost: the PIN is asked for once more. */
-static ks_err
-lose_session(struct job job)
-{
-    uint16_t type = 0;
-
-    rig_send(rig, &job);
-    while (type != CONTROL_LOGIN_RESULT)
-        cr_assert_eq(rig_control(rig, &type), KS_OK);
-    return rig_receive(rig).err;
-}
-
-static void
 begin_with_broken_module(void)
 {
-    setenv("PKCS11_BREAK_MODULE", rig->token.profile.module, 1);
-    setenv("PKCS11_BREAK_DIR", rig->folder, 1);
-    text_copy(rig->token.profile.module, sizeof(rig->token.profile.module), PKCS11_BREAK);
+    rig_break_module(rig, PKCS11_BREAK);
     begin();
     put_certificate();
 }
@@ -326,9 +299,9 @@ Test(destroy, of_one_of_two_keys_with_one_label_needs_its_public_key)
 Test(destroy, that_fails_at_once_changes_nothing)
 {
     begin_with_broken_module();
-    break_calls("C_DestroyObject:*:0x50\n"); /* CKR_FUNCTION_CANCELED */
+    rig_break(rig, "C_DestroyObject:*:0x50\n"); /* CKR_FUNCTION_CANCELED */
     cr_assert_eq(run(destroying()), KS_ERR_TOKEN_UNAVAILABLE);
-    break_calls("C_DestroyObject:*:0x1b\n"); /* CKR_ACTION_PROHIBITED */
+    rig_break(rig, "C_DestroyObject:*:0x1b\n"); /* CKR_ACTION_PROHIBITED */
     cr_assert_eq(run(destroying()), KS_ERR_UNSUPPORTED);
     expect_objects(1, 1, 1);
     cr_assert_eq(sign(rig), KS_OK);
@@ -338,7 +311,7 @@ Test(destroy, that_fails_at_once_changes_nothing)
 Test(destroy, that_fails_in_the_middle_says_so_and_can_be_repeated)
 {
     begin_with_broken_module();
-    break_calls("C_DestroyObject:2:0x50\n");
+    rig_break(rig, "C_DestroyObject:2:0x50\n");
     cr_assert_eq(run(destroying()), KS_ERR_OUTCOME_UNKNOWN);
     cr_assert_eq(rig_key(rig, "doc/a", 1)->state, JOB_KEY_GONE);
     expect_objects(0, 1, 1);
@@ -350,9 +323,9 @@ Test(destroy, that_fails_in_the_middle_says_so_and_can_be_repeated)
 Test(destroy, goes_on_once_when_the_session_is_lost)
 {
     begin_with_broken_module();
-    break_calls("C_DestroyObject:1:CKR_SESSION_HANDLE_INVALID\n"
-                "C_DestroyObject:3:after CKR_SESSION_HANDLE_INVALID\n");
-    cr_assert_eq(lose_session(destroying()), KS_ERR_OUTCOME_UNKNOWN, "lost twice");
+    rig_break(rig, "C_DestroyObject:1:CKR_SESSION_HANDLE_INVALID\n"
+                   "C_DestroyObject:3:after CKR_SESSION_HANDLE_INVALID\n");
+    cr_assert_eq(rig_job_with_login(rig, destroying()), KS_ERR_OUTCOME_UNKNOWN, "lost twice");
     expect_objects(0, 0, 1);
     cr_assert_neq(rig_wait(rig), 0, "a new process is worth a try");
 }
@@ -360,8 +333,8 @@ Test(destroy, goes_on_once_when_the_session_is_lost)
 Test(destroy, is_done_when_the_session_is_lost_after_the_last_object)
 {
     begin_with_broken_module();
-    break_calls("C_DestroyObject:4:after CKR_SESSION_HANDLE_INVALID\n");
-    cr_assert_eq(lose_session(destroying()), KS_OK);
+    rig_break(rig, "C_DestroyObject:4:after CKR_SESSION_HANDLE_INVALID\n");
+    cr_assert_eq(rig_job_with_login(rig, destroying()), KS_OK);
     expect_objects(0, 0, 0);
     end(0);
 }

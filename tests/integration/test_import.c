@@ -378,26 +378,12 @@ Test(import, refuses_what_is_not_sealed_memory_of_a_sane_size)
     cr_assert_eq(rig_stop(rig), 0);
 }
 
-/* From now on: the module reads this file again whenever it changed. */
-static void
-break_by(const char *rule)
-{
-    char path[128];
-    FILE *file;
-
-    rig_path(rig, "rules", path, sizeof(path));
-    file = fopen(path, "w");
-    cr_assert(file && fputs(rule, file) >= 0 && fclose(file) == 0);
-}
-
 /* The module that breaks on purpose in front of SoftHSM. */
 static void
 use_break(const char *rule)
 {
-    setenv("PKCS11_BREAK_MODULE", rig->token.profile.module, 1);
-    setenv("PKCS11_BREAK_DIR", rig->folder, 1);
-    break_by(rule);
-    text_copy(rig->token.profile.module, sizeof(rig->token.profile.module), PKCS11_BREAK);
+    rig_break_module(rig, PKCS11_BREAK);
+    rig_break(rig, rule);
 }
 
 Test(import, leaves_nothing_when_the_private_half_cannot_be_created)
@@ -424,10 +410,10 @@ Test(import, leaves_nothing_when_the_token_s_first_signature_is_wrong)
     run(EC_KEY CERTIFICATE EXPORT);
     use_break("# nothing yet\n");
     start(KS_KEY_TYPE_EC_P256);
-    break_by("C_Sign:*:wrong\n");
+    rig_break(rig, "C_Sign:*:wrong\n");
     reply = import_file("doc/a", "file", JOB_IMPORT_PKCS12, PASSWORD);
     cr_assert_neq(reply.err, KS_OK);
-    break_by("# all is well again\n");
+    rig_break(rig, "# all is well again\n");
     cr_assert(strstr(reply.why.text, "does not sign"), "%s", reply.why.text);
     check_nothing_left("doc/a");
     cr_assert_eq(rig_stop(rig), 0);

@@ -170,22 +170,9 @@ ParameterizedTest(enum ks_key_type *type, types, sign_with_every_algorithm_that_
 }
 
 static void
-break_with(const char *rule)
-{
-    char path[128];
-    FILE *file;
-
-    rig_path(rig, "rules", path, sizeof(path));
-    file = fopen(path, "w");
-    cr_assert(file && fprintf(file, "%s\n", rule) > 0 && fclose(file) == 0);
-}
-
-static void
 start_breakable(void)
 {
-    setenv("PKCS11_BREAK_MODULE", rig->token.profile.module, 1);
-    setenv("PKCS11_BREAK_DIR", rig->folder, 1);
-    text_copy(rig->token.profile.module, sizeof(rig->token.profile.module), PKCS11_BREAK);
+    rig_break_module(rig, PKCS11_BREAK);
     cr_assert(rig_start(rig));
     rig_front(rig);
 }
@@ -196,13 +183,13 @@ Test(types, are_refused_with_the_names_of_token_and_mechanism)
 
     start_breakable();
     cr_assert_eq(rig_generate(rig, "doc/a").err, KS_OK);
-    break_with("C_SignInit:*:CKR_MECHANISM_INVALID");
+    rig_break(rig, "C_SignInit:*:CKR_MECHANISM_INVALID\n");
     reply = sign("doc/a", KS_ALGORITHM_DEFAULT, KS_HASH_NONE, message, sizeof(message));
     cr_assert_eq(reply.err, KS_ERR_UNSUPPORTED);
     cr_assert_str_eq(reply.why.text, "token main does not do CKM_ECDSA: C_SignInit: "
                                      "CKR_MECHANISM_INVALID (0x70)");
     cr_assert(strstr(reply.why.hint, "keysvc token show main"));
-    break_with("C_GenerateKeyPair:*:CKR_MECHANISM_INVALID");
+    rig_break(rig, "C_GenerateKeyPair:*:CKR_MECHANISM_INVALID\n");
     reply = rig_generate(rig, "code/a");
     cr_assert_eq(reply.err, KS_ERR_UNSUPPORTED);
     cr_assert(strstr(reply.why.text, "token main does not do CKM_RSA_PKCS_KEY_PAIR_GEN"));
@@ -244,13 +231,13 @@ Test(types, that_cannot_be_made_do_not_end_the_process)
 
     start_breakable();
     cr_assert_eq(rig_generate(rig, "doc/a").err, KS_OK);
-    break_with("C_GenerateKeyPair:*:CKR_GENERAL_ERROR");
+    rig_break(rig, "C_GenerateKeyPair:*:CKR_GENERAL_ERROR\n");
     reply = rig_generate(rig, "doc/b");
     cr_assert_eq(reply.err, KS_ERR_TOKEN_UNAVAILABLE);
     cr_assert(strstr(reply.why.hint, "full"));
     reply = sign("doc/a", KS_ALGORITHM_DEFAULT, KS_HASH_NONE, message, sizeof(message));
     cr_assert_eq(reply.err, KS_OK, "%s", reply.why.text);
-    break_with("C_GenerateKeyPair:*:CKR_GENERAL_ERROR\nC_GenerateRandom:*:CKR_GENERAL_ERROR");
+    rig_break(rig, "C_GenerateKeyPair:*:CKR_GENERAL_ERROR\nC_GenerateRandom:*:CKR_GENERAL_ERROR\n");
     cr_assert_eq(rig_generate(rig, "doc/b").err, KS_ERR_TOKEN_UNAVAILABLE);
     cr_assert_eq(rig_wait(rig), CONTROL_EXIT_TOKEN_LOST, "the token does not work at all");
 }
@@ -292,7 +279,7 @@ Test(types, of_tokens_that_do_not_answer_say_so)
     struct job_reply reply;
 
     start_breakable();
-    break_with("C_GetMechanismList:*:CKR_TOKEN_NOT_PRESENT");
+    rig_break(rig, "C_GetMechanismList:*:CKR_TOKEN_NOT_PRESENT\n");
     reply = rig_job(rig, &job);
     cr_assert_eq(reply.err, KS_ERR_TOKEN_UNAVAILABLE);
     cr_assert(strstr(reply.why.text, "C_GetMechanismList: CKR_TOKEN_NOT_PRESENT"));

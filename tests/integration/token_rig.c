@@ -470,3 +470,33 @@ rig_audit(struct rig *rig)
     fclose(file);
     return text;
 }
+
+void
+rig_break_module(struct rig *rig, const char *breaking)
+{
+    setenv("PKCS11_BREAK_MODULE", rig->token.profile.module, 1);
+    setenv("PKCS11_BREAK_DIR", rig->folder, 1);
+    text_copy(rig->token.profile.module, sizeof(rig->token.profile.module), breaking);
+}
+
+void
+rig_break(struct rig *rig, const char *rules)
+{
+    char path[128], new_path[128];
+
+    rig_path(rig, "rules", path, sizeof(path));
+    rig_path(rig, "rules.new", new_path, sizeof(new_path));
+    write_file(rig, "rules.new", rules);
+    cr_assert_eq(rename(new_path, path), 0);
+}
+
+ks_err
+rig_job_with_login(struct rig *rig, struct job job)
+{
+    uint16_t type = 0;
+
+    rig_send(rig, &job);
+    while (type != CONTROL_LOGIN_RESULT)
+        cr_assert_eq(rig_control(rig, &type), KS_OK);
+    return rig_receive(rig).err;
+}

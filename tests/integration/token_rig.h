@@ -92,3 +92,11 @@ void rig_path(const struct rig *rig, const char *name, char *out, size_t cap);
 
 /* One message from the process on the control socket; BUSY... as channel_receive says. */
 ks_err rig_control(struct rig *rig, uint16_t *type);
+
+/* Before rig_start(): the module that breaks on purpose (its path), in front of the real one. */
+void rig_break_module(struct rig *rig, const char *breaking);
+/* Its rules from now on; "": nothing is broken. */
+void rig_break(struct rig *rig, const char *rules);
+
+/* As rig_job(), for a job in whose course the session is lost: the PIN is asked for once more. */
+ks_err rig_job_with_login(struct rig *rig, struct job job);

@@ -5,6 +5,7 @@
 
 #include "token/selfcert.h"
 
+#include "csr_rig.h"
 #include "software_key.h"
 
 #define NOW_S 1800000000 /* 2027-01-15T08:00:00Z */
@@ -38,45 +39,6 @@ static const struct job_csr JOB = {
     .n_alternatives = ARRAY_LEN(ALTERNATIVES),
 };
 
-struct token {
-    EVP_PKEY *key;
-    enum ks_key_type type;
-    enum ks_algorithm algorithm;
-    ks_err fails;
-    int n_calls;
-};
-
-static ks_err
-token_sign(void *context, const uint8_t *data, size_t len, uint8_t out[static KS_SIGNATURE_MAX_LEN],
-           size_t *out_len, struct fault *why)
-{
-    struct token *token = context;
-    struct signature_input input;
-    uint8_t raw[KS_SIGNATURE_MAX_LEN];
-    size_t raw_len;
-    ks_err err;
-
-    token->n_calls++;
-    if (token->fails) {
-        fault_set(why, "C_Sign failed");
-        return token->fails;
-    }
-    err = signature_prepare(token->algorithm, KS_HASH_NONE, data, len, &input, why);
-    if (err)
-        return err;
-    raw_len = software_key_sign(token->key, token->algorithm, &input, raw);
-    return signature_finish(token->algorithm, token->type, raw, raw_len, out, out_len, why);
-}
-
-static struct token
-token_new(enum ks_key_type type)
-{
-    struct token token = {software_key_new(type), type,
-                          ks_algorithm_for(type, KS_ALGORITHM_DEFAULT), KS_OK, 0};
-
-    return token;
-}
-
 static ks_err
 build(struct token *token, const struct job_csr *job, uint32_t days,
       const struct config_class *class, X509 **out, struct fault *why)
@@ -87,8 +49,8 @@ build(struct token *token, const struct job_csr *job, uint32_t days,
     size_t len = 0;
     ks_err err;
 
-    err = selfcert_build(job, days, NOW_S, class, &spki, token->algorithm, token_sign, token, &der,
-                         &len, why);
+    err = selfcert_build(job, days, NOW_S, class, &spki, token->algorithm, csr_rig_sign, token,
+                         &der, &len, why);
     *out = NULL;
     cr_assert_eq(err == KS_OK, der != NULL);
     cr_assert_eq(err == KS_OK, why->text[0] == '\0');
@@ -105,7 +67,7 @@ build(struct token *token, const struct job_csr *job, uint32_t days,
 static X509 *
 build_p256(const struct job_csr *job, uint32_t days)
 {
-    struct token token = token_new(KS_KEY_TYPE_EC_P256);
+    struct token token = csr_rig_token(KS_KEY_TYPE_EC_P256);
     struct fault why = FAULT_INIT;
     X509 *certificate;
 
@@ -160,7 +122,7 @@ ParameterizedTestParameters(selfcert, verifies_with_every_kind_of_key_and_algori
 
 ParameterizedTest(struct pair *c, selfcert, verifies_with_every_kind_of_key_and_algorithm)
 {
-    struct token token = token_new(c->type);
+    struct token token = csr_rig_token(c->type);
     struct fault why = FAULT_INIT;
     X509 *certificate;
 
@@ -197,7 +159,7 @@ Test(selfcert, is_its_own_issuer_of_version_3_and_never_an_authority)
 
 Test(selfcert, carries_the_key_s_identifier_twice)
 {
-    struct token token = token_new(KS_KEY_TYPE_EC_P256);
+    struct token token = csr_rig_token(KS_KEY_TYPE_EC_P256);
     struct spki spki = software_key_spki(token.type, token.key);
     struct fault why = FAULT_INIT;
     const ASN1_OCTET_STRING *own, *authority;
@@ -246,7 +208,7 @@ Test(selfcert, is_valid_from_now_for_as_many_days_as_were_asked_for)
 
 Test(selfcert, writes_years_from_2050_on_with_four_digits)
 {
-    struct token token = token_new(KS_KEY_TYPE_EC_P256);
+    struct token token = csr_rig_token(KS_KEY_TYPE_EC_P256);
     struct spki spki = software_key_spki(token.type, token.key);
     struct fault why = FAULT_INIT;
     int64_t now_s = 2524000000; /* 2049-12-24 */
@@ -255,8 +217,8 @@ Test(selfcert, writes_years_from_2050_on_with_four_digits)
     uint8_t *der;
     size_t len;
 
-    cr_assert_eq(selfcert_build(&JOB, 30, now_s, &CLASS, &spki, token.algorithm, token_sign, &token,
-                                &der, &len, &why),
+    cr_assert_eq(selfcert_build(&JOB, 30, now_s, &CLASS, &spki, token.algorithm, csr_rig_sign,
+                                &token, &der, &len, &why),
                  KS_OK);
     at = der;
     certificate = d2i_X509(NULL, &at, (long)len);
@@ -286,7 +248,7 @@ Test(selfcert, refuses_before_it_asks_the_token)
         {"", "", 1, KS_ERR_BAD_REQUEST, "needs a subject"},
         {"bank.example", "", 1, KS_ERR_NAME_NOT_ALLOWED, "bank.example"},
     };
-    struct token token = token_new(KS_KEY_TYPE_EC_P256);
+    struct token token = csr_rig_token(KS_KEY_TYPE_EC_P256);
 
     for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
         const struct refusal *c = &refusals[i];
@@ -309,7 +271,7 @@ Test(selfcert, refuses_before_it_asks_the_token)
 
 Test(selfcert, passes_on_what_the_token_says)
 {
-    struct token token = token_new(KS_KEY_TYPE_EC_P256);
+    struct token token = csr_rig_token(KS_KEY_TYPE_EC_P256);
     struct fault why = FAULT_INIT;
     X509 *certificate;
 
@@ -328,7 +290,7 @@ Test(selfcert, carries_a_thousand_names_unless_they_are_too_long_together)
 {
     static char texts[JOB_MAX_ALTERNATIVES][256];
     static struct job_alternative many[JOB_MAX_ALTERNATIVES];
-    struct token token = token_new(KS_KEY_TYPE_EC_P256);
+    struct token token = csr_rig_token(KS_KEY_TYPE_EC_P256);
     struct fault why = FAULT_INIT;
     struct job_csr job = JOB;
     GENERAL_NAMES *names;
