@@ -6,7 +6,7 @@
  * can claim any. So bytes that pass the strictest parse of it can be the body of a certificate
  * request as well, with the ServerECDHParams inside of a name or a key. Hence the test for ASN.1,
  * which must never call something no ASN.1 that another parser reads as such. A handshake with
- * honest random bytes looks like ASN.1 about once in a million times and is then refused.
+ * honest random bytes looks like ASN.1 about twice in a million times and is then refused.
  */
 #include "token/purpose_tls.h"
 
@@ -20,8 +20,9 @@
 /* In purpose_tls_resembles_der: PKCS#10, TBSCertificate, CRL and OCSP bodies have three or more. */
 #define DER_ELEMENTS_ENOUGH 3
 
-#define ASN1_SEQUENCE 0x30
-#define ASN1_SET 0x31 /* the signed attributes of CMS */
+#define ASN1_SEQUENCE 0x10
+#define ASN1_SET 0x11         /* the signed attributes of CMS */
+#define ASN1_CONSTRUCTED 0x20 /* must be set; libcrypto does not look at it in a SEQUENCE OF */
 
 enum { CURVE_TYPE_NAMED = 3 };
 
@@ -41,7 +42,8 @@ purpose_tls_resembles_der(const uint8_t *data, size_t len)
     size_t content_len;
     enum element element;
 
-    if (len == 0 || (data[0] != ASN1_SEQUENCE && data[0] != ASN1_SET))
+    if (len == 0 || ((data[0] & ~ASN1_CONSTRUCTED) != ASN1_SEQUENCE &&
+                     (data[0] & ~ASN1_CONSTRUCTED) != ASN1_SET))
         return false;
     element = element_header(&in, &content_len);
     if (element == ELEMENT_INDEFINITE)

@@ -12,8 +12,9 @@
 
 /*
  * Could some parser take this for one ASN.1 SEQUENCE or SET over its whole length? Lenient on
- * purpose: lengths that are not minimal, indefinite ones, and bytes left over after the third
- * element count as ASN.1, because some parser accepts them. Asked before all other checks.
+ * purpose: lengths that are not minimal, indefinite ones, a SEQUENCE that does not say that it is
+ * constructed, and bytes left over after the third element count as ASN.1, because some parser
+ * accepts them. Asked before all other checks.
  */
 bool purpose_tls_resembles_der(const uint8_t *data, size_t len);
 

@@ -5,6 +5,7 @@
  * Three bytes choose purpose, algorithm and hash, the rest is the message. Whatever a TLS key signs
  * must be no digest, no ASN.1 that OpenSSL reads, and no more than the purpose's neighbours allow.
  */
+#include <openssl/ocsp.h>
 #include <openssl/x509.h>
 
 #include "token/purpose.h"
@@ -49,19 +50,27 @@ is_tls(enum ks_purpose purpose)
     return purpose >= KS_PURPOSE_TLS_SERVER && purpose <= KS_PURPOSE_TLS;
 }
 
+/* Is the whole of it such a structure? */
+static bool
+is_a(const ASN1_ITEM *item, const struct input *in)
+{
+    const uint8_t *at = in->data;
+    ASN1_VALUE *value = ASN1_item_d2i(NULL, &at, (long)in->len, item);
+    bool whole = value && at == in->data + in->len;
+
+    ASN1_item_free(value, item);
+    return whole;
+}
+
 static void
 check_tls(const struct input *in)
 {
-    const uint8_t *at = in->data;
-    X509_REQ_INFO *request = d2i_X509_REQ_INFO(NULL, &at, (long)in->len);
-    X509_CINF *certificate;
-
-    expect(!request || at != in->data + in->len);
-    X509_REQ_INFO_free(request);
-    at = in->data;
-    certificate = d2i_X509_CINF(NULL, &at, (long)in->len);
-    expect(!certificate || at != in->data + in->len);
-    X509_CINF_free(certificate);
+    expect(!is_a(ASN1_ITEM_rptr(X509_REQ_INFO), in));
+    expect(!is_a(ASN1_ITEM_rptr(X509_CINF), in));
+    expect(!is_a(ASN1_ITEM_rptr(X509_CRL_INFO), in));
+    expect(!is_a(ASN1_ITEM_rptr(OCSP_RESPDATA), in));
+    expect(!is_a(ASN1_ITEM_rptr(ASN1_SEQUENCE_ANY), in));
+    expect(!is_a(ASN1_ITEM_rptr(ASN1_SET_ANY), in));
 
     expect(in->prehashed == KS_HASH_NONE);
     expect(!purpose_tls_resembles_der(in->data, in->len));

@@ -68,6 +68,39 @@ Test(sign, records_what_it_refuses)
     cr_assert_eq(fake_n_calls(FAKE_SIGN), 0);
 }
 
+/* web/a has purpose tls-server. */
+static void
+refuse(const char *message, size_t len, enum ks_hash prehashed)
+{
+    struct job job = bed_sign_job(bed, "web/a", 1, message);
+
+    job.sign.data_len = len;
+    job.sign.prehashed = prehashed;
+    why = (struct fault)FAULT_INIT;
+    cr_expect_eq(sign_run(&bed->worker, &job, &answer, &why), KS_ERR_PURPOSE);
+}
+
+Test(sign, records_the_reason_of_each_refusal_of_a_purpose)
+{
+    static const char padding[] =
+        "                                                                ";
+    char client[160];
+    int n = snprintf(client, sizeof(client), "%sTLS 1.3, client CertificateVerify", padding);
+
+    memset(client + n + 1, 7, 32);
+    refuse("\x30\x03\x02\x01\x00", 5, KS_HASH_NONE);
+    refuse(client, (size_t)n + 1 + 32, KS_HASH_NONE);
+    refuse("01234567890123456789012345678901", 32, KS_HASH_SHA256);
+    refuse("eyJhbGciOiJFUzI1NiJ9.e30", 24, KS_HASH_NONE);
+    flush();
+    cr_expect_eq(bed_audit_count(bed, "\"outcome\":\"PURPOSE\""), 4);
+    cr_expect_eq(bed_audit_count(bed, "the message is an ASN.1 structure"), 1);
+    cr_expect_eq(bed_audit_count(bed, "this key is for servers"), 1);
+    cr_expect_eq(bed_audit_count(bed, "never a digest"), 1);
+    cr_expect_eq(bed_audit_count(bed, "neither a TLS 1.3 CertificateVerify nor a TLS 1.2"), 1);
+    cr_expect_eq(fake_n_calls(FAKE_SIGN), 0);
+}
+
 Test(sign, refuses_a_key_that_is_not_the_one_meant)
 {
     struct job job = bed_sign_job(bed, "doc/a", 1, "a message");
