@@ -99,6 +99,7 @@ int key_generate_run(struct cli *cli, int argc, char **argv);
 int key_import_run(struct cli *cli, int argc, char **argv);
 int key_list_run(struct cli *cli, int argc, char **argv);
 int key_public_run(struct cli *cli, int argc, char **argv);
+int key_reference_run(struct cli *cli, int argc, char **argv);
 int key_rotate_run(struct cli *cli, int argc, char **argv);
 int key_show_run(struct cli *cli, int argc, char **argv);
 int policy_explain_run(struct cli *cli, int argc, char **argv);

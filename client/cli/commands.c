@@ -21,6 +21,7 @@ const struct cli_command CLI_COMMANDS[] = {
     {"key",    "destroy",      key_destroy_run,       "remove one version of a key, for ever"},
     {"key",    "certificate",  key_certificate_run,   "put, get or delete the certificates beside a key"},
     {"key",    "public",       key_public_run,        "a key's public half as PEM"},
+    {"key",    "reference",    key_reference_run,     "what a program loads in place of a private key"},
     {"sign",   NULL,           sign_run,              "sign a file"},
     {"csr",    NULL,           csr_run,               "a certificate signing request"},
     {"self-sign", NULL,        self_sign_run,         "a certificate signed with the key itself"},

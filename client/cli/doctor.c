@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * doctor - keysvc doctor [--config FILE]
+ * doctor - keysvc doctor [--config FILE], keysvc doctor --program NAME
  *
- * Runs the checks in order and shows all findings. The exit code is the class of the first thing
+ * Runs the checks in order, of the service or of one program, and shows all findings. The exit code is the class of the first thing
  * that is wrong.
  */
 #include "client/cli/doctor.h"
@@ -10,10 +10,44 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "client/cli/doctor_program.h"
 #include "client/cli/keysvcd.h"
 #include "client/cli/output.h"
 
 #define MAX_MORE 16 /* arguments handed on to keysvcd --check */
+
+enum {
+    KEY_PROGRAM = 0x200,
+    KEY_FILE,
+    KEY_CONFIG_DIR,
+    KEY_OPENSSL_CONF,
+    KEY_PID,
+    KEY_USER,
+};
+
+static const struct argp_option OPTIONS[] = {
+    KEYSVCD_OPTIONS,
+    {"program", KEY_PROGRAM, "NAME", 0,
+     "a program that uses references instead: what keeps it from its keys", 0},
+    {"file", KEY_FILE, "FILE", 0,
+     "with --program: a reference or certificate of it; may be given again; else they are looked "
+     "for in its configuration",
+     0},
+    {"config-dir", KEY_CONFIG_DIR, "DIR", 0, "with --program: its configuration, if not /etc/NAME",
+     0},
+    {"openssl-conf", KEY_OPENSSL_CONF, "FILE", 0,
+     "with --program: its openssl.cnf, if not what its environment says", 0},
+    {"pid", KEY_PID, "PID", 0, "with --program: of several instances this process and its children",
+     0},
+    {"user", KEY_USER, "USER", 0, "with --program: who signs, if not the users of its processes",
+     0},
+    {0},
+};
+
+struct doctor_options {
+    struct cli *cli;
+    struct program_options program;
+};
 
 struct doctor {
     struct doctor_finding *findings;
@@ -33,10 +67,51 @@ static const char *const VERDICT[] = {
 static int show_text(struct cli *cli, const struct doctor *doctor);
 static int show_json(struct cli *cli, const struct doctor *doctor);
 
+static void look_at_service(struct doctor *doctor, struct cli *cli, const char *const *more);
+
 static int
 take_option(int key, char *value, void *state)
 {
-    return keysvcd_option(state, key, value);
+    struct doctor_options *options = state;
+    struct program_options *program = &options->program;
+
+    switch (key) {
+    case KEY_PROGRAM:
+        program->name = value;
+        return 0;
+    case KEY_FILE:
+        if (program->n_files == ARRAY_LEN(program->files))
+            cli_usage(options->cli, "--file: more than %d", PROGRAM_MAX_FILES);
+        program->files[program->n_files++] = value;
+        return 0;
+    case KEY_CONFIG_DIR:
+        program->config_dir = value;
+        return 0;
+    case KEY_OPENSSL_CONF:
+        program->openssl_conf = value;
+        return 0;
+    case KEY_PID:
+        if (!cli_parse_number(value, INT_MAX, &program->pid))
+            cli_usage(options->cli, "--pid %s: not the number of a process", value);
+        return 0;
+    case KEY_USER:
+        program->user = value;
+        return 0;
+    default:
+        return keysvcd_option(options->cli, key, value);
+    }
+}
+
+/* A name and no path: it is looked for in /proc and below /etc. */
+static void
+check_usage(struct cli *cli, const struct program_options *program)
+{
+    if (!program->name &&
+        (program->n_files > 0 || program->config_dir || program->openssl_conf || program->user))
+        cli_usage(cli, "--file, --config-dir, --openssl-conf and --user need --program");
+    if (program->name && (program->name[0] == '\0' || program->name[0] == '.' ||
+                          strchr(program->name, '/') || strlen(program->name) > NAME_MAX))
+        cli_usage(cli, "--program %s: not the name of a program", program->name);
 }
 
 static int
@@ -52,17 +127,18 @@ exit_code(const struct doctor *doctor)
 int
 doctor_run(struct cli *cli, int argc, char **argv)
 {
-    static const struct argp_option OPTIONS[] = {KEYSVCD_OPTIONS, {0}};
+    struct doctor_options options = {.cli = cli, .program = {.proc = "/proc"}};
     const char *more[MAX_MORE + 1];
     const struct cli_arguments arguments = {
         .options = OPTIONS,
         .option = take_option,
-        .state = cli,
+        .state = &options,
         .usage = "[-- KEYSVCD-ARGUMENT...]",
         .max_positional = MAX_MORE,
         .positional = more,
         .help = "Looks at the socket, the service, its rules, tokens, keys, PIN files, devices, "
-                "audit and this host, and says of each what is wrong and how to mend it. As root "
+                "audit and this host, and says of each what is wrong and how to mend it; with "
+                "--program at what keeps an unmodified program from using its references. As root "
                 "it sees more. "
                 "The exit code is 0 if nothing is wrong, else the class of the first thing that "
                 "is.",
@@ -73,22 +149,32 @@ doctor_run(struct cli *cli, int argc, char **argv)
     more[MAX_MORE] = NULL;
     cli_parse(cli, argc, argv, &arguments);
     cli->subject = NULL;
+    check_usage(cli, &options.program);
     doctor_socket(&doctor, cli);
     doctor_service(&doctor, cli);
-    doctor_config(&doctor, cli, more);
-    doctor_tokens(&doctor);
-    doctor_devices(&doctor);
-    doctor_stores(&doctor);
-    doctor_keys(&doctor, cli);
-    doctor_audit(&doctor);
-    doctor_state(&doctor);
-    doctor_host(&doctor);
+    if (options.program.name)
+        doctor_program(&doctor, cli, &options.program);
+    else
+        look_at_service(&doctor, cli, more);
     code = cli->json ? show_json(cli, &doctor) : show_text(cli, &doctor);
     if (!code)
         code = exit_code(&doctor);
     free(doctor.findings);
     free(doctor.facts);
     return code;
+}
+
+static void
+look_at_service(struct doctor *doctor, struct cli *cli, const char *const *more)
+{
+    doctor_config(doctor, cli, more);
+    doctor_tokens(doctor);
+    doctor_devices(doctor);
+    doctor_stores(doctor);
+    doctor_keys(doctor, cli);
+    doctor_audit(doctor);
+    doctor_state(doctor);
+    doctor_host(doctor);
 }
 
 static int

@@ -248,6 +248,29 @@ KS_API_CALL ks_err ks_csr(struct ks_client *client, const struct ks_key *key,
                           const struct ks_csr_request *request, uint8_t **der, size_t *der_len,
                           struct ks_error *error);
 
+/* --- references --- */
+
+/*
+ * A reference names one version of a key and holds its public half, and no secret. Programs load it
+ * where they expect a private key; it is PEM of this name around DER:
+ *
+ *   SEQUENCE { UTF8String "keysvc-reference-1", UTF8String "web/shop@2",
+ *              OCTET STRING (SubjectPublicKeyInfo) }
+ */
+#define KS_REFERENCE_PEM_NAME "KEYSVC KEY REFERENCE"
+#define KS_REFERENCE_MAX_LEN 1024u /* bytes of DER */
+
+/* PEM text for name, version and public_key of `key`. *pem: free(). USAGE: a key without its public
+ * half, which ks_get gives and lists leave out. */
+KS_API_CALL ks_err ks_reference_encode(const struct ks_key *key, char **pem,
+                                       struct ks_error *error);
+
+/* From the DER inside the PEM; asks nobody. `out` gets name, version, type and the public key with
+ * its digest, as ks_sign wants them; the rest is zero. BAD_REQUEST: not a reference; UNSUPPORTED: of
+ * a later version, or a type of key that this library does not know. */
+KS_API_CALL ks_err ks_reference_decode(const void *der, size_t len, struct ks_key *out,
+                                       struct ks_error *error);
+
 /* --- certificates --- */
 
 struct ks_blob {

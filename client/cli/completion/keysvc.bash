@@ -28,7 +28,7 @@ _keysvc() {
 
     case $previous in
     --socket | --out-file | --in | --config | --keysvcd | --pin-file | --new-pin-file | --so-pin-file | --old-so-pin-file | \
-        --pkcs12 | --pkcs8 | --password-file | --challenge-password-file)
+        --pkcs12 | --pkcs8 | --password-file | --challenge-password-file | --file | --openssl-conf)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
@@ -57,11 +57,15 @@ _keysvc() {
         mapfile -t COMPREPLY < <(compgen -g -- "$current")
         return
         ;;
+    --program)
+        mapfile -t COMPREPLY < <(compgen -W "$(ps -eo comm= 2>/dev/null | sort -u)" -- "$current")
+        return
+        ;;
     --operation)
         mapfile -t COMPREPLY < <(compgen -W "get sign csr self-sign certificate generate rotate import destroy administer" -- "$current")
         return
         ;;
-    --audit-dir | --state-dir)
+    --audit-dir | --state-dir | --config-dir)
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
         return
         ;;
@@ -91,7 +95,7 @@ _keysvc() {
         --alternative-names --algorithm --format --days" ;;
     "audit show") options="--audit-dir --key --request" ;;
     "audit verify") options="--audit-dir --state-dir --key" ;;
-    "doctor "*) options="--config --keysvcd" ;;
+    "doctor "*) options="--config --keysvcd --program --file --config-dir --openssl-conf --pid --user" ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$common $options" -- "$current")
@@ -101,14 +105,14 @@ _keysvc() {
     case "${#words[@]} ${words[*]}" in
     "0 ") options="status token key sign csr self-sign policy audit reload doctor" ;;
     "1 token") options="list show init change-pin retry-login rescan" ;;
-    "1 key") options="generate list show rotate import destroy certificate public" ;;
+    "1 key") options="generate list show rotate import destroy certificate public reference" ;;
     "1 policy") options="explain" ;;
     "1 audit") options="show verify" ;;
     "2 token list") options="" ;;
     "2 token "*) options=$(_keysvc_names token list) ;;
     "3 key certificate"*) options="put get delete" ;;
     "2 key destroy") options=$(_keysvc_versions) ;;
-    "2 key show" | "2 key rotate" | "2 key public" | "2 key certificate" | "1 sign" | "1 csr" | "1 self-sign") options=$(_keysvc_names key list) ;;
+    "2 key show" | "2 key rotate" | "2 key public" | "2 key reference" | "2 key certificate" | "1 sign" | "1 csr" | "1 self-sign") options=$(_keysvc_names key list) ;;
     *) options="" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")

@@ -208,7 +208,7 @@ Test(cli, wrong_usage_exits_with_two_and_asks_nobody, .timeout = 60)
     fake_server_stop(server, true);
 }
 
-Test(cli, a_key_is_shown_as_table_json_and_pem, .timeout = 60)
+Test(cli, a_key_is_shown_as_table_json_pem_and_reference, .timeout = 60)
 {
     unsigned int code = 0;
     struct fake_server *server = fake_server_start(NULL, refuse_all, &code);
@@ -221,6 +221,11 @@ Test(cli, a_key_is_shown_as_table_json_and_pem, .timeout = 60)
     cr_assert_not_null(strstr(out, "\"version\": 2"));
     cr_assert_eq(run_program(server, "key public web/shop", out, sizeof(out)), 0);
     cr_assert_eq(strncmp(out, "-----BEGIN PUBLIC KEY-----\n", 27), 0);
+    cr_assert_eq(run_program(server, "key reference web/shop", out, sizeof(out)), 0);
+    cr_assert_eq(strncmp(out, "-----BEGIN KEYSVC KEY REFERENCE-----\n", 37), 0);
+    cr_assert_eq(run_program(server, "key reference web/shop@2 --json", out, sizeof(out)), 0);
+    cr_assert_not_null(strstr(out, "\"version\": 2"));
+    cr_assert_not_null(strstr(out, "-----END KEYSVC KEY REFERENCE-----"));
     cr_assert_eq(
         run_program(server, "key show web/shop --out-file /nonexistent/x", out, sizeof(out)),
         KS_ERR_INTERNAL);

@@ -54,6 +54,7 @@ static const struct {
     {"key destroy", "web/shop@1 --yes", KS_ERR_NO_SERVICE},
     {"key certificate", "web/shop get", KS_ERR_NO_SERVICE},
     {"key public", "web/shop", KS_ERR_NO_SERVICE},
+    {"key reference", "web/shop", KS_ERR_NO_SERVICE},
     {"sign", "web/shop --in /etc/passwd --out-file /nonexistent/x", KS_ERR_NO_SERVICE},
     {"csr", "web/shop", KS_ERR_NO_SERVICE},
     {"self-sign", "web/shop", KS_ERR_NO_SERVICE},
