@@ -2,7 +2,8 @@
 """
 include_layers - who may include whom
 
-    cli                 ->  the public header of client/lib          ->  base
+    cli, provider,
+    pkcs11              ->  the public header of client/lib          ->  base
     client/lib          ->  proto/wire                               ->  base
     front               ->  ipc, proto/wire                          ->  base
     supervisor, token   ->  ipc                                      ->  base
@@ -24,6 +25,8 @@ ARROWS = {
     "keysvc/token": ["ipc/", "base/", "build-config.h"],
     "client/lib": ["proto/wire/", "base/", "build-config.h"],
     "client/cli": ["client/lib/keysvc.h", "base/", "build-config.h"],
+    "client/provider": ["client/lib/keysvc.h", "base/", "build-config.h"],
+    "client/pkcs11": ["client/lib/keysvc.h", "base/", "build-config.h"],
 }
 GENERATED = "proto/keysvc.pb-c.h"
 CONVERT_WIRE = "client/lib/convert_wire.h"  # what the convert files share

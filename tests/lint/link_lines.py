@@ -17,6 +17,7 @@ ALLOWED = {
     "keysvc/keysvc-token": {"libcrypto", "libp11", "libp11-kit", "libseccomp", "libc"},
     "client/cli/keysvc": {"libkeysvc", "libjansson", "libcrypto", "libc"},
     "client/lib/libkeysvc.so": {"libprotobuf-c", "libcrypto", "libc"},
+    "client/provider/keysvc.so": {"libprotobuf-c", "libcrypto", "libc"},
 }
 
 
