@@ -18,6 +18,7 @@ ALLOWED = {
     "client/cli/keysvc": {"libkeysvc", "libjansson", "libcrypto", "libc"},
     "client/lib/libkeysvc.so": {"libprotobuf-c", "libcrypto", "libc"},
     "client/provider/keysvc.so": {"libprotobuf-c", "libcrypto", "libc"},
+    "client/pkcs11/libkeysvc-pkcs11.so": {"libprotobuf-c", "libcrypto", "libc"},
 }
 
 

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * missing - why a search for one private key found none
+ *
+ * A search without a result is no error in PKCS#11, and all a program can say is that there is no
+ * such key. The service knows more: a wrong name, or a rule that is missing.
+ */
+#pragma once
+
+#include "client/pkcs11/module.h"
+
+/* Writes a line if the template names one key by its label. An ID alone says nothing: programs look
+ * for the private keys of all certificates they find. */
+void missing_report(struct module *module, const CK_ATTRIBUTE *wanted, CK_ULONG n);

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * module - libkeysvc-pkcs11.so: keys on this host's tokens, for every program that speaks PKCS#11
+ */
+#include "client/pkcs11/module.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include <openssl/crypto.h>
+
+#include "client/pkcs11/directory.h"
+#include "client/pkcs11/padded.h"
+#include "client/pkcs11/report.h"
+#include "client/pkcs11/session.h"
+
+/* The one name by which programs find a module. */
+KS_API CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list);
+
+enum state {
+    STATE_NONE,
+    STATE_CHANGING, /* in C_Initialize or C_Finalize */
+    STATE_RUNNING,
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static enum state state;
+static pid_t owner; /* who called C_Initialize */
+static unsigned int n_calls;
+static struct module module;
+
+static void register_fork(void);
+static CK_RV check_arguments(const CK_C_INITIALIZE_ARGS *arguments);
+static CK_RV fill(struct module *out);
+static void clear(struct module *old);
+
+/* --- calls and the lock --- */
+
+CK_RV
+module_enter(struct module **out)
+{
+    CK_RV rv = CKR_CRYPTOKI_NOT_INITIALIZED;
+
+    pthread_mutex_lock(&lock);
+    if (state == STATE_RUNNING) {
+        n_calls++;
+        *out = &module;
+        rv = CKR_OK;
+    }
+    pthread_mutex_unlock(&lock);
+    return rv;
+}
+
+void
+module_leave(struct module **entered)
+{
+    if (!*entered)
+        return;
+    pthread_mutex_lock(&lock);
+    n_calls--;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+void
+module_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void
+module_unlock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+void
+module_wait(void)
+{
+    pthread_cond_wait(&changed, &lock);
+}
+
+void
+module_wake(void)
+{
+    pthread_cond_broadcast(&changed);
+}
+
+/* --- fork --- */
+
+/* Only this thread is left: what others were at is nobody's any more. */
+static void
+fork_child(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    pthread_cond_init(&changed, NULL);
+    report_forked();
+    n_calls = 0;
+    if (state == STATE_CHANGING) {
+        state = STATE_NONE;
+        memset(&module, 0, sizeof(module));
+    }
+    if (state == STATE_NONE)
+        return;
+    sessions_forked(module.sessions);
+    directory_forked(module.directory);
+}
+
+static void
+register_fork(void)
+{
+    pthread_atfork(module_lock, module_unlock, fork_child);
+}
+
+/* --- initialise and finalise --- */
+
+CK_RV
+C_Initialize(void *arguments)
+{
+    struct module fresh = {NULL}, old = {NULL};
+    CK_RV rv;
+
+    rv = check_arguments(arguments);
+    if (rv)
+        return rv;
+    pthread_once(&fork_once, register_fork);
+
+    module_lock();
+    while (state == STATE_CHANGING)
+        module_wait();
+    if (state == STATE_RUNNING && owner == getpid()) {
+        module_unlock();
+        return CKR_CRYPTOKI_ALREADY_INITIALIZED;
+    }
+    state = STATE_CHANGING;
+    /* In a child, other threads may have gone on with what came from the parent. */
+    while (n_calls > 0)
+        module_wait();
+    old = module;
+    memset(&module, 0, sizeof(module));
+    module_unlock();
+
+    clear(&old);
+    rv = fill(&fresh);
+
+    module_lock();
+    module = fresh;
+    owner = getpid();
+    state = rv ? STATE_NONE : STATE_RUNNING;
+    module_wake();
+    module_unlock();
+    return rv;
+}
+
+/* Our locks are the system's: a program that has only its own cannot have them used. */
+static CK_RV
+check_arguments(const CK_C_INITIALIZE_ARGS *arguments)
+{
+    unsigned int n_functions;
+
+    if (!arguments)
+        return CKR_OK;
+    n_functions = (arguments->CreateMutex != NULL) + (arguments->DestroyMutex != NULL) +
+                  (arguments->LockMutex != NULL) + (arguments->UnlockMutex != NULL);
+    if (arguments->pReserved || (n_functions != 0 && n_functions != 4))
+        return CKR_ARGUMENTS_BAD;
+    if (n_functions == 4 && !(arguments->flags & CKF_OS_LOCKING_OK))
+        return CKR_CANT_LOCK;
+    return CKR_OK;
+}
+
+/* Speaks to nobody: a program starts while the service is down. */
+static CK_RV
+fill(struct module *out)
+{
+    struct ks_error error;
+    ks_err err;
+
+    err = ks_client_new(NULL, &out->client, &error);
+    if (err) {
+        out->client = NULL;
+        return report(NULL, err, &error);
+    }
+    ks_client_set_timeout(out->client, MODULE_TIMEOUT_MS);
+    out->libcrypto = OSSL_LIB_CTX_new();
+    out->directory = directory_new();
+    out->sessions = sessions_new();
+    if (out->libcrypto && out->directory && out->sessions)
+        return CKR_OK;
+    clear(out);
+    return CKR_HOST_MEMORY;
+}
+
+static void
+clear(struct module *old)
+{
+    old->sessions = sessions_free(old->sessions);
+    old->directory = directory_free(old->directory);
+    OSSL_LIB_CTX_free(old->libcrypto);
+    old->client = ks_client_free(old->client);
+    memset(old, 0, sizeof(*old));
+}
+
+CK_RV
+C_Finalize(void *reserved)
+{
+    struct module old;
+
+    if (reserved)
+        return CKR_ARGUMENTS_BAD;
+    module_lock();
+    while (state == STATE_CHANGING)
+        module_wait();
+    if (state != STATE_RUNNING) {
+        module_unlock();
+        return CKR_CRYPTOKI_NOT_INITIALIZED;
+    }
+    state = STATE_CHANGING;
+    while (n_calls > 0)
+        module_wait();
+    old = module;
+    memset(&module, 0, sizeof(module));
+    module_unlock();
+
+    clear(&old);
+
+    module_lock();
+    state = STATE_NONE;
+    module_wake();
+    module_unlock();
+    return CKR_OK;
+}
+
+CK_RV
+C_GetInfo(CK_INFO *info)
+{
+    ks_auto(module_leave) struct module *entered = NULL;
+    unsigned int major = 0, minor = 0;
+    CK_RV rv;
+
+    rv = module_enter(&entered);
+    if (rv)
+        return rv;
+    if (!info)
+        return CKR_ARGUMENTS_BAD;
+    memset(info, 0, sizeof(*info));
+    info->cryptokiVersion = (CK_VERSION){CRYPTOKI_VERSION_MAJOR, CRYPTOKI_VERSION_MINOR};
+    padded_text(info->manufacturerID, sizeof(info->manufacturerID), "keysvc");
+    padded_text(info->libraryDescription, sizeof(info->libraryDescription), "keys of keysvcd");
+    if (sscanf(ks_version(), "%3u.%3u", &major, &minor) == 2)
+        info->libraryVersion = (CK_VERSION){(unsigned char)major, (unsigned char)minor};
+    return CKR_OK;
+}
+
+/* --- the list --- */
+
+static CK_FUNCTION_LIST function_list = {
+    .version = {CRYPTOKI_VERSION_MAJOR, CRYPTOKI_VERSION_MINOR},
+    .C_Initialize = C_Initialize,
+    .C_Finalize = C_Finalize,
+    .C_GetInfo = C_GetInfo,
+    .C_GetFunctionList = C_GetFunctionList,
+    .C_GetSlotList = C_GetSlotList,
+    .C_GetSlotInfo = C_GetSlotInfo,
+    .C_GetTokenInfo = C_GetTokenInfo,
+    .C_GetMechanismList = C_GetMechanismList,
+    .C_GetMechanismInfo = C_GetMechanismInfo,
+    .C_InitToken = C_InitToken,
+    .C_InitPIN = C_InitPIN,
+    .C_SetPIN = C_SetPIN,
+    .C_OpenSession = C_OpenSession,
+    .C_CloseSession = C_CloseSession,
+    .C_CloseAllSessions = C_CloseAllSessions,
+    .C_GetSessionInfo = C_GetSessionInfo,
+    .C_GetOperationState = C_GetOperationState,
+    .C_SetOperationState = C_SetOperationState,
+    .C_Login = C_Login,
+    .C_Logout = C_Logout,
+    .C_CreateObject = C_CreateObject,
+    .C_CopyObject = C_CopyObject,
+    .C_DestroyObject = C_DestroyObject,
+    .C_GetObjectSize = C_GetObjectSize,
+    .C_GetAttributeValue = C_GetAttributeValue,
+    .C_SetAttributeValue = C_SetAttributeValue,
+    .C_FindObjectsInit = C_FindObjectsInit,
+    .C_FindObjects = C_FindObjects,
+    .C_FindObjectsFinal = C_FindObjectsFinal,
+    .C_EncryptInit = C_EncryptInit,
+    .C_Encrypt = C_Encrypt,
+    .C_EncryptUpdate = C_EncryptUpdate,
+    .C_EncryptFinal = C_EncryptFinal,
+    .C_DecryptInit = C_DecryptInit,
+    .C_Decrypt = C_Decrypt,
+    .C_DecryptUpdate = C_DecryptUpdate,
+    .C_DecryptFinal = C_DecryptFinal,
+    .C_DigestInit = C_DigestInit,
+    .C_Digest = C_Digest,
+    .C_DigestUpdate = C_DigestUpdate,
+    .C_DigestKey = C_DigestKey,
+    .C_DigestFinal = C_DigestFinal,
+    .C_SignInit = C_SignInit,
+    .C_Sign = C_Sign,
+    .C_SignUpdate = C_SignUpdate,
+    .C_SignFinal = C_SignFinal,
+    .C_SignRecoverInit = C_SignRecoverInit,
+    .C_SignRecover = C_SignRecover,
+    .C_VerifyInit = C_VerifyInit,
+    .C_Verify = C_Verify,
+    .C_VerifyUpdate = C_VerifyUpdate,
+    .C_VerifyFinal = C_VerifyFinal,
+    .C_VerifyRecoverInit = C_VerifyRecoverInit,
+    .C_VerifyRecover = C_VerifyRecover,
+    .C_DigestEncryptUpdate = C_DigestEncryptUpdate,
+    .C_DecryptDigestUpdate = C_DecryptDigestUpdate,
+    .C_SignEncryptUpdate = C_SignEncryptUpdate,
+    .C_DecryptVerifyUpdate = C_DecryptVerifyUpdate,
+    .C_GenerateKey = C_GenerateKey,
+    .C_GenerateKeyPair = C_GenerateKeyPair,
+    .C_WrapKey = C_WrapKey,
+    .C_UnwrapKey = C_UnwrapKey,
+    .C_DeriveKey = C_DeriveKey,
+    .C_SeedRandom = C_SeedRandom,
+    .C_GenerateRandom = C_GenerateRandom,
+    .C_GetFunctionStatus = C_GetFunctionStatus,
+    .C_CancelFunction = C_CancelFunction,
+    .C_WaitForSlotEvent = C_WaitForSlotEvent,
+};
+
+CK_RV
+C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list)
+{
+    if (!list)
+        return CKR_ARGUMENTS_BAD;
+    *list = &function_list;
+    return CKR_OK;
+}
