@@ -55,11 +55,14 @@ find_programs()
     PROGRAMS=$KEYSVC_BUILD
     if ! as "$TOKEN" test -x "$KEYSVC_BUILD/keysvc/keysvc-token"; then
         PROGRAMS=$W/programs
-        mkdir -p "$PROGRAMS/keysvc" "$PROGRAMS/client/cli" "$PROGRAMS/client/lib" "$PROGRAMS/tests/fakes"
+        mkdir -p "$PROGRAMS/keysvc" "$PROGRAMS/client/cli" "$PROGRAMS/client/lib" \
+            "$PROGRAMS/client/provider" "$PROGRAMS/client/pkcs11" "$PROGRAMS/tests/fakes"
         cp "$KEYSVC_BUILD"/keysvc/keysvcd "$KEYSVC_BUILD"/keysvc/keysvc-front "$KEYSVC_BUILD"/keysvc/keysvc-token \
             "$PROGRAMS/keysvc"
         cp "$KEYSVC_BUILD/client/cli/keysvc" "$PROGRAMS/client/cli"
         cp -a "$KEYSVC_BUILD"/client/lib/libkeysvc.so* "$PROGRAMS/client/lib"
+        cp "$KEYSVC_BUILD/client/provider/keysvc.so" "$PROGRAMS/client/provider"
+        cp "$KEYSVC_BUILD/client/pkcs11/libkeysvc-pkcs11.so" "$PROGRAMS/client/pkcs11"
         cp "$KEYSVC_BUILD/tests/fakes/libpkcs11-break.so" "$PROGRAMS/tests/fakes"
     fi
     export PROGRAMS PATH=$PROGRAMS/client/cli:$PROGRAMS/keysvc:$PATH
@@ -281,6 +284,7 @@ report_sanitizer()
 # ---------------------------------------------------------------- doing and looking
 
 # as UID COMMAND...: as that user, in no group but its own, with what the token's module wants in its environment.
+# IN_PLACE=exec: the command takes this shell's place.
 as()
 {
     local uid=$1 groups=--clear-groups
@@ -289,9 +293,9 @@ as()
     if [ "$ME" = 0 ] && [ "$uid" != 0 ]; then
         # By a number alone nobody is in a group; a user with an account is in those of its name.
         [ -z "${KEYSVC_OWN_MOUNTS-}" ] || groups=--init-groups
-        env "${VARIABLES[@]}" HOME="$W/home" setpriv --reuid "$uid" --regid "$uid" "$groups" -- "$@"
+        ${IN_PLACE-} env "${VARIABLES[@]}" HOME="$W/home" setpriv --reuid "$uid" --regid "$uid" "$groups" -- "$@"
     else
-        env "${VARIABLES[@]}" "$@"
+        ${IN_PLACE-} env "${VARIABLES[@]}" "$@"
     fi
 }
 
