@@ -8,10 +8,12 @@
 #include "client/lib/connection.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/clock.h"
@@ -34,6 +36,7 @@ struct wait {
 
 struct connection {
     int fd;
+    ino_t inode; /* of fd */
     pid_t pid;
     uid_t euid;
     pthread_mutex_t send_lock;
@@ -48,6 +51,9 @@ struct connection {
     uint8_t input[INPUT_LEN];
 };
 
+static int socket_new(ino_t *inode);
+static bool fd_is_ours(const struct connection *connection);
+static void close_fd(const struct connection *connection);
 static ks_err dial_socket(struct connection *connection, const char *path, struct ks_error *error);
 static void wait_begin(struct connection *connection, struct wait *wait);
 static void wait_end(struct connection *connection, struct wait *wait);
@@ -68,7 +74,7 @@ connection_new(struct connection **out, struct ks_error *error)
 
     if (!connection)
         return error_set(error, KS_ERR_INTERNAL, "no memory for a connection");
-    connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    connection->fd = socket_new(&connection->inode);
     if (connection->fd < 0) {
         free(connection);
         return error_set(error, KS_ERR_INTERNAL, "no socket: %s", strerror(errno));
@@ -87,7 +93,7 @@ connection_free(struct connection *connection)
 {
     if (!connection)
         return NULL;
-    close(connection->fd);
+    close_fd(connection);
     frame_reader_deinit(&connection->frames);
     pthread_mutex_destroy(&connection->send_lock);
     pthread_mutex_destroy(&connection->lock);
@@ -98,7 +104,7 @@ connection_free(struct connection *connection)
 struct connection *
 connection_abandon(struct connection *connection, bool in_use)
 {
-    close(connection->fd);
+    close_fd(connection);
     if (in_use)
         return NULL;
     frame_reader_deinit(&connection->frames);
@@ -117,7 +123,7 @@ connection_stale(struct connection *connection)
 {
     bool dead;
 
-    if (connection_foreign(connection) || connection->euid != geteuid())
+    if (connection_foreign(connection) || connection->euid != geteuid() || !fd_is_ours(connection))
         return true;
     pthread_mutex_lock(&connection->lock);
     dead = connection->dead;
@@ -135,6 +141,46 @@ void
 connection_unlock(struct connection *connection)
 {
     pthread_mutex_unlock(&connection->lock);
+}
+
+/* --- the descriptor ---
+ *
+ * The program does not know of it. One that closes all it does not know (daemon(), closefrom()) soon
+ * has a file of its own under the number, into which no request may go; one that has closed its
+ * standard output must not write into our socket. */
+
+/* Above standard error; -1: errno. */
+static int
+socket_new(ino_t *inode)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct stat st;
+
+    if (fd >= 0 && fd <= STDERR_FILENO) {
+        int low = fd;
+
+        fd = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        close(low);
+    }
+    if (fd >= 0 && fstat(fd, &st) == 0)
+        *inode = st.st_ino;
+    return fd;
+}
+
+static bool
+fd_is_ours(const struct connection *connection)
+{
+    struct stat st;
+
+    return fstat(connection->fd, &st) == 0 && S_ISSOCK(st.st_mode) &&
+           st.st_ino == connection->inode;
+}
+
+static void
+close_fd(const struct connection *connection)
+{
+    if (fd_is_ours(connection))
+        close(connection->fd);
 }
 
 /* --- dialling --- */
@@ -429,6 +475,10 @@ read_some(struct connection *connection, uint64_t deadline_ms)
     ssize_t n;
 
     wait_for_fd(connection, POLLIN, deadline_ms);
+    if (!fd_is_ours(connection)) {
+        die(connection, KS_ERR_NO_SERVICE, "the connection to keysvcd was closed by the program");
+        return;
+    }
     n = recv(connection->fd, connection->input, INPUT_LEN, 0);
     if (n > 0)
         read_frames(connection, connection->input, (size_t)n);

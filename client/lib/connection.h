@@ -46,7 +46,8 @@ ks_err connection_call(struct connection *connection, const struct request *requ
                        uint64_t deadline_ms, enum connection_sent *sent, struct response **out,
                        struct ks_error *error) KS_MUST_CHECK;
 
-/* It failed, or another process or effective user than now made it. */
+/* It failed, or another process or effective user than now made it, or the program has closed its
+ * descriptor. */
 bool connection_stale(struct connection *connection);
 
 /* Another process made it: only its descriptor may be touched. */

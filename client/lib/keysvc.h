@@ -27,8 +27,8 @@
  * one list, are for one thread.
  *
  * Connection: made by the first call, and again by itself when it was lost, when the process was
- * forked or when its effective user changed: a connection speaks for whoever made it. Clients may
- * be used on both sides of a fork().
+ * forked, when its effective user changed (a connection speaks for whoever made it), or when the
+ * program closed a descriptor it did not know. Clients may be used on both sides of a fork().
  *
  * Retries happen inside the timeout, with growing pauses, and only where the same request may be
  * sent twice: reads, signatures, CSRs and self-signed certificates, after BUSY, TOKEN_UNAVAILABLE

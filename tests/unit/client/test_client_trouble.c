@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -304,6 +305,62 @@ Test(client, another_effective_user_gets_another_connection)
     cr_assert_eq(client_rig_sign(client, "b", NULL), KS_OK);
     cr_assert_eq(seteuid(0), 0);
     cr_assert_eq(fake_server_connections(server), 2);
+    ks_client_free(client);
+    fake_server_stop(server, true);
+}
+
+/* --- the descriptor, of which the program knows nothing --- */
+
+/* The number that the next one gets, if nobody else opens any. */
+static int
+next_fd(void)
+{
+    int fd = dup(STDERR_FILENO);
+
+    close(fd);
+    return fd;
+}
+
+Test(client, writes_nothing_into_the_programs_file_that_took_its_number)
+{
+    struct fake_server *server = fake_server_start(NULL, client_rig_answer, NULL);
+    struct ks_client *client = client_rig_new(server);
+    struct ks_error error;
+    FILE *file = tmpfile();
+    int number = next_fd();
+    struct stat st;
+
+    cr_assert_eq(client_rig_sign(client, "one", &error), KS_OK);
+    cr_assert_eq(fstat(number, &st), 0);
+    cr_assert(S_ISSOCK(st.st_mode), "the test knows the number");
+
+    cr_assert_eq(dup2(fileno(file), number), number);
+    cr_assert_eq(client_rig_sign(client, "two", &error), KS_OK, "%s", error.message);
+    cr_assert_eq(fake_server_connections(server), 2);
+    cr_assert_eq(fstat(number, &st), 0, "it was not closed");
+    cr_assert(S_ISREG(st.st_mode));
+    cr_assert_eq(st.st_size, 0);
+
+    ks_client_free(client);
+    close(number);
+    fclose(file);
+    fake_server_stop(server, true);
+}
+
+Test(client, does_not_take_the_place_of_a_standard_descriptor)
+{
+    struct fake_server *server = fake_server_start(NULL, client_rig_answer, NULL);
+    struct ks_client *client = client_rig_new(server);
+    struct sockaddr_un peer = {.sun_path = ""};
+    socklen_t len = sizeof(peer);
+    struct ks_error error;
+
+    close(STDIN_FILENO);
+    cr_assert_eq(client_rig_sign(client, "one", &error), KS_OK, "%s", error.message);
+    /* The server's end, which is of this process too, has a peer without a name. */
+    (void)getpeername(STDIN_FILENO, (struct sockaddr *)&peer, &len);
+    cr_assert_str_empty(peer.sun_path);
+
     ks_client_free(client);
     fake_server_stop(server, true);
 }
