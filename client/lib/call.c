@@ -5,11 +5,13 @@
  * Two questions decide about another attempt. Can the request have been carried out? What may be
  * done twice is repeated anyway; the rest only while keysvcd cannot have seen it whole. Will
  * waiting help? A quota or a queue empties at any time; a token process or a service is back soon
- * after a restart, or it is not restarting.
+ * after a restart, or it is not restarting: then one call has waited for it, and those behind fail at
+ * once until it is back. A server that answers many with one thread would stand still else.
  */
 #include "client/lib/call.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -59,6 +61,7 @@ static ks_err try_once(struct ks_client *client, const struct request *request,
 static bool may_retry(struct ks_client *client, const struct request *request,
                       struct attempt *attempt, const struct ks_error *error);
 static bool pause_before_next(struct attempt *attempt);
+static void note_outcome(struct ks_client *client, const struct request *request, ks_err err);
 static ks_err outcome_unknown(const struct request *request, struct ks_error *error);
 
 ks_err
@@ -67,8 +70,11 @@ call_run(struct ks_client *client, const struct request *request, struct respons
 {
     struct attempt attempt = {.pause_ms = PAUSE_FIRST_MS};
     struct ks_error why;
+    int cancel_state;
     ks_err err;
 
+    /* A thread that were cancelled in here would take locks with it, and the reader's place. */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     attempt.began_ms = clock_mono_ms();
     attempt.deadline_ms = attempt.began_ms + client_timeout_ms(client);
     for (;;) {
@@ -77,6 +83,8 @@ call_run(struct ks_client *client, const struct request *request, struct respons
         if (!err || !may_retry(client, request, &attempt, &why) || !pause_before_next(&attempt))
             break;
     }
+    note_outcome(client, request, err);
+    pthread_setcancelstate(cancel_state, NULL);
     if (err && attempt.sent == CONNECTION_SENT && !REPEATABLE[request->operation])
         err = outcome_unknown(request, &why);
     if (error)
@@ -128,12 +136,13 @@ may_retry(struct ks_client *client, const struct request *request, struct attemp
     case KS_ERR_BUSY:
         return true;
     case KS_ERR_TOKEN_UNAVAILABLE:
-        return clock_mono_ms() - attempt->began_ms < PATIENCE_MS;
+        return client_expects(client, AWAITED_TOKEN) &&
+               clock_mono_ms() - attempt->began_ms < PATIENCE_MS;
     case KS_ERR_NO_SERVICE:
         if (attempt->sent == CONNECTION_SENT && ++attempt->n_lost >= MAX_LOST)
             return false;
-        /* Where nobody has ever answered, waiting does not help. */
-        return client_has_connected(client) && clock_mono_ms() - attempt->began_ms < PATIENCE_MS;
+        return client_expects(client, AWAITED_SERVICE) &&
+               clock_mono_ms() - attempt->began_ms < PATIENCE_MS;
     default:
         return false;
     }
@@ -155,6 +164,18 @@ pause_before_next(struct attempt *attempt)
         ;
     attempt->pause_ms = attempt->pause_ms * 2 < PAUSE_MAX_MS ? attempt->pause_ms * 2 : PAUSE_MAX_MS;
     return true;
+}
+
+/* Only what a token process has done shows that it is there: the front answers reads by itself. */
+static void
+note_outcome(struct ks_client *client, const struct request *request, ks_err err)
+{
+    if (err == KS_ERR_NO_SERVICE)
+        client_expect(client, AWAITED_SERVICE, false);
+    else if (err == KS_ERR_TOKEN_UNAVAILABLE)
+        client_expect(client, AWAITED_TOKEN, false);
+    else if (!err && request->operation == OPERATION_SIGN)
+        client_expect(client, AWAITED_TOKEN, true);
 }
 
 /* Where to look; the other operations keep the hint of the error. */

@@ -24,10 +24,10 @@
 
 struct ks_client {
     pthread_mutex_t lock;
-    pthread_cond_t dialled; /* somebody has finished dialling */
-    struct lent *current;   /* NULL: none */
-    bool dialling;          /* `current` is not yet for use */
-    bool has_connected;
+    pthread_cond_t dialled;       /* somebody has finished dialling */
+    struct lent *current;         /* NULL: none */
+    bool dialling;                /* `current` is not yet for use */
+    bool expected[AWAITED_COUNT]; /* atomic */
     uint32_t timeout_ms;
     char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
     char program[PROGRAM_MAX + 1];
@@ -60,6 +60,7 @@ ks_client_new(const char *socket, struct ks_client **out, struct ks_error *error
         return error_set(error, KS_ERR_USAGE, "%s: longer than a socket's path can be", socket);
     ks_client_set_program(client, program_invocation_short_name);
     ks_client_set_timeout(client, 0);
+    client_expect(client, AWAITED_TOKEN, true);
     init_locks(client);
     registry_add(client);
     error_clear(error);
@@ -168,14 +169,17 @@ ks_client_socket(const struct ks_client *client)
 }
 
 bool
-client_has_connected(struct ks_client *client)
+client_expects(const struct ks_client *client, enum awaited what)
 {
-    bool has_connected;
+    return __atomic_load_n(&client->expected[what], __ATOMIC_RELAXED);
+}
 
-    pthread_mutex_lock(&client->lock);
-    has_connected = client->has_connected;
-    pthread_mutex_unlock(&client->lock);
-    return has_connected;
+/* Written only where it changes: every signature comes by. */
+void
+client_expect(struct ks_client *client, enum awaited what, bool expected)
+{
+    if (client_expects(client, what) != expected)
+        __atomic_store_n(&client->expected[what], expected, __ATOMIC_RELAXED);
 }
 
 /* --- taking and giving back --- */
@@ -279,7 +283,8 @@ dial(struct ks_client *client, uint64_t deadline_ms, struct ks_error *error)
     err = connection_dial(lent->connection, client->socket, client->program, deadline_ms, error);
     pthread_mutex_lock(&client->lock);
     client->dialling = false;
-    client->has_connected = client->has_connected || connection_reached(lent->connection);
+    if (connection_reached(lent->connection))
+        client_expect(client, AWAITED_SERVICE, true);
     pthread_cond_broadcast(&client->dialled);
     put_locked(lent);
     if (err)

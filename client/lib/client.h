@@ -23,5 +23,15 @@ void client_put(struct ks_client *client, struct lent *lent);
 
 uint32_t client_timeout_ms(const struct ks_client *client);
 
-/* keysvcd has listened to this client before: it is being restarted rather than not there. */
-bool client_has_connected(struct ks_client *client);
+/*
+ * What a call waits for when it is not there: a service that has listened to this client before is
+ * being restarted rather than not there, and so is a token process. Expected no more after a call
+ * has waited for it in vain.
+ */
+enum awaited {
+    AWAITED_SERVICE, /* from its first connection on */
+    AWAITED_TOKEN,   /* from the start */
+    AWAITED_COUNT,
+};
+bool client_expects(const struct ks_client *client, enum awaited what);
+void client_expect(struct ks_client *client, enum awaited what, bool expected);

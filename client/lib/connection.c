@@ -25,6 +25,8 @@
     50 /* at most: the service's DEADLINE, with its reasons, arrives before                        \
           our own */
 
+#define CLOSED_BY_PROGRAM "the connection to keysvcd was closed by the program itself"
+
 /* A call that waits for its answer; on its caller's stack. */
 struct wait {
     uint64_t id;
@@ -223,6 +225,7 @@ dial_socket(struct connection *connection, const char *path, struct ks_error *er
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     ks_err err;
+    int why;
 
     if (!text_copy(address.sun_path, sizeof(address.sun_path), path))
         return error_set(error, KS_ERR_USAGE, "%s: longer than a socket's path can be", path);
@@ -230,11 +233,16 @@ dial_socket(struct connection *connection, const char *path, struct ks_error *er
         connect(connection->fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
     if (connection->reached)
         return KS_OK;
-    if (errno == EAGAIN)
+    why = errno;
+    if (why == EAGAIN)
         return error_set(error, KS_ERR_BUSY, "%s: too many wait for keysvcd to accept them", path);
-    err = error_set(error, KS_ERR_NO_SERVICE, "%s: %s", path, strerror(errno));
+    err = error_set(error, KS_ERR_NO_SERVICE, "%s: %s", path, strerror(why));
     if (error)
-        error->retryable = errno == ENOENT || errno == ECONNREFUSED;
+        error->retryable = why == ENOENT || why == ECONNREFUSED;
+    /* It runs, most likely: who is told to start it would look in the wrong place. */
+    if (why == EACCES)
+        error_hint(error, "this user may not pass to the socket, or not write to it; keysvc doctor "
+                          "says which folder stops it");
     return err;
 }
 
@@ -382,7 +390,7 @@ send_part(struct connection *connection, const struct request *request, const st
         header->cmsg_len = CMSG_LEN(fds_len);
         memcpy(CMSG_DATA(header), request->fds, fds_len);
     }
-    return sendmsg(connection->fd, &message, MSG_NOSIGNAL);
+    return sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* What kept the kernel from sending, other than a full socket. A connection that was closed by the
@@ -392,6 +400,10 @@ send_failed(struct connection *connection, int cause, size_t done, struct ks_err
 {
     if (cause == EPIPE || cause == ECONNRESET)
         return KS_OK;
+    if (!fd_is_ours(connection)) {
+        die(connection, KS_ERR_NO_SERVICE, CLOSED_BY_PROGRAM);
+        return error_set(error, KS_ERR_NO_SERVICE, CLOSED_BY_PROGRAM);
+    }
     if (done > 0)
         die(connection, KS_ERR_NO_SERVICE, "a request could not be sent to its end");
     /* As many descriptors are under way as this user may have open. */
@@ -476,10 +488,10 @@ read_some(struct connection *connection, uint64_t deadline_ms)
 
     wait_for_fd(connection, POLLIN, deadline_ms);
     if (!fd_is_ours(connection)) {
-        die(connection, KS_ERR_NO_SERVICE, "the connection to keysvcd was closed by the program");
+        die(connection, KS_ERR_NO_SERVICE, CLOSED_BY_PROGRAM);
         return;
     }
-    n = recv(connection->fd, connection->input, INPUT_LEN, 0);
+    n = recv(connection->fd, connection->input, INPUT_LEN, MSG_DONTWAIT);
     if (n > 0)
         read_frames(connection, connection->input, (size_t)n);
     else if (n == 0 || (errno != EINTR && errno != EAGAIN))

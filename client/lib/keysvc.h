@@ -32,7 +32,8 @@
  *
  * Retries happen inside the timeout, with growing pauses, and only where the same request may be
  * sent twice: reads, signatures, CSRs and self-signed certificates, after BUSY, TOKEN_UNAVAILABLE
- * or a lost connection. Generating, rotating, importing, destroying, changing the certificates
+ * or a lost connection; what is gone is waited for up to 5 s, and by one call: once one has waited in
+ * vain, the next fail at once until it is back. Generating, rotating, importing, destroying, changing the certificates
  * beside a key, reloading and retrying a login are never sent twice: if the connection or the time
  * is lost after the request may have left, the outcome is KS_ERR_OUTCOME_UNKNOWN.
  *

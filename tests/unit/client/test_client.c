@@ -209,6 +209,30 @@ Test(client, says_at_once_that_there_is_no_service)
     cr_assert_eq(ks_get(client, "a", &key, &error), KS_ERR_NO_SERVICE);
     cr_assert(error.retryable);
     cr_assert_not_null(strstr(error.message, "/nonexistent/socket"));
+    cr_assert_not_null(strstr(error.hint, "is keysvcd running?"), "%s", error.hint);
+    ks_client_free(client);
+}
+
+Test(client, who_may_not_pass_to_the_socket_is_not_told_to_start_keysvcd)
+{
+    char folder[] = "/tmp/keysvc-test-XXXXXX", path[64];
+    struct ks_client *client;
+    struct ks_error error;
+    struct ks_key key;
+
+    cr_assert_not_null(mkdtemp(folder));
+    cr_assert_eq(chmod(folder, 0), 0);
+    snprintf(path, sizeof(path), "%s/socket", folder);
+    cr_assert_eq(ks_client_new(path, &client, &error), KS_OK);
+    if (geteuid() == 0)
+        cr_assert_eq(seteuid(64799), 0);
+    cr_expect_eq(ks_get(client, "a", &key, &error), KS_ERR_NO_SERVICE);
+    cr_expect_not_null(strstr(error.message, "Permission denied"), "%s", error.message);
+    cr_expect_not_null(strstr(error.hint, "may not pass to the socket"), "%s", error.hint);
+    cr_expect_not(error.retryable);
+    if (getuid() == 0)
+        cr_assert_eq(seteuid(0), 0);
+    cr_assert_eq(rmdir(folder), 0);
     ks_client_free(client);
 }
 
