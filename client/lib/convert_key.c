@@ -4,6 +4,7 @@
  */
 #include <assert.h>
 
+#include "base/keyname.h"
 #include "client/lib/convert_wire.h"
 #include "client/lib/error.h"
 
@@ -142,6 +143,9 @@ copy_key(const Keysvc__V1__Key *wire, struct ks_key *out, struct ks_error *error
         wire->public_key.len > sizeof(out->public_key) ||
         (sha256_len != KS_SHA256_LEN && sha256_len != 0))
         return convert_unexpected(error, "a key whose parts are longer than a key's can be");
+    /* Programs print it, and take it apart. */
+    if (!keyname_valid(out->name) || wire->version == 0 || wire->version > KEYNAME_VERSION_MAX)
+        return convert_unexpected(error, "a key with a name that no key can have");
     out->version = wire->version;
     out->type = (unsigned int)wire->type < KS_KEY_TYPE_COUNT ? (enum ks_key_type)wire->type
                                                              : KS_KEY_TYPE_ANY;

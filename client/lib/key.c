@@ -199,8 +199,12 @@ next_page(struct ks_list *list, struct ks_error *error)
     err = response_list(response, &page, &n_page, &more, error);
     if (err)
         return err;
-    if (n_page > 0 && !key_behind(&page[0], request.list.after_name, request.list.after_version))
-        return error_set(error, KS_ERR_INTERNAL, "keysvcd repeats itself in a list of keys");
+    for (size_t i = 0; i < n_page; i++) {
+        const char *before = i > 0 ? page[i - 1].name : request.list.after_name;
+
+        if (!key_behind(&page[i], before, i > 0 ? page[i - 1].version : request.list.after_version))
+            return error_set(error, KS_ERR_INTERNAL, "keysvcd repeats itself in a list of keys");
+    }
     free(list->page);
     list->page = ks_steal(&page);
     list->n_page = n_page;

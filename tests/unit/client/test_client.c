@@ -98,6 +98,61 @@ Test(client, a_list_that_goes_in_circles_ends)
     fake_server_stop(server, true);
 }
 
+static void
+answer_with_a_made_up_name(struct fake_server *server, const struct fake_request *request)
+{
+    const char *name = fake_server_context(server);
+
+    if (request->operation == GET)
+        fake_key(request, name, 1);
+    else
+        fake_keys(request, &name, 1, false);
+}
+
+Test(client, a_key_with_a_name_that_no_key_can_have_is_refused)
+{
+    static char names[][12] = {"", "/", "a//b", "a@1", "\x1b[2J", "a\nb"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct fake_server *server = fake_server_start(NULL, answer_with_a_made_up_name, names[i]);
+        struct ks_client *client = client_rig_new(server);
+        const struct ks_key *key;
+        struct ks_error error;
+        struct ks_list *list;
+
+        cr_expect_eq(ks_get(client, "a", NULL, &error), KS_ERR_INTERNAL, "%s", names[i]);
+        cr_assert_eq(ks_list_new(client, NULL, &list, &error), KS_OK);
+        cr_expect_eq(ks_list_next(list, &key, &error), KS_ERR_INTERNAL, "%s", names[i]);
+        ks_list_free(list);
+        ks_client_free(client);
+        fake_server_stop(server, true);
+    }
+}
+
+static void
+answer_with_one_key_twice(struct fake_server *server, const struct fake_request *request)
+{
+    static const char *const NAMES[] = {"a", "a"};
+
+    (void)server;
+    fake_keys(request, NAMES, 2, false);
+}
+
+Test(client, a_list_with_one_key_twice_is_refused)
+{
+    struct fake_server *server = fake_server_start(NULL, answer_with_one_key_twice, NULL);
+    struct ks_client *client = client_rig_new(server);
+    const struct ks_key *key;
+    struct ks_error error;
+    struct ks_list *list;
+
+    cr_assert_eq(ks_list_new(client, NULL, &list, &error), KS_OK);
+    cr_assert_eq(ks_list_next(list, &key, &error), KS_ERR_INTERNAL);
+    ks_list_free(list);
+    ks_client_free(client);
+    fake_server_stop(server, true);
+}
+
 Test(client, status_csr_explanation_and_done_come_whole)
 {
     struct fake_server *server = fake_server_start(NULL, client_rig_answer, NULL);
