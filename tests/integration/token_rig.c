@@ -150,19 +150,21 @@ rig_free(struct rig *rig)
     return NULL;
 }
 
-/* Runs keysvc-token with a control socket and sends SETUP with two descriptors. */
+/* Runs keysvc-token, by the command in KEYSVC_VALGRIND if tests/run names one, with a control socket
+ * and sends SETUP with two descriptors. */
 static void
 spawn(struct rig *rig, const char *const *arguments, const int *fds, size_t n_fds)
 {
-    const char *argv[8] = {KEYSVC_TOKEN};
+    const char *argv[12] = {"/bin/sh", "-c", "exec $KEYSVC_VALGRIND \"$@\"", "sh"};
     ks_auto(buf_deinit) struct buf body = BUF_INIT;
     struct control_setup setup = {.worker_index = rig->worker_index,
                                   .login_override = rig->login_override,
                                   .config = &rig->config};
     int ends[2];
-    size_t n = 1;
+    size_t n = getenv("KEYSVC_VALGRIND") ? 4 : 0;
     ks_err err;
 
+    argv[n++] = KEYSVC_TOKEN;
     for (; arguments && *arguments && n < ARRAY_LEN(argv) - 1; arguments++)
         argv[n++] = *arguments;
     argv[n] = NULL;

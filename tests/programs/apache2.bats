@@ -192,6 +192,7 @@ children_are_www_data()
 @test "keysvcd is restarted, and the same Apache goes on, without a lost request" {
     start_apache
     start_requests
+    wait_for all_asked 2
     restart_service
     end_requests
     serves "$W/etc/shop.crt"

@@ -190,7 +190,7 @@ with_key()
     run clone
     start
     [ "$status" = 128 ]
-    [[ $output = *"keysvc-pkcs11: "*"is it running?"* ]]
+    [[ $output = *"keysvc-pkcs11: "*"is keysvcd running?"* ]]
     clone
     kill_tokens
     clone

@@ -184,7 +184,7 @@ client()
     run handshake_with_peer
     start
     [ "$status" != 0 ]
-    said "is it running?"
+    said "is keysvcd running?"
     handshake_with_peer
     kill_tokens
     handshake_with_peer -tls1_2
@@ -268,7 +268,7 @@ client()
     run client sign/ec/client client
     start
     [ "$status" = 1 ]
-    [[ $output = *"keysvc-pkcs11: "*"is it running?"* ]]
+    [[ $output = *"keysvc-pkcs11: "*"is keysvcd running?"* ]]
     kill_tokens
     run -0 client sign/ec/client client
     if [ "$ME" = 0 ]; then

@@ -144,6 +144,7 @@ ec()
     grep -qx 'EnvironmentFile=-/etc/default/haproxy' /lib/systemd/system/haproxy.service
     haproxy_conf frontend
     fails 1 "shop-bundle.pem" haproxy -c -f "$W/haproxy.cfg"
+    [[ $output == *"No Private Key found in"* ]]
     with_provider haproxy -c -f "$W/haproxy.cfg"
 }
 

@@ -47,14 +47,6 @@ serves_both_kinds()
 
 # ---------------------------------------------------------------- certificates
 
-# software_certificate FILE: a key in a file, for what is not the service's.
-software_certificate()
-{
-    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
-        -addext subjectAltName=DNS:localhost -keyout "$W/$1.key" -out "$W/$1.csr" 2>/dev/null
-    issue "$W/$1.csr" "$W/etc/$1.crt"
-}
-
 # issue CSR CERTIFICATE: the CA's answer.
 issue()
 {
@@ -70,6 +62,13 @@ start_requests()
     background /usr/bin/python3 "$BATS_TEST_DIRNAME/requests.py" "$PORT" "$W/etc/ca.crt" "$W/enough"
     REQUESTS=$!
     wait_for said running
+}
+
+# all_asked N: that many processes of the server have asked the service, and were answered. One that never was does not
+# wait while the service is away: its first signature fails at once, since waiting for what was never there would be no use.
+all_asked()
+{
+    [ "$(keysvc status --json | json 'd["connections"] - 1')" -ge "$1" ]
 }
 
 # Ends them: none may have failed. What they saw is in $W/seen.

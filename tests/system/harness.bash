@@ -206,21 +206,28 @@ token_pids()
     pgrep -P "$(pid)" -x keysvc-token
 }
 
-# Waits (20 s) for a command to succeed.
+# Waits (20 s by the clock, whatever a try costs) for a command to succeed. Most of what is waited for is there at once:
+# the first tries come quickly.
 wait_for()
 {
-    local i
-    for ((i = 0; i < 400; i++)); do
+    local pause=0.01 i=0 end=$((SECONDS + 21))
+    while :; do
         "$@" >/dev/null 2>&1 && return 0
-        sleep 0.05
+        [ "$SECONDS" -lt "$end" ] || break
+        sleep "$pause"
+        i=$((i + 1))
+        [ "$i" -lt 5 ] || pause=0.05
     done
     echo "waited in vain for: $*" >&2
     return 1
 }
 
+# Of the first token; asked often, so no interpreter is started for it.
 token_state()
 {
-    keysvc status --json | json 'd["tokens"][0]["state"]'
+    local status
+    status=$(keysvc status --json) || return 1
+    [[ $status =~ \"state\":\ *\"([^\"]*)\" ]] && echo "${BASH_REMATCH[1]}"
 }
 
 token_is()
@@ -228,17 +235,26 @@ token_is()
     [ "$(token_state)" = "$1" ]
 }
 
+# Ready, and the front has a worker to give jobs to: it hears of the first before it is handed the second.
+token_serves()
+{
+    local status
+    status=$(keysvc status --json) || return 1
+    [[ ${status#*\"state\":} =~ ^\ *\"ready\" ]] && [[ $status =~ \"ready_workers\":\ *[1-9] ]]
+}
+
 wait_ready()
 {
-    wait_for token_is ready
+    wait_for token_serves
 }
 
 # State Z is gone: not every PID 1 reaps at once.
 is_gone()
 {
-    local state
-    state=$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -c1)
-    [ -z "$state" ] || [ "$state" = Z ]
+    local stat
+    read -r stat 2>/dev/null <"/proc/$1/stat" || return 0
+    stat=${stat##*) }
+    [ "${stat:0:1}" = Z ]
 }
 
 # A clean stop: within 15 s, exit code 0, no process left.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 #
-# pin.bats - the PIN: tried once for each version of its file, whatever restarts, and seen nowhere
+# pin.bats - the PIN: tried once for each version of its file, and seen nowhere; pin_restarts.bats restarts it
 
 setup()
 {
@@ -24,35 +24,6 @@ wrong_pin()
 blocked()
 {
     token_is login-blocked
-}
-
-@test "a wrong PIN and 100 restarts cost one login" {
-    wrong_pin
-    # The instrumented build is slow to start, and counts no differently.
-    restarts=100
-    [ -z "${KEYSVC_SANITIZED-}" ] || restarts=15
-    for ((i = 0; i < restarts; i++)); do
-        start nowait
-        wait_for blocked
-        stop
-    done
-    [ "$(calls C_Login)" = 1 ]
-}
-
-@test "a wrong PIN and a killed front, killed workers and reloads cost one login" {
-    wrong_pin
-    start nowait
-    wait_for blocked
-    for ((i = 0; i < 10; i++)); do
-        kill -KILL "$(front_pid)"
-        for process in $(token_pids); do
-            kill -KILL "$process"
-        done
-        kill -HUP "$(pid)"
-        wait_for blocked
-    done
-    sleep 1
-    [ "$(calls C_Login)" = 1 ]
 }
 
 @test "while logins are blocked the caller is told, and told what to do" {

@@ -10,6 +10,14 @@
 
 #include "sample.h"
 
+/* That every byte counts is shown without the sanitizer, which looks for other errors and costs
+ * several times as much. */
+#ifdef __SANITIZE_ADDRESS__
+#define STEP 7
+#else
+#define STEP 1
+#endif
+
 static uint64_t
 line_of(const struct sample *sample, size_t at)
 {
@@ -49,7 +57,7 @@ Test(verify, names_the_line_whose_byte_was_flipped, .timeout = 300)
     struct fault why = FAULT_INIT;
     struct verify_result result;
 
-    for (size_t at = 0; at < sample.len; at++) {
+    for (size_t at = 0; at < sample.len; at += STEP) {
         uint64_t line = line_of(&sample, at);
         char original = sample.text[at];
 

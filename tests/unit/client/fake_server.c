@@ -39,8 +39,13 @@ struct fake_server {
     unsigned int n_connections;
     unsigned int n_requests[FAKE_N_OPERATIONS];
     struct connection connections[MAX_CONNECTIONS];
+    struct fake_server *next; /* of those that were not stopped */
+    pid_t owner;
 };
 
+static struct fake_server *running;
+
+static void forget(const struct fake_server *server);
 static void *serve(void *context);
 static void *accept_all(void *context);
 
@@ -69,7 +74,38 @@ fake_server_start(const char *path, fake_handler handler, void *context)
     assert(done == 0);
     done = pthread_create(&server->thread, NULL, accept_all, server);
     assert(done == 0);
+    server->owner = getpid();
+    server->next = running;
+    running = server;
     return server;
+}
+
+static void
+forget(const struct fake_server *server)
+{
+    struct fake_server **at = &running;
+
+    while (*at && *at != server)
+        at = &(*at)->next;
+    if (*at)
+        *at = server->next;
+}
+
+static void
+remove_socket(struct fake_server *server)
+{
+    unlink(server->address.sun_path);
+    *strrchr(server->address.sun_path, '/') = '\0';
+    rmdir(server->address.sun_path);
+}
+
+/* A test that fails stops no server, and still leaves no file. */
+static void __attribute__((destructor)) remove_running(void)
+{
+    for (struct fake_server *server = running; server; server = server->next) {
+        if (server->owner == getpid())
+            remove_socket(server);
+    }
 }
 
 static void *
@@ -111,11 +147,9 @@ fake_server_stop(struct fake_server *server, bool remove)
         pthread_join(server->connections[i].thread, NULL);
         close(server->connections[i].fd);
     }
-    if (remove) {
-        unlink(server->address.sun_path);
-        *strrchr(server->address.sun_path, '/') = '\0';
-        rmdir(server->address.sun_path);
-    }
+    if (remove)
+        remove_socket(server);
+    forget(server);
     pthread_mutex_destroy(&server->lock);
     free(server);
 }
