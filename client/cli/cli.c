@@ -39,7 +39,7 @@ cli_parse_time(const char *text, uint32_t *out_ms)
     static const struct {
         const char *suffix;
         uint32_t ms;
-    } UNIT[] = {{"", 1000}, {"s", 1000}, {"ms", 1}, {"m", 60000}};
+    } UNIT[] = {{"", 1000}, {"s", 1000}, {"ms", 1}, {"m", 60000}, {"min", 60000}};
     unsigned long number;
     char *end;
 

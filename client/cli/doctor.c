@@ -127,7 +127,7 @@ exit_code(const struct doctor *doctor)
 int
 doctor_run(struct cli *cli, int argc, char **argv)
 {
-    struct doctor_options options = {.cli = cli, .program = {.proc = "/proc"}};
+    struct doctor_options options = {.cli = cli, .program = {.proc = "/proc", .root = ""}};
     const char *more[MAX_MORE + 1];
     const struct cli_arguments arguments = {
         .options = OPTIONS,

@@ -12,26 +12,31 @@
 #include <pwd.h>
 #include <stdio.h>
 
-#include "build-config.h"
-
 #include <openssl/crypto.h>
 #include <openssl/x509.h>
 
+#include "build-config.h"
+
 #define CONF_MAX (1024 * 1024)
-#define SHIPPED_CONF "keysvc's own openssl.cnf (share/keysvc/openssl.cnf)"
 
 struct look {
     struct doctor *doctor;
     struct cli *cli;
     const struct program_options *options;
+    struct program_names names;
     struct program_processes processes;
     const struct program_process *lead; /* NULL: none runs */
     bool by_pkcs11;
     struct program_conf conf;
     struct program_user users[PROGRAM_MAX_PROCESSES];
     size_t n_users;
+    char folder[PATH_MAX]; /* of its configuration */
+    struct program_files files;
+    int files_why; /* errno of the folder; 0: it was read */
+    size_t n_references;
 };
 
+static void find_files(struct look *look);
 static void look_at_processes(struct look *look);
 static void look_at_users(struct look *look);
 static bool find_conf(struct look *look, char path[static PATH_MAX]);
@@ -51,7 +56,9 @@ doctor_program(struct doctor *doctor, struct cli *cli, const struct program_opti
     look->doctor = doctor;
     look->cli = cli;
     look->options = options;
-    program_find(options->proc, options->name, &look->processes);
+    look->names = program_names(options->name);
+    find_files(look);
+    program_find(options->proc, look->names.process, &look->processes);
     if (options->pid != 0)
         program_keep(&look->processes, (pid_t)options->pid);
     look->lead = program_lead(&look->processes);
@@ -64,6 +71,7 @@ doctor_program(struct doctor *doctor, struct cli *cli, const struct program_opti
     look_at_socket(look);
     look_at_files(look);
     program_processes_deinit(&look->processes);
+    program_files_deinit(&look->files);
     free(look);
 }
 
@@ -80,7 +88,7 @@ count(const struct look *look, bool provider)
 static void
 look_at_processes(struct look *look)
 {
-    const char *name = look->options->name;
+    const char *name = look->names.process;
 
     if (!look->lead) {
         doctor_skip(look->doctor, "program",
@@ -171,7 +179,7 @@ mentions_keysvc(const char *path)
     return fd >= 0 && program_read(fd, CONF_MAX, &text, &len) && strstr(text, "keysvc");
 }
 
-/* A process that reads the system's file; true: that configures us, too. */
+/* Something that makes it read the system's file; true: that configures us, too. */
 static bool
 falls_back(struct look *look, const char *mend, const char *why, char path[static PATH_MAX])
 {
@@ -180,13 +188,39 @@ falls_back(struct look *look, const char *mend, const char *why, char path[stati
         doctor_note(look->doctor, "environment",
                     "Give it an OPENSSL_CONF of its own: some programs (ruby, ssh-keygen) crash on "
                     "keys that are not in memory.",
-                    "process %d %s; %.100s configures keysvc for the whole machine",
-                    look->lead->pid, why, path);
+                    "%.300s; %.100s configures keysvc for the whole machine", why, path);
         return true;
     }
-    doctor_wrong(look->doctor, KS_ERR_USAGE, "environment", mend, "process %d %s", look->lead->pid,
-                 why);
+    doctor_wrong(look->doctor, KS_ERR_USAGE, "environment", mend, "%.300s", why);
     return false;
+}
+
+/* None runs, or what it was given is not to be seen; false: not known, or none, said why. */
+static bool
+find_start_conf(struct look *look, const char *unknown, char path[static PATH_MAX])
+{
+    char where[PATH_MAX], why[512];
+
+    if (program_start_conf(look->options->root, look->options->name, path, where)) {
+        doctor_fine(look->doctor, "environment", "%.200s gives it OPENSSL_CONF=%.200s", where,
+                    path);
+        return true;
+    }
+    if (look->lead || look->n_references == 0) {
+        doctor_skip(look->doctor, "environment", "%s: say --openssl-conf", unknown);
+        return false;
+    }
+    snprintf(
+        why, sizeof(why),
+        "there are references for it, and nothing that would start it sets OPENSSL_CONF (units "
+        "%.64s*.service, their drop-ins, /etc/default/%.64s)",
+        look->names.unit, look->names.unit);
+    return falls_back(look,
+                      "Start it with OPENSSL_CONF=" KEYSVC_OPENSSL_CONF
+                      "; for a systemd unit: systemctl edit, [Service], "
+                      "Environment=OPENSSL_CONF=" KEYSVC_OPENSSL_CONF
+                      ", then restart it. If it has that by another way, say --openssl-conf.",
+                      why, path);
 }
 
 /* False: not known, or none; said why. */
@@ -195,39 +229,43 @@ find_conf(struct look *look, char path[static PATH_MAX])
 {
     const struct program_process *lead = look->lead;
     const char *asked = look->options->openssl_conf;
+    char text[256];
 
     if (asked)
         return text_copy(path, PATH_MAX, asked);
-    if (!lead) {
-        doctor_skip(look->doctor, "environment",
-                    "which openssl.cnf it would be given is not known: say --openssl-conf");
-        return false;
-    }
-    if (lead->secure)
+    if (!lead)
+        return find_start_conf(look, "which openssl.cnf it would be given is not known", path);
+    if (lead->secure) {
+        snprintf(text, sizeof(text),
+                 "process %d gained rights when it was executed (AT_SECURE), so libcrypto reads no "
+                 "OPENSSL_CONF",
+                 lead->pid);
         return falls_back(
             look,
             "Start it without set-user-ID, set-group-ID or file capabilities (systemd "
             "can give AmbientCapabilities), or use the PKCS#11 module.",
-            "gained rights when it was executed (AT_SECURE), so libcrypto reads no "
-            "OPENSSL_CONF",
-            path);
-    if (lead->environment == ENVIRONMENT_SEEN && lead->conf[0] == '\0')
+            text, path);
+    }
+    if (lead->environment == ENVIRONMENT_SEEN && lead->conf[0] == '\0') {
+        snprintf(text, sizeof(text), "process %d has no OPENSSL_CONF in its environment",
+                 lead->pid);
         return falls_back(look,
-                          "Start it with OPENSSL_CONF set to " SHIPPED_CONF
-                          "; for a systemd unit: systemctl edit, Environment=OPENSSL_CONF=...",
-                          "has no OPENSSL_CONF in its environment", path);
+                          "Start it with OPENSSL_CONF=" KEYSVC_OPENSSL_CONF
+                          "; for a systemd unit: systemctl edit, [Service], "
+                          "Environment=OPENSSL_CONF=" KEYSVC_OPENSSL_CONF ", then restart it.",
+                          text, path);
+    }
     if (lead->environment == ENVIRONMENT_SEEN) {
         doctor_fine(look->doctor, "environment", "process %d has OPENSSL_CONF=%.300s", lead->pid,
                     lead->conf);
         return text_copy(path, PATH_MAX, lead->conf);
     }
-    doctor_skip(look->doctor, "environment",
-                lead->environment == ENVIRONMENT_GONE
-                    ? "process %d wrote its title over its environment: say --openssl-conf"
-                    : "the environment of process %d is not to be seen: ask as root, or say "
-                      "--openssl-conf",
-                lead->pid);
-    return false;
+    snprintf(text, sizeof(text),
+             lead->environment == ENVIRONMENT_GONE
+                 ? "process %d wrote its title over its environment"
+                 : "the environment of process %d is not to be seen: ask as root",
+             lead->pid);
+    return find_start_conf(look, text, path);
 }
 
 /* Where the lead read, or would read: what it loaded before it went into a jail is outside. */
@@ -378,35 +416,46 @@ check_readable(struct look *look, const struct program_file *file)
 }
 
 static void
+find_files(struct look *look)
+{
+    const struct program_options *options = look->options;
+
+    if (options->config_dir)
+        snprintf(look->folder, sizeof(look->folder), "%s", options->config_dir);
+    else
+        snprintf(look->folder, sizeof(look->folder), "%s/etc/%s", options->root,
+                 look->names.folder);
+    for (size_t i = 0; i < options->n_files; i++)
+        program_files_add(&look->files, options->files[i], true);
+    if (options->n_files == 0 && !program_files_search(&look->files, look->folder))
+        look->files_why = errno;
+    for (size_t i = 0; i < look->files.n; i++)
+        look->n_references += look->files.list[i].n_references;
+}
+
+static void
 look_at_files(struct look *look)
 {
     const struct program_options *options = look->options;
-    struct program_files files = {0};
-    char folder[PATH_MAX];
-    size_t n_references = 0;
+    bool damaged = false;
 
-    snprintf(folder, sizeof(folder), "/etc/%s", options->name);
-    if (options->config_dir)
-        snprintf(folder, sizeof(folder), "%s", options->config_dir);
-    for (size_t i = 0; i < options->n_files; i++)
-        program_files_add(&files, options->files[i], true);
-    if (options->n_files == 0 && !program_files_search(&files, folder))
+    if (look->files_why != 0)
         doctor_skip(look->doctor, "reference",
                     "%.200s: %s: say where its configuration is with --config-dir, or its "
                     "references and certificates with --file",
-                    folder, strerror(errno));
-    for (size_t i = 0; i < files.n; i++) {
-        n_references += files.list[i].n_references + (files.list[i].bad ? 1 : 0);
-        check_readable(look, &files.list[i]);
+                    look->folder, strerror(look->files_why));
+    for (size_t i = 0; i < look->files.n; i++) {
+        damaged |= look->files.list[i].bad != KS_OK;
+        check_readable(look, &look->files.list[i]);
     }
-    if (files.more)
+    if (look->files.more)
         doctor_skip(look->doctor, "reference",
                     "more than %d files are named: name some with --file", PROGRAM_MAX_FILES);
-    if (n_references == 0 && options->n_files == 0 && !look->by_pkcs11)
+    if (look->n_references == 0 && !damaged && options->n_files == 0 && !look->by_pkcs11)
         doctor_note(look->doctor, "reference",
                     "Name them with --file, or write them into its configuration in the place of "
                     "private keys.",
-                    "no file that %.200s names is a reference", folder);
-    program_keys(look->doctor, look->cli, &files, look->users, look->n_users, look->by_pkcs11);
-    program_files_deinit(&files);
+                    "no file that %.200s names is a reference", look->folder);
+    program_keys(look->doctor, look->cli, &look->files, look->users, look->n_users,
+                 look->by_pkcs11);
 }

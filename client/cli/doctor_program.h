@@ -3,15 +3,14 @@
  * doctor_program - keysvc doctor --program: what keeps an unmodified program from using its keys
  *
  * The way of a key into a program, each step a file: the program's processes (_process), their
- * openssl.cnf (_conf), the module that it names (_module), the socket as these processes see it
- * (_socket, by _path), the references and certificates that they are given (_files), and whether those fit
+ * openssl.cnf (_conf; which one they are started with: _start), the module that it names (_module), the
+ * socket as these processes see it (_socket, by _path), the references and certificates that they are given (_files), and whether those fit
  * together and to the service (_keys). Nothing of the program is executed or changed.
  */
 #pragma once
 
 #include <limits.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <openssl/x509.h>
 
@@ -27,9 +26,23 @@ struct program_options {
     uint32_t pid;                         /* --pid: of several instances this one; 0: all of them */
     const char *user;                     /* --user; NULL: those of its processes */
     const char *proc;                     /* "/proc", or a test's own folder */
+    const char *root;                     /* "", or a test's own folder: before /etc and /lib */
     const char *files[PROGRAM_MAX_FILES]; /* --file */
     size_t n_files;
 };
+
+/* --- how it is started --- */
+
+/* Of what somebody calls a program: the name of its processes, of its folder in /etc, of its unit. */
+struct program_names {
+    const char *process, *folder, *unit;
+};
+struct program_names program_names(const char *name);
+
+/* The OPENSSL_CONF that its units, their drop-ins and its files of variables set, and which file does.
+ * False: none. */
+bool program_start_conf(const char *root, const char *name, char conf[static PATH_MAX],
+                        char where[static PATH_MAX]);
 
 /* --- processes --- */
 
@@ -58,7 +71,8 @@ struct program_processes {
     bool more; /* than PROGRAM_MAX_PROCESSES */
 };
 
-/* Those whose name or executable is `name`, by pid; this process is none of them. */
+/* Those whose name or executable is `name`, by pid, and that have not ended; this process is none of
+ * them. */
 void program_find(const char *proc, const char *name, struct program_processes *out);
 /* Leaves that one, and those that it or they started. */
 void program_keep(struct program_processes *processes, pid_t pid);
@@ -123,8 +137,10 @@ void program_socket(struct doctor *doctor, const struct program_process *process
 
 struct program_file {
     char path[PATH_MAX];
-    bool named;      /* by --file, and not found by us */
-    bool is_private; /* it holds a private key itself */
+    bool named;        /* by --file, and not found by us */
+    char in[PATH_MAX]; /* the file that names it, */
+    size_t line;       /* in this line; empty, 0: none does */
+    bool is_private;   /* it holds a private key itself */
     size_t n_references;
     struct ks_key reference; /* the first */
     ks_err bad;              /* it is damaged: */
@@ -143,6 +159,9 @@ bool program_files_add(struct program_files *files, const char *path, bool named
 /* All that the words of the files below `folder` name. False: errno, the folder cannot be read. */
 bool program_files_search(struct program_files *files, const char *folder);
 void program_files_deinit(struct program_files *files);
+
+/* Below /etc/ssl: what packages make and name in examples, used or not. Not worth a word. */
+bool program_is_systems(const char *path);
 
 /* `users`: who signs with them. */
 struct program_user {

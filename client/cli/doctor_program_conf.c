@@ -15,10 +15,18 @@
 #include <openssl/conf.h>
 #include <openssl/err.h>
 
+#include "build-config.h"
 #include "client/cli/doctor_program.h"
 
 #define OWN_NAME "keysvc"
 #define OWN_FILE "keysvc.so"
+
+/* Not to write into the file: it may be the machine's, and there a few programs crash on us. */
+#define POINT                                                                                      \
+    "Point OPENSSL_CONF to " KEYSVC_OPENSSL_CONF                                                   \
+    ", for this program alone. A file of its own needs openssl_conf before the first section, "    \
+    "and "                                                                                         \
+    "the sections as they are there."
 
 struct reading {
     struct doctor *doctor;
@@ -31,6 +39,7 @@ static void read_providers(struct reading *reading, const char *section, const c
                            struct program_conf *out);
 static void read_own(struct reading *reading, const char *section, const char *modules,
                      struct program_conf *out);
+static void read_options(struct reading *reading, const char *section);
 static void read_properties(struct reading *reading, const char *section);
 
 /* An option's value; NULL: not there. A section of NULL is what stands before the first. */
@@ -64,7 +73,7 @@ program_conf(struct doctor *doctor, const char *path, const char *text, size_t l
     memset(out, 0, sizeof(*out));
     if (!reading.conf || !in || NCONF_load_bio(reading.conf, in, &line) <= 0) {
         snprintf(number, sizeof(number), "%ld", line);
-        wrong(&reading, "Correct it, or take keysvc's own openssl.cnf.",
+        wrong(&reading, "Correct it, or point OPENSSL_CONF to " KEYSVC_OPENSSL_CONF ".",
               "libcrypto cannot read it, line ", number);
         ERR_clear_error();
     } else {
@@ -73,10 +82,7 @@ program_conf(struct doctor *doctor, const char *path, const char *text, size_t l
         if (providers)
             read_providers(&reading, providers, modules, out);
         else
-            wrong(&reading,
-                  "Set openssl_conf before the first section, and `providers` in the section that "
-                  "it names; keysvc's own openssl.cnf shows how.",
-                  "no providers are configured", "");
+            wrong(&reading, POINT, "no providers are configured", "");
         if (out->has_provider)
             read_properties(&reading, init);
         if (reading.n_wrong == 0)
@@ -135,8 +141,7 @@ read_providers(struct reading *reading, const char *section, const char *modules
         }
     }
     if (!own) {
-        wrong(reading, "Add the lines of keysvc's own openssl.cnf, or have the program use that.",
-              "no section is keysvc's; looked at [", section);
+        wrong(reading, POINT, "no section is keysvc's; looked at [", section);
         return;
     }
     if (!other || !value(reading, other, "activate"))
@@ -168,6 +173,61 @@ read_own(struct reading *reading, const char *section, const char *modules,
              module[0] == '/' ? "" : "/", module);
     if (socket)
         snprintf(out->socket, sizeof(out->socket), "%s", socket);
+    read_options(reading, section);
+}
+
+static bool
+is_path(const char *value)
+{
+    return value[0] == '/';
+}
+
+static bool
+is_time(const char *value)
+{
+    uint32_t ms;
+
+    return cli_parse_time(value, &ms);
+}
+
+static bool
+is_stderr(const char *value)
+{
+    return strcmp(value, "stderr") == 0;
+}
+
+/* The provider asks libcrypto for its options by their names: one that is misspelt it never sees. A
+ * wrong value it tells with each reference, by the same rules. */
+static void
+read_options(struct reading *reading, const char *section)
+{
+    /* clang-format off */
+    static const struct { const char *name; bool (*is)(const char *value); const char *what; } OPTION[] = {
+        {"identity", NULL,      NULL},
+        {"module",   NULL,      NULL},
+        {"activate", NULL,      NULL},
+        {"socket",   is_path,   "socket is no absolute path: "},
+        {"timeout",  is_time,   "timeout is no time from 1ms to 10m, like 10s: "},
+        {"errors",   is_stderr, "errors can only be stderr, not "},
+    };
+    /* clang-format on */
+    STACK_OF(CONF_VALUE) *list = NCONF_get_section(reading->conf, section);
+
+    ERR_clear_error();
+    for (int i = 0; i < sk_CONF_VALUE_num(list); i++) {
+        const CONF_VALUE *entry = sk_CONF_VALUE_value(list, i);
+        size_t at = 0;
+
+        while (at < ARRAY_LEN(OPTION) && strcmp(OPTION[at].name, entry->name) != 0)
+            at++;
+        if (at == ARRAY_LEN(OPTION))
+            wrong(
+                reading,
+                "Correct its name, or remove it: keysvc's options are socket, timeout and errors.",
+                "no option of keysvc's section, and nobody reads it: ", entry->name);
+        else if (OPTION[at].is && !OPTION[at].is(entry->value))
+            wrong(reading, "Correct it in keysvc's section.", OPTION[at].what, entry->value);
+    }
 }
 
 /* With `provider=keysvc` wanted everywhere, key generation goes to who can make no keys. */

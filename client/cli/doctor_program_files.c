@@ -32,12 +32,17 @@ struct search {
         ino_t inode;
     } seen[MAX_SEEN];
     size_t n_seen, n_configurations, n_entries;
+    const char *in; /* the file that is read, */
+    size_t line;    /* and where in it */
 };
 
 static bool add(struct program_files *files, const char *path, bool named, bool references_only);
 static bool look(struct search *search, const char *path, bool references_only);
 static void read_words(struct search *search, const FTSENT *entry);
 static void try_word(struct search *search, const char *word, const char *beside);
+static bool is_pem_by_name(const char *path);
+static void take_bad(struct search *search, const char *path, const char *what);
+static bool take_missing(struct search *search, const char *path);
 static void try_folder(struct search *search, const char *path);
 static void parse(const char *data, size_t len, struct program_file *out);
 static void take_reference(const unsigned char *der, long len, struct program_file *out);
@@ -56,6 +61,12 @@ program_files_deinit(struct program_files *files)
         file_deinit(&files->list[i]);
     free(files->list);
     memset(files, 0, sizeof(*files));
+}
+
+bool
+program_is_systems(const char *path)
+{
+    return strncmp(path, "/etc/ssl/", strlen("/etc/ssl/")) == 0;
 }
 
 /* Takes the certificate of `file`. */
@@ -97,7 +108,8 @@ add(struct program_files *files, const char *path, bool named, bool references_o
             return false;
         file.bad = KS_ERR_USAGE;
         snprintf(file.why, sizeof(file.why), "%s", strerror(fd < 0 ? -fd : errno));
-        return keep(files, &file) && false;
+        keep(files, &file);
+        return false;
     }
     parse(data, len, &file);
     OPENSSL_cleanse(data, len); /* there may be a private key in it */
@@ -204,7 +216,7 @@ read_words(struct search *search, const FTSENT *entry)
     static const char between[] = " \t\r\n\"'`;,=(){}[]<>|";
     ks_auto(closep) int fd = program_open(-1, entry->fts_accpath);
     ks_auto(freep) char *text = NULL;
-    char beside[PATH_MAX], *lines, *words, *line, *word;
+    char beside[PATH_MAX], *words, *line, *next, *word;
     size_t len;
 
     search->n_configurations++;
@@ -218,7 +230,13 @@ read_words(struct search *search, const FTSENT *entry)
         OPENSSL_cleanse(text, len);
         return;
     }
-    for (line = strtok_r(text, "\n", &lines); line; line = strtok_r(NULL, "\n", &lines)) {
+    search->in = entry->fts_path;
+    search->line = 0;
+    for (line = text; line; line = next) {
+        next = strchr(line, '\n');
+        if (next)
+            *next++ = '\0';
+        search->line++;
         if (line[strspn(line, " \t")] == '#')
             continue;
         for (word = strtok_r(line, between, &words); word; word = strtok_r(NULL, between, &words))
@@ -238,7 +256,7 @@ try_word(struct search *search, const char *word, const char *beside)
     if (strlen(word) < 3 || strlen(word) > PATH_MAX / 2 || !strpbrk(word, "./"))
         return;
     if (word[0] == '/') {
-        if (!look(search, word, false))
+        if (!look(search, word, false) && !take_missing(search, word))
             try_folder(search, word);
         return;
     }
@@ -254,6 +272,7 @@ static bool
 look(struct search *search, const char *path, bool references_only)
 {
     ks_auto(closep) int fd = program_open(-1, path);
+    size_t n = search->files->n;
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
@@ -266,7 +285,59 @@ look(struct search *search, const char *path, bool references_only)
         return true;
     search->seen[search->n_seen].device = st.st_dev;
     search->seen[search->n_seen++].inode = st.st_ino;
+    if (st.st_size == 0 && is_pem_by_name(path)) {
+        take_bad(search, path, "it is empty");
+        return true;
+    }
     add(search->files, path, false, references_only);
+    if (search->files->n > n) {
+        struct program_file *file = &search->files->list[n];
+
+        file->line = text_copy(file->in, sizeof(file->in), search->in) ? search->line : 0;
+    }
+    return true;
+}
+
+/* Configurations name many a file that a program makes, or never needs; one with such a name it reads. */
+static bool
+is_pem_by_name(const char *path)
+{
+    static const char *const ENDS[] = {".pem", ".key", ".crt", ".cer"};
+    size_t len = strlen(path);
+
+    for (size_t i = 0; i < ARRAY_LEN(ENDS); i++) {
+        size_t end = strlen(ENDS[i]);
+
+        if (len > end && strcmp(path + len - end, ENDS[i]) == 0)
+            return !program_is_systems(path);
+    }
+    return false;
+}
+
+static void
+take_bad(struct search *search, const char *path, const char *what)
+{
+    struct program_file file = {.bad = KS_ERR_USAGE};
+
+    for (size_t i = 0; i < search->files->n; i++) {
+        if (strcmp(search->files->list[i].path, path) == 0)
+            return;
+    }
+    snprintf(file.why, sizeof(file.why), "%s, and %.300s names it in line %zu", what, search->in,
+             search->line);
+    if (text_copy(file.path, sizeof(file.path), path))
+        keep(search->files, &file);
+}
+
+/* Is it the name of a key or certificate that is not there? */
+static bool
+take_missing(struct search *search, const char *path)
+{
+    ks_auto(closep) int fd = program_open(-1, path);
+
+    if ((fd != -ENOENT && fd != -ENOTDIR) || strpbrk(path, "*?$%~") || !is_pem_by_name(path))
+        return false;
+    take_bad(search, path, strerror(-fd));
     return true;
 }
 

@@ -35,6 +35,8 @@ static void check_purpose(struct check *check, const struct ks_key *key, X509 *c
 static void check_rules(struct check *check, const struct ks_key *key);
 static void check_rule(struct check *check, const struct ks_key *key,
                        const struct program_user *user);
+static void denied(struct check *check, const struct ks_key *key, const char *who,
+                   const struct ks_explanation *answer);
 static void check_strangers(struct check *check);
 
 void
@@ -61,6 +63,13 @@ check_file(struct check *check, const struct program_file *file)
     static const char again[] = "Make it again: keysvc key reference NAME --out-file FILE.";
     struct ks_key key;
 
+    if (file->bad == KS_ERR_USAGE) {
+        doctor_wrong(check->doctor, file->bad, "reference",
+                     "Correct the path, or put the file there; a reference: keysvc key reference "
+                     "NAME --out-file FILE.",
+                     "%.200s: %s", file->path, file->why);
+        return true;
+    }
     if (file->bad) {
         doctor_wrong(check->doctor, file->bad, "reference",
                      file->bad == KS_ERR_UNSUPPORTED
@@ -70,6 +79,9 @@ check_file(struct check *check, const struct program_file *file)
                      "%.200s: %s", file->path, file->why);
         return true;
     }
+    if (file->n_references == 0 && file->is_private && !file->named &&
+        program_is_systems(file->path))
+        return false;
     if (file->n_references == 0 && file->is_private) {
         doctor_note(check->doctor, "reference",
                     "Bring it onto a token (keysvc key import), put a reference in its place and "
@@ -243,11 +255,21 @@ version_of(const struct check *check, const struct ks_key *key, X509 *certificat
     return 0;
 }
 
+/* How far from each other they are named; those of the system, named elsewhere, are for others. */
+static size_t
+lines_between(const struct program_file *a, const struct program_file *b)
+{
+    if (a->line > 0 && b->line > 0 && strcmp(a->in, b->in) == 0)
+        return a->line > b->line ? a->line - b->line : b->line - a->line;
+    return program_is_systems(b->path) && !b->named ? SIZE_MAX : SIZE_MAX - 1;
+}
+
 static void
 no_certificate(struct check *check, const struct program_file *file, const struct ks_key *key)
 {
     const struct ks_key *reference = &file->reference;
     const struct program_file *stranger = NULL;
+    size_t nearest = SIZE_MAX;
 
     for (size_t i = 0; i < check->files->n; i++) {
         const struct program_file *other = &check->files->list[i];
@@ -255,7 +277,10 @@ no_certificate(struct check *check, const struct program_file *file, const struc
 
         if (!is_stranger(check, other))
             continue;
-        stranger = other;
+        if (lines_between(file, other) < nearest) {
+            nearest = lines_between(file, other);
+            stranger = other;
+        }
         version = version_of(check, key, other->certificate);
         if (version == 0)
             continue;
@@ -285,14 +310,16 @@ static void
 check_strangers(struct check *check)
 {
     for (size_t i = 0; i < check->files->n; i++) {
-        if (check->files->list[i].bad || check->files->list[i].is_private)
+        if (check->files->list[i].bad ||
+            (check->files->list[i].is_private && !program_is_systems(check->files->list[i].path)))
             return;
         if (check->files->list[i].n_references > 0 &&
             !certificate_for(check, &check->files->list[i].reference))
             return; /* said there */
     }
     for (size_t i = 0; i < check->files->n; i++) {
-        if (is_stranger(check, &check->files->list[i]))
+        if (is_stranger(check, &check->files->list[i]) &&
+            !program_is_systems(check->files->list[i].path))
             doctor_note(check->doctor, "certificate",
                         "If the program is to prove it: make the reference of its key (keysvc key "
                         "reference).",
@@ -360,7 +387,7 @@ check_rule(struct check *check, const struct ks_key *key, const struct program_u
     };
     struct ks_explanation *answer;
     struct ks_error error;
-    char who[96], mend[600];
+    char who[96];
     ks_err err;
 
     for (int i = 0; i < user->user.n_groups; i++)
@@ -384,10 +411,37 @@ check_rule(struct check *check, const struct ks_key *key, const struct program_u
         doctor_fine(check->doctor, "rules", "%s may sign with %s: rule %s", who, key->name,
                     answer->rule);
     } else {
-        snprintf(mend, sizeof(mend), "Add to keysvcd.conf, then keysvc reload: %.500s",
-                 answer->missing ? answer->missing : "a rule");
-        doctor_wrong(check->doctor, KS_ERR_DENIED, "rules", mend, "%s may not sign with %s", who,
-                     key->name);
+        denied(check, key, who, answer);
     }
     ks_explanation_free(answer);
+}
+
+/* The reason of a rule that lacks nothing but the unit; NULL: there is none such. */
+static const char *
+unit_reason(const struct ks_explanation *answer)
+{
+    for (size_t i = 0; i < answer->n_reasons; i++) {
+        const char *what = strstr(answer->reasons[i], ": ");
+
+        if (what && strncmp(what, ": is for unit ", strlen(": is for unit ")) == 0 &&
+            !strchr(what, ';'))
+            return answer->reasons[i];
+    }
+    return NULL;
+}
+
+static void
+denied(struct check *check, const struct ks_key *key, const char *who,
+       const struct ks_explanation *answer)
+{
+    const char *reason = unit_reason(answer);
+    char mend[600];
+
+    snprintf(mend, sizeof(mend), "Add to keysvcd.conf, then keysvc reload: %.500s",
+             answer->missing && answer->missing[0] != '\0' ? answer->missing : "a rule");
+    if (reason && answer->missing && answer->missing[0] == '\0')
+        snprintf(mend, sizeof(mend),
+                 "Start it as that unit (systemctl), or correct `unit` in that rule.");
+    doctor_wrong(check->doctor, KS_ERR_DENIED, "rules", mend, "%s may not sign with %s%s%.300s",
+                 who, key->name, reason ? ": " : "", reason ? reason : "");
 }

@@ -8,12 +8,10 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <elf.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 
-#include "base/buf.h"
 #include "client/cli/doctor_program.h"
 
 #define STATUS_MAX (64 * 1024)
@@ -23,6 +21,7 @@
 #define PKCS11_FILE "libkeysvc-pkcs11.so"
 
 static bool is_named(int folder, const char *name);
+static bool has_ended(int folder);
 static void read_process(int folder, struct program_process *process);
 static void read_status(int folder, struct program_process *process);
 static void read_unit(int folder, struct program_process *process);
@@ -35,23 +34,10 @@ static void read_maps(int folder, struct program_process *process);
 static char *
 slurp(int folder, const char *name, size_t max, size_t *len)
 {
-    ks_auto(closep) int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    struct buf buf = {.max = max + 1};
-    ssize_t n = fd < 0 ? -1 : 1;
+    ks_auto(closep) int fd = openat(folder, name, O_PATH | O_CLOEXEC);
+    char *text = NULL;
 
-    while (n > 0) {
-        uint8_t *room = max - buf.len > 0 ? buf_reserve(&buf, 1) : NULL;
-
-        if (!room)
-            break;
-        n = read(fd, room, buf.cap - buf.len < max - buf.len ? buf.cap - buf.len : max - buf.len);
-        buf.len += n > 0 ? (size_t)n : 0;
-    }
-    *len = buf.len;
-    buf_append(&buf, "", 1);
-    if (n < 0 || buf.failed)
-        buf_deinit(&buf);
-    return (char *)buf.data;
+    return fd >= 0 && program_read(fd, max, &text, len) ? text : NULL;
 }
 
 static bool
@@ -82,7 +68,7 @@ program_find(const char *proc, const char *name, struct program_processes *out)
         if (!is_number(entry->d_name) || atoi(entry->d_name) == getpid())
             continue;
         folder = openat(dirfd(all), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (folder < 0 || !is_named(folder, name))
+        if (folder < 0 || !is_named(folder, name) || has_ended(folder))
             continue;
         out->more = out->n == PROGRAM_MAX_PROCESSES;
         list = out->more ? NULL : reallocarray(out->list, out->n + 1, sizeof(*list));
@@ -248,6 +234,19 @@ effective(const char *ids)
     if (!ids || sscanf(ids, "%*u %u", &id) != 1)
         return UINT_MAX;
     return id;
+}
+
+/* One that its parent has not asked for has its name still, and nothing else. */
+static bool
+has_ended(int folder)
+{
+    ks_auto(freep) char *text = NULL;
+    const char *state;
+    size_t len;
+
+    text = slurp(folder, "status", STATUS_MAX, &len);
+    state = text ? field(text, "State") : NULL;
+    return state && strchr("ZX", state[strspn(state, " \t")]);
 }
 
 static void

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "client/cli/doctor_program.h"
 
@@ -54,9 +55,9 @@ mend_jail(const struct program_process *process, const char *path, char *out, si
     int folder = (int)(strrchr(path, '/') - path);
 
     snprintf(out, cap,
-             "Mount the socket's folder, and not the socket itself, into the jail: mount --bind "
-             "%.*s %.200s%.*s. Or run the program without chroot.",
-             folder, path, process->root, folder, path);
+             "Mount the socket's folder, and not the socket itself, into the jail: mkdir -p "
+             "%.200s%.*s && mount --bind %.*s %.200s%.*s. Or run the program without chroot.",
+             process->root, folder, path, folder, path, process->root, folder, path);
     return out;
 }
 

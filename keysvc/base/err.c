@@ -25,7 +25,7 @@ static const struct err_info ERR_INFO[KS_ERR_COUNT] = {
     [KS_ERR_AUDIT_UNWRITABLE] = {"AUDIT_UNWRITABLE", "the audit record cannot be written", "make room in the audit folder; reads go on meanwhile", true},
     [KS_ERR_KEY_CHANGED] = {"KEY_CHANGED", "another key stands under this name", "get a new reference and certificate for the key", false},
     [KS_ERR_AMBIGUOUS_KEY] = {"AMBIGUOUS_KEY", "two private keys carry this label", "remove or rename one of them with the token's own tool", false},
-    [KS_ERR_NO_SERVICE] = {"NO_SERVICE", "keysvcd does not answer", "is it running? see keysvc doctor", true},
+    [KS_ERR_NO_SERVICE] = {"NO_SERVICE", "keysvcd does not answer", "is keysvcd running? see keysvc doctor", true},
     [KS_ERR_LOGIN_BLOCKED] = {"LOGIN_BLOCKED", "logging in to the token is blocked", "put the right PIN into the PIN file, or keysvc token retry-login", false},
     [KS_ERR_UNSUPPORTED] = {"UNSUPPORTED", "the token cannot do this", "see what it can do with keysvc token show, and `unsupported` of its profile", false},
 };

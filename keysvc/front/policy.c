@@ -21,7 +21,8 @@ enum lack {
     LACK_KEYS = 1 << 4,
     LACK_OPERATION = 1 << 5,
 };
-#define LACK_WHO (LACK_USER | LACK_GROUP | LACK_UNIT | LACK_PROOF)
+#define LACK_WHERE (LACK_UNIT | LACK_PROOF)
+#define LACK_WHO (LACK_USER | LACK_GROUP | LACK_WHERE)
 
 /* What is wanted, looked up once for all rules. */
 struct question {
@@ -404,15 +405,33 @@ only_class_is_missing(const struct question *question)
     return false;
 }
 
+/* A rule that would allow it to the same caller in another unit, or in this one if it were proven. */
+static const struct config_rule *
+rule_of_unit(const struct question *question, unsigned int *lack)
+{
+    for (size_t i = 0; !question->hopeless && i < question->config->n_rules; i++) {
+        const struct config_rule *rule = &question->config->rules[i];
+
+        *lack = lacks(question, rule);
+        if (*lack != 0 && (*lack & ~LACK_WHERE) == 0)
+            return rule;
+    }
+    return NULL;
+}
+
 /*
  * The sections that would allow it, ready for keysvcd.conf; empty when nothing can: the service's
- * own keys. A section that does not fit is left out rather than cut: half of one is none.
+ * own keys. A section that does not fit is left out rather than cut: half of one is none. Where a
+ * rule asks for a unit, one without would undo what the rule is there for, so there is none either.
  */
 static void
 missing_sections(const struct question *question, char *out, size_t cap)
 {
     const struct config *config = question->config;
     char allow[sizeof(((struct policy_answer *)0)->missing)] = "";
+    bool telling = unit_is_telling(question->peer);
+    unsigned int lack;
+    bool by_unit = rule_of_unit(question, &lack) != NULL;
 
     out[0] = '\0';
     if (question->hopeless && (!question->key || keyname_reserved(question->key)))
@@ -420,10 +439,10 @@ missing_sections(const struct question *question, char *out, size_t cap)
     if (question->hopeless)
         append(out, cap, "keys \"%s\" { token = %s }", question->key,
                config->n_tokens > 0 ? config->tokens[0].name : "TOKEN");
-    if (only_class_is_missing(question))
+    if (only_class_is_missing(question) || (by_unit && !telling))
         return;
-    append_allow(question, unit_is_telling(question->peer), allow, sizeof(allow));
-    if (strlen(out) + strlen(allow) + 2 > cap) {
+    append_allow(question, telling, allow, sizeof(allow));
+    if (strlen(out) + strlen(allow) + 2 > cap && !by_unit) {
         allow[0] = '\0';
         append_allow(question, false, allow, sizeof(allow));
     }
@@ -431,7 +450,10 @@ missing_sections(const struct question *question, char *out, size_t cap)
         append(out, cap, "%s%s", out[0] != '\0' ? "  " : "", allow);
 }
 
-/* The rule that lacks least; among equals one that is for this caller, then the first. */
+/*
+ * The rule that lacks least; among equals one that is for this caller, then the first. One that lacks
+ * nothing but the unit is nearer than all: it was made for this, and the program started another way.
+ */
 static const struct config_rule *
 nearest_rule(const struct question *question, unsigned int *nearest_lack)
 {
@@ -442,6 +464,8 @@ nearest_rule(const struct question *question, unsigned int *nearest_lack)
         unsigned int lack = lacks(question, &question->config->rules[i]);
         int distance = 2 * __builtin_popcount(lack) + ((lack & LACK_WHO) ? 1 : 0);
 
+        if ((lack & ~LACK_WHERE) == 0)
+            distance = 0;
         if (!nearest || distance < nearest_distance) {
             nearest = &question->config->rules[i];
             nearest_distance = distance;
@@ -474,6 +498,22 @@ append_reason(const struct question *question, char *out, size_t cap)
     append_lacks(question, nearest, lack, out, cap);
 }
 
+/* What to do where no section is to be added. */
+static void
+hint_otherwise(const struct question *question, struct fault *why)
+{
+    unsigned int lack;
+    const struct config_rule *rule = rule_of_unit(question, &lack);
+
+    if (!rule)
+        fault_hint(why, "see keysvc policy explain");
+    else if (lack & LACK_UNIT)
+        fault_hint(why, "start the program as unit %s (systemctl), or correct `unit` in rule %s",
+                   rule->units.items[0], rule->name);
+    else
+        fault_hint(why, "name the program's user in rule %s, beside its unit", rule->name);
+}
+
 void
 policy_refusal(const struct config *config, const struct peer *peer, const char *key,
                enum config_operation operation, struct fault *why)
@@ -496,5 +536,5 @@ policy_refusal(const struct config *config, const struct peer *peer, const char 
     if (missing[0] != '\0')
         fault_hint(why, "add to keysvcd.conf: %s", missing);
     else
-        fault_hint(why, "see keysvc policy explain");
+        hint_otherwise(&question, why);
 }

@@ -28,7 +28,8 @@ bool policy_sees_keys(const struct config *config, const struct peer *peer);
 struct policy_answer {
     const struct config_rule *rule;   /* which allows it; NULL: denied */
     const struct config_class *class; /* of the key; NULL: none */
-    char missing[512];                /* denied: an `allow` section that would allow exactly this */
+    char missing[512];                /* denied: an `allow` section that would allow exactly this;
+                                         empty: there is none, or only the caller's unit is wrong */
     struct strv reasons; /* a line for each rule: "rule nginx: does not list operation csr" */
 };
 
@@ -39,7 +40,8 @@ void policy_answer_deinit(struct policy_answer *answer);
 
 /*
  * Fills `why` for a refusal: who asked, for what, that no rule allows it, the rule that comes
- * nearest and what it lacks; the hint is the `allow` section that is missing.
+ * nearest and what it lacks; the hint is the `allow` section that is missing, or, where a rule lacks
+ * nothing but the caller's unit, that unit.
  */
 void policy_refusal(const struct config *config, const struct peer *peer, const char *key,
                     enum config_operation operation, struct fault *why);

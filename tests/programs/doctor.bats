@@ -174,6 +174,29 @@ serve_in_software()
     finding wrong openssl.cnf "the default provider is not activated" --openssl-conf "$W/openssl.cnf"
 }
 
+@test "no process, a reference in the configuration, and nothing that sets OPENSSL_CONF" {
+    finding wrong environment "there are references for it, and nothing that would start it sets OPENSSL_CONF"
+    grep -q 'systemctl edit' "$W/doctor.json"
+    run doctor
+    [ "$status" = 2 ]
+    echo "key: none" >"$W/conf/main.conf"
+    finding skipped environment "say --openssl-conf"
+}
+
+@test "the machine's openssl.cnf is not proposed for a change, and a misspelt option is told" {
+    finding wrong openssl.cnf "no providers are configured" --openssl-conf /etc/ssl/openssl.cnf
+    grep -q 'Point OPENSSL_CONF to .*share/keysvc/openssl.cnf' "$W/doctor.json"
+    echo "timout = 3" >>"$W/openssl.cnf"
+    finding wrong openssl.cnf "nobody reads it: timout" --openssl-conf "$W/openssl.cnf"
+    openssl_conf
+    sed -i 's/^timeout = .*//' "$W/openssl.cnf"
+    echo "timeout = 3h" >>"$W/openssl.cnf"
+    finding wrong openssl.cnf "timeout is no time from 1ms to 10m" --openssl-conf "$W/openssl.cnf"
+    # The provider says so itself, with each reference.
+    not with_provider openssl pkey -in "$W/etc/shop.pem" -pubout >"$W/said" 2>&1
+    grep -q 'timeout = "3h"' "$W/said"
+}
+
 @test "an openssl.cnf that is not there" {
     finding wrong openssl.cnf "No such file" --openssl-conf "$W/none.cnf"
 }
@@ -270,7 +293,7 @@ END
     vanished_key web/vanished vanished
     conf vanished vanished
     finding wrong reference "$W/etc/vanished.pem names web/vanished@1: there is no key web/vanished"
-    run doctor
+    run doctor --openssl-conf "$W/openssl.cnf"
     [ "$status" = 4 ]
     certified web/turned turned
     keysvc key rotate web/turned --from 1
@@ -280,7 +303,7 @@ END
     changed_key web/changed changed
     conf changed changed
     finding wrong reference "was made for another key than web/changed@1 is now"
-    run doctor
+    run doctor --openssl-conf "$W/openssl.cnf"
     [ "$status" = 15 ]
 }
 
@@ -305,6 +328,8 @@ END
     head -n 3 "$W/etc/shop.pem" >"$W/etc/cut.pem"
     conf cut shop
     finding wrong reference "$W/etc/cut.pem: its PEM is cut off"
+    conf none shop
+    finding wrong reference "$W/etc/none.pem: No such file or directory, and $W/conf/main.conf names it in line 1"
     [ "$ME" = 0 ] || return 0
     conf shop shop
     serve_by_reference
@@ -312,6 +337,24 @@ END
     finding wrong reference "$W/etc/shop.pem cannot be read by process $SERVER"
     chmod 644 "$W/etc/shop.pem"
     finding ok reference "is there"
+}
+
+@test "a rule that is only for another unit is the one that is named, and no weaker one is proposed" {
+    need_root
+    {
+        program_rules none
+        echo "allow shop { user = {\"$ALICE\"} unit = {\"shop.service\"} keys = {\"web/**\"} operations = {get, sign} }"
+    } | rules
+    reload_if_running
+    finding wrong rules "rule shop: is for unit shop.service and not for a caller without a unit" --user "$ALICE"
+    grep -q 'Start it as that unit' "$W/doctor.json"
+    not grep -q 'Add to keysvcd.conf' "$W/doctor.json"
+    run as "$ALICE" keysvc sign web/shop --in "$W/doctor.json"
+    [ "$status" = 3 ]
+    [[ $output = *"the nearest, shop, is for unit shop.service"*"start the program as unit shop.service"* ]]
+    run -3 keysvc policy explain --user "$ALICE" --key web/shop --operation sign --unit shop2.service
+    [[ $output = *'unit = {"shop2.service"}'* ]]
+    allowed_users
 }
 
 @test "a program whose user has no rule; who is no administrator is told that much" {
@@ -352,8 +395,9 @@ END
     conf token token
     cp /usr/bin/python3 "$W/$NAME.py"
     mkfifo "$W/end"
-    background as "$ALICE" sh -c 'exec "$1" -c "import ctypes, sys; ctypes.CDLL(sys.argv[1]); open(sys.argv[2]).read()" "$2" "$3"' \
-        sh "$W/$NAME.py" "$(module_path)" "$W/end"
+    background with_module as "$ALICE" sh -c \
+        'exec "$1" -c "import ctypes, sys; ctypes.CDLL(sys.argv[1]); open(sys.argv[2]).read()" "$2" "$3"' sh \
+        "$W/$NAME.py" "$(module_path)" "$W/end"
     program=$!
     loaded()
     {

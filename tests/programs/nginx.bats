@@ -168,7 +168,9 @@ two_workers_of_www_data()
     documented nginx-unit | grep -x "Environment=OPENSSL_CONF=$W/openssl.cnf"
     nginx_conf
     fails 1 "shop.pem" nginx -t -e stderr -c "$W/nginx/nginx.conf"
-    [[ $output == *unsupported* ]]
+    [[ $output == *"DECODER routines::unsupported:No supported data to decode"* ]]
+    # Whatever reads the configuration needs it, to send a signal as well.
+    fails 1 "DECODER routines::unsupported" nginx -s stop -e stderr -c "$W/nginx/nginx.conf"
     nginx_with_conf -t
 }
 
@@ -277,6 +279,7 @@ no_new_master()
 @test "keysvcd is restarted, and the same nginx goes on, without a lost request" {
     start_nginx
     start_requests
+    wait_for all_asked 2
     restart_service
     end_requests
     serves "$W/etc/shop.crt"

@@ -14,6 +14,11 @@ chmod 755 "$D"
 PIN=$(openssl rand -hex 8)
 export KEYSVC_SOCKET=$D/run/keysvc.sock SOFTHSM2_CONF=$D/softhsm2.conf
 
+BOLD='' PLAIN=''
+if [ -t 1 ] && [ "${TERM:-dumb}" != dumb ] && [ -z "${NO_COLOR-}" ]; then
+    BOLD=$'\033[1m' PLAIN=$'\033[0m'
+fi
+
 ME=$(id -u)
 if [ "$ME" = 0 ]; then
     FRONT=64801 TOKEN=64802 ALICE=64811 BOB=64812 # numbers without accounts will do
@@ -148,9 +153,10 @@ wait_until_ready()
     exit 1
 }
 
+# Bold where somebody looks at it, and can see it.
 say()
 {
-    printf '\n\033[1m# %s\033[0m\n' "$*"
+    printf '\n%s# %s%s\n' "$BOLD" "$*" "$PLAIN"
 }
 
 show()

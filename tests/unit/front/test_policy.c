@@ -374,3 +374,69 @@ Test(policy, a_section_that_does_not_fit_loses_its_unit_and_is_never_cut)
     cr_assert_not_null(strstr(why.hint, "operations = {sign} }"), "%s", why.hint);
     cr_assert_null(strstr(why.hint, "unit"));
 }
+
+Test(policy, a_rule_that_is_only_for_another_unit_is_the_nearest_and_is_not_undone)
+{
+    struct config_rule *rule = add_rule("client", "agents/**", OPERATION_GET | OPERATION_SIGN);
+    struct fault why = FAULT_INIT;
+    struct policy_answer answer;
+    struct peer by_hand = www;
+
+    set_ids(&rule->uids, &rule->n_uids, 33);
+    rule = add_rule("nginx", "web/**", OPERATION_GET | OPERATION_SIGN);
+    set_ids(&rule->uids, &rule->n_uids, 33);
+    cr_assert_eq(strv_add(&rule->units, "nginx.service"), KS_OK);
+    by_hand.unit[0] = '\0';
+    policy_refusal(&config, &by_hand, "web/shop", OPERATION_SIGN, &why);
+    cr_assert_str_eq(why.text,
+                     "user www-data (uid 33) may not sign web/shop: no rule allows it; the "
+                     "nearest, nginx, is for unit nginx.service and not for a caller "
+                     "without a unit");
+    cr_assert_str_eq(why.hint, "start the program as unit nginx.service (systemctl), or correct "
+                               "`unit` in rule nginx");
+    cr_assert_eq(policy_explain(&config, &by_hand, "web/shop", OPERATION_SIGN, &answer), KS_OK);
+    cr_assert_str_eq(answer.missing, "");
+    policy_answer_deinit(&answer);
+
+    text_copy(by_hand.unit, sizeof(by_hand.unit), "session-3.scope");
+    policy_refusal(&config, &by_hand, "web/shop", OPERATION_SIGN, &why);
+    cr_assert_not_null(strstr(why.hint, "start the program as unit nginx.service"), "%s", why.hint);
+    text_copy(by_hand.unit, sizeof(by_hand.unit), "shop.service");
+    policy_refusal(&config, &by_hand, "web/shop", OPERATION_SIGN, &why);
+    cr_assert_not_null(strstr(why.text, "the nearest, nginx, is for unit nginx.service and not for "
+                                        "shop.service"));
+    cr_assert_str_eq(why.hint,
+                     "add to keysvcd.conf: allow www-data-sign { user = {www-data}  unit = "
+                     "{\"shop.service\"}  keys = {\"web/shop\"}  operations = {sign} }");
+    /* Another user is not helped by the unit. */
+    policy_refusal(&config, &alice, "web/shop", OPERATION_SIGN, &why);
+    cr_assert_not_null(strstr(why.hint, "allow alice-sign { user = {alice}  keys"), "%s", why.hint);
+}
+
+Test(policy, an_unproven_unit_is_not_answered_with_a_rule_that_asks_for_none)
+{
+    struct config_rule *rule = add_rule("nginx", "web/**", OPERATION_SIGN);
+    struct fault why = FAULT_INIT;
+    struct peer unproven = www;
+
+    unproven.unit_proven = false;
+    cr_assert_eq(strv_add(&rule->units, "nginx.service"), KS_OK);
+    policy_refusal(&config, &unproven, "web/shop", OPERATION_SIGN, &why);
+    cr_assert_str_eq(why.hint, "name the program's user in rule nginx, beside its unit");
+}
+
+Test(policy, a_section_with_the_unit_that_does_not_fit_is_left_out_where_a_rule_asks_for_one)
+{
+    struct config_rule *rule = add_rule("nginx", "web/**", OPERATION_SIGN);
+    struct fault why = FAULT_INIT;
+    struct peer peer = www;
+    char key[KEYNAME_MAX + 1] = "web/";
+
+    cr_assert_eq(strv_add(&rule->units, "nginx.service"), KS_OK);
+    memset(key + 4, 'k', KEYNAME_MAX - 4);
+    key[KEYNAME_MAX] = '\0';
+    memset(peer.unit, 'u', JOB_UNIT_MAX);
+    memcpy(peer.unit + JOB_UNIT_MAX - 8, ".service", 9);
+    policy_refusal(&config, &peer, key, OPERATION_SIGN, &why);
+    cr_assert_not_null(strstr(why.hint, "start the program as unit nginx.service"), "%s", why.hint);
+}
