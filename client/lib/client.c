@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/un.h>
 
@@ -20,14 +21,17 @@
 #include "build-config.h"
 #include "client/lib/error.h"
 
+#define FORK_WAIT_MS 10
 #define PROGRAM_MAX 63 /* bytes; keysvcd refuses a Hello with more */
 
 struct ks_client {
     pthread_mutex_t lock;
     pthread_cond_t dialled;       /* somebody has finished dialling */
     struct lent *current;         /* NULL: none */
+    struct lent *lents;           /* `current`, and those before it that are still in use */
     bool dialling;                /* `current` is not yet for use */
     bool expected[AWAITED_COUNT]; /* atomic */
+    bool is_locked;               /* around a fork() */
     uint32_t timeout_ms;
     char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
     char program[PROGRAM_MAX + 1];
@@ -44,6 +48,7 @@ static void registry_add(struct ks_client *client);
 static ks_err dial(struct ks_client *client, uint64_t deadline_ms, struct ks_error *error);
 static void put_locked(struct lent *lent);
 static void drop_current(struct ks_client *client);
+static void lent_free(struct lent *lent);
 
 ks_err
 ks_client_new(const char *socket, struct ks_client **out, struct ks_error *error)
@@ -57,7 +62,7 @@ ks_client_new(const char *socket, struct ks_client **out, struct ks_error *error
     if (!socket || socket[0] == '\0')
         socket = KEYSVC_SOCKET;
     if (!text_copy(client->socket, sizeof(client->socket), socket))
-        return error_set(error, KS_ERR_USAGE, "%s: longer than a socket's path can be", socket);
+        return error_set(error, KS_ERR_USAGE, "longer than a socket's path can be: %s", socket);
     ks_client_set_program(client, program_invocation_short_name);
     ks_client_set_timeout(client, 0);
     client_expect(client, AWAITED_TOKEN, true);
@@ -231,7 +236,7 @@ put_locked(struct lent *lent)
     if (--lent->n_users > 0)
         return;
     connection_free(lent->connection);
-    free(lent);
+    lent_free(lent);
 }
 
 /* A connection that came with a fork nobody told us of (a bare clone()) is the parent's. */
@@ -248,11 +253,11 @@ drop_current(struct ks_client *client)
         return;
     }
     connection_abandon(lent->connection, lent->n_users > 1);
-    free(lent);
+    lent_free(lent);
 }
 
 static ks_err
-lent_new(struct lent **out, struct ks_error *error)
+lent_new(struct ks_client *client, struct lent **out, struct ks_error *error)
 {
     ks_auto(freep) struct lent *lent = calloc(1, sizeof(*lent));
     ks_err err;
@@ -262,8 +267,23 @@ lent_new(struct lent **out, struct ks_error *error)
     err = connection_new(&lent->connection, error);
     if (err)
         return err;
+    lent->next = client->lents;
+    lent->link = &client->lents;
+    if (lent->next)
+        lent->next->link = &lent->next;
+    client->lents = lent;
     *out = ks_steal(&lent);
     return KS_OK;
+}
+
+/* Its connection is gone. */
+static void
+lent_free(struct lent *lent)
+{
+    *lent->link = lent->next;
+    if (lent->next)
+        lent->next->link = lent->link;
+    free(lent);
 }
 
 /* With the lock held, and given up while the service is waited for. */
@@ -273,7 +293,7 @@ dial(struct ks_client *client, uint64_t deadline_ms, struct ks_error *error)
     struct lent *lent = NULL;
     ks_err err;
 
-    err = lent_new(&lent, error);
+    err = lent_new(client, &lent, error);
     if (err)
         return err;
     lent->n_users = 2;
@@ -292,28 +312,85 @@ dial(struct ks_client *client, uint64_t deadline_ms, struct ks_error *error)
     return err;
 }
 
-/* --- fork --- */
+/* --- fork ---
+ *
+ * The locks are held for moments only, unless a signal handler calls fork() in a thread that has one:
+ * it would wait for itself for ever. What could not be locked in time is left alone in the child, but
+ * for the descriptors. */
+
+/* Which thread holds the locks for a fork(); 0: none does. No thread-local variable, since the first
+ * use of one allocates, and a handler may have interrupted malloc(). */
+static _Atomic(pthread_t) forker;
+static unsigned int n_nested; /* forks of that thread by its handlers meanwhile */
 
 static void
 fork_prepare(void)
 {
-    pthread_mutex_lock(&registry_lock);
-    for (struct ks_client *client = registry; client; client = client->next) {
-        pthread_mutex_lock(&client->lock);
-        if (client->current)
-            connection_lock(client->current->connection);
+    const uint64_t until_ms = clock_mono_ms() + FORK_WAIT_MS;
+    const struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                                   .tv_nsec = (long)(until_ms % 1000) * 1000000};
+
+    if (pthread_mutex_clocklock(&registry_lock, CLOCK_MONOTONIC, &until) != 0) {
+        if (forker == pthread_self())
+            n_nested++;
+        return;
     }
+    forker = pthread_self();
+    for (struct ks_client *client = registry; client; client = client->next) {
+        client->is_locked = pthread_mutex_clocklock(&client->lock, CLOCK_MONOTONIC, &until) == 0;
+        if (!client->is_locked)
+            continue;
+        for (struct lent *lent = client->lents; lent; lent = lent->next)
+            lent->is_locked = connection_lock(lent->connection, &until);
+    }
+}
+
+static void
+unlock_client(struct ks_client *client)
+{
+    for (struct lent *lent = client->lents; lent; lent = lent->next) {
+        if (lent->is_locked)
+            connection_unlock(lent->connection);
+        lent->is_locked = false;
+    }
+    client->is_locked = false;
+    pthread_mutex_unlock(&client->lock);
 }
 
 static void
 fork_parent(void)
 {
-    for (struct ks_client *client = registry; client; client = client->next) {
-        if (client->current)
-            connection_unlock(client->current->connection);
-        pthread_mutex_unlock(&client->lock);
+    if (forker != pthread_self())
+        return;
+    if (n_nested > 0) {
+        n_nested--;
+        return;
     }
+    for (struct ks_client *client = registry; client; client = client->next) {
+        if (client->is_locked)
+            unlock_client(client);
+    }
+    forker = 0;
     pthread_mutex_unlock(&registry_lock);
+}
+
+/* A call that a handler interrupted may go on in the child: then it still has what it was lent, and
+ * finds the connection closed. */
+static void
+leave_to_parent(struct lent *lent, bool is_current)
+{
+    bool in_use = !lent->is_locked || lent->n_users > (is_current ? 1 : 0);
+
+    lent->next = NULL;
+    lent->link = &lent->next;
+    if (lent->is_locked)
+        connection_unlock(lent->connection);
+    lent->is_locked = false;
+    connection_abandon(lent->connection, in_use);
+    if (!in_use)
+        free(lent);
+    else if (is_current)
+        lent->n_users--;
 }
 
 /* Only this thread is left: the users of a connection are gone, and with them their locks. */
@@ -321,14 +398,20 @@ static void
 fork_child(void)
 {
     for (struct ks_client *client = registry; client; client = client->next) {
+        struct lent *current = client->current, *next;
+
         init_locks(client);
+        client->is_locked = false;
         client->dialling = false;
-        if (!client->current)
-            continue;
-        connection_abandon(client->current->connection, client->current->n_users > 1);
-        free(client->current);
         client->current = NULL;
+        for (struct lent *lent = client->lents; lent; lent = next) {
+            next = lent->next;
+            leave_to_parent(lent, lent == current);
+        }
+        client->lents = NULL;
     }
+    forker = 0;
+    n_nested = 0;
     pthread_mutex_init(&registry_lock, NULL);
 }
 

@@ -10,7 +10,11 @@
  * back. */
 struct lent {
     struct connection *connection;
-    unsigned int n_users; /* calls, and one for the client; client.c's own */
+    /* client.c's own */
+    unsigned int n_users; /* calls, and one for the client */
+    bool is_locked;       /* around a fork() */
+    struct lent *next;    /* all that are lent by one client */
+    struct lent **link;
 };
 
 /*

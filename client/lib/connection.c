@@ -133,10 +133,10 @@ connection_stale(struct connection *connection)
     return dead;
 }
 
-void
-connection_lock(struct connection *connection)
+bool
+connection_lock(struct connection *connection, const struct timespec *until)
 {
-    pthread_mutex_lock(&connection->lock);
+    return pthread_mutex_clocklock(&connection->lock, CLOCK_MONOTONIC, until) == 0;
 }
 
 void

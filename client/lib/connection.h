@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <time.h>
+
 #include "client/lib/convert.h"
 
 struct connection;
@@ -53,8 +55,9 @@ bool connection_stale(struct connection *connection);
 /* Another process made it: only its descriptor may be touched. */
 bool connection_foreign(const struct connection *connection);
 
-/* Around fork(): nothing of the connection changes meanwhile. */
-void connection_lock(struct connection *connection);
+/* Around fork(): nothing of the connection changes meanwhile. False: it could not be locked in time;
+ * `until` is of CLOCK_MONOTONIC. */
+bool connection_lock(struct connection *connection, const struct timespec *until);
 void connection_unlock(struct connection *connection);
 
 /*

@@ -243,6 +243,13 @@ struct ks_csr_request {
     size_t n_alternative_names; /* at most KS_MAX_ALTERNATIVE_NAMES */
 };
 
+/*
+ * Programs that hash by themselves and sign PKCS#1 v1.5 give a whole DigestInfo (RFC 8017, 9.2). If
+ * `data` is exactly the DER of one by SHA-256, SHA-384 or SHA-512: that hash, and *digest is inside of
+ * `data`, for ks_sign; else KS_HASH_NONE, and *digest is left alone.
+ */
+KS_API enum ks_hash ks_digest_info_read(const void *data, size_t len, const uint8_t **digest);
+
 /* A PKCS#10 request for `key`, as for ks_sign. *der: free(). NAME_NOT_ALLOWED: the class does not
  * allow a name. */
 KS_API_CALL ks_err ks_csr(struct ks_client *client, const struct ks_key *key,
@@ -389,7 +396,8 @@ struct ks_explanation {
     bool allowed;
     char rule[64];        /* which allows it */
     char class_glob[129]; /* of the key; empty: none */
-    char *missing;        /* denied: a section for keysvcd.conf that would allow it */
+    char *missing;        /* denied: a section for keysvcd.conf that would allow it; empty: none, or
+                             only the unit is wrong, see reasons */
     char **reasons;       /* a line for each rule */
     size_t n_reasons;
 };

@@ -11,11 +11,16 @@
 #include "client/provider/fail.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-
-#include "base/keyname.h"
+#include <sys/stat.h>
+#include <time.h>
 
 /* libcrypto drops a text that does not fit in 1024 bytes altogether. */
 #define TEXT_MAX 1000
@@ -74,7 +79,8 @@ static void raise_text(const struct provider *provider, uint32_t reason, const c
     KS_PRINTF(3, 4);
 static void raise_said(const struct provider *provider, int reason, const char *text,
                        const char *hint);
-static void tell_standard_error(const char *text, const char *hint);
+static void tell_standard_error(const struct provider *provider, const char *text,
+                                const char *hint);
 
 /* Once for each library context that loads the provider, and always with the same result. */
 const OSSL_ITEM *
@@ -90,49 +96,64 @@ fail_reasons(void *context)
     return reasons;
 }
 
+/* Names and URIs are a stranger's: no escape sequence and no second line in a log. */
+static void
+clean(char *text)
+{
+    unsigned char *at = (unsigned char *)text;
+
+    for (; *at != '\0'; at++) {
+        if (*at < 0x20 || *at == 0x7f)
+            *at = '?';
+        else if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) /* U+0080 to U+009F in UTF-8 */
+            at[0] = at[1] = '?';
+    }
+}
+
+/* Changes the texts. */
+static int
+fail_text(const struct provider *provider, int reason, const char *file, int line,
+          const char *function, char *text, char *hint)
+{
+    clean(text);
+    clean(hint);
+    provider->new_error(provider->core);
+    provider->set_error_debug(provider->core, file, line, function);
+    raise_said(provider, reason, text, hint);
+    if (provider->options.errors_to_stderr)
+        tell_standard_error(provider, text, hint);
+    return 0;
+}
+
 int
 fail_at(const struct provider *provider, int reason, const char *file, int line,
         const char *function, const char *format, ...)
 {
-    char text[TEXT_MAX];
+    char text[TEXT_MAX], hint[] = "";
     va_list args;
 
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    return fail_text(provider, reason, file, line, function, text, "");
-}
-
-int
-fail_text(const struct provider *provider, int reason, const char *file, int line,
-          const char *function, const char *text, const char *hint)
-{
-    provider->new_error(provider->core);
-    provider->set_error_debug(provider->core, file, line, function);
-    raise_said(provider, reason, text, hint);
-    if (provider->options.errors_to_stderr)
-        tell_standard_error(text, hint);
-    return 0;
+    return fail_text(provider, reason, file, line, function, text, hint);
 }
 
 int
 fail_error_at(const struct provider *provider, const char *label, const struct ks_error *error,
               const char *file, int line, const char *function)
 {
-    char text[TEXT_MAX];
+    char text[TEXT_MAX], hint[sizeof(error->hint)];
 
     snprintf(text, sizeof(text), "%s: %s: %s", label, ks_err_name(error->code), error->message);
-    return fail_text(provider, (int)error->code, file, line, function, text, error->hint);
+    snprintf(hint, sizeof(hint), "%s", error->hint);
+    return fail_text(provider, (int)error->code, file, line, function, text, hint);
 }
 
 int
 fail_key_at(const struct key *key, const struct ks_error *error, const char *file, int line,
             const char *function)
 {
-    char label[KEYNAME_LABEL_MAX + 1];
-
-    keyname_label(key->info.name, key->info.version, label);
-    return fail_error_at(key->provider, label, error, file, line, function);
+    return fail_error_at(key->provider, key->label, error, file, line, function);
 }
 
 /* --- reasons that say everything --- */
@@ -181,14 +202,63 @@ raise_text(const struct provider *provider, uint32_t reason, const char *format,
     va_end(args);
 }
 
+/* --- standard error --- */
+
+void
+fail_begin(struct provider *provider)
+{
+    struct stat st;
+
+    if (fstat(STDERR_FILENO, &st) != 0)
+        return;
+    provider->stderr_device = st.st_dev;
+    provider->stderr_inode = st.st_ino;
+}
+
+/* A program without standard error may have opened its database under the number, or a connection.
+ * What it opened later for errors is a log, a pipe or a terminal. */
+static bool
+is_for_errors(const struct provider *provider)
+{
+    struct stat st;
+    int flags = fcntl(STDERR_FILENO, F_GETFL);
+
+    if (flags < 0 || fstat(STDERR_FILENO, &st) != 0)
+        return false;
+    if (st.st_dev == provider->stderr_device && st.st_ino == provider->stderr_inode)
+        return true;
+    return S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode) ||
+           (S_ISREG(st.st_mode) && (flags & O_APPEND));
+}
+
+/* Waits for no reader, and is not ended by SIGPIPE where there is none: it may have gone away after
+ * the question. */
+static void
+write_without_harm(const char *line, size_t len)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    const struct timespec at_once = {.tv_sec = 0};
+    sigset_t broken_pipe, pending, before;
+
+    if (poll(&out, 1, 0) != 1 || out.revents != POLLOUT)
+        return;
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
+    if (write(STDERR_FILENO, line, len) < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE))
+        sigtimedwait(&broken_pipe, NULL, &at_once);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 /* Whole lines, so that those of several processes do not mix; if it cannot be, it cannot. */
 static void
-tell_standard_error(const char *text, const char *hint)
+tell_standard_error(const struct provider *provider, const char *text, const char *hint)
 {
     char line[TEXT_MAX + 700];
     int len = snprintf(line, sizeof(line), "keysvc: %s%s%s%s\n", text, hint[0] != '\0' ? " (" : "",
                        hint, hint[0] != '\0' ? ")" : "");
 
-    if (len > 0 && (size_t)len < sizeof(line))
-        (void)!write(STDERR_FILENO, line, (size_t)len);
+    if (len > 0 && (size_t)len < sizeof(line) && is_for_errors(provider))
+        write_without_harm(line, (size_t)len);
 }

@@ -21,14 +21,14 @@ enum fail_reason {
     FAIL_REASON_COUNT,
 };
 
+/* Looks at what standard error is. */
+void fail_begin(struct provider *provider);
+
 /* Always 0, the failure of most of OpenSSL's functions. */
 #define fail(provider, reason, ...)                                                                \
     fail_at((provider), (int)(reason), OPENSSL_FILE, OPENSSL_LINE, OPENSSL_FUNC, __VA_ARGS__)
 int fail_at(const struct provider *provider, int reason, const char *file, int line,
             const char *function, const char *format, ...) KS_PRINTF(6, 7);
-
-int fail_text(const struct provider *provider, int reason, const char *file, int line,
-              const char *function, const char *text, const char *hint);
 
 /* What the library said: "web/shop@1: DENIED: ...", and as a text behind it what to do next. */
 #define fail_error(provider, label, error)                                                         \

@@ -25,12 +25,34 @@ key_new(struct provider *provider, const char *type)
     return key;
 }
 
+/* What OpenSSL calls keys of that type; NULL: a type we do not know. */
+static const char *
+type_of(const struct ks_key *info)
+{
+    switch (info->type) {
+    case KS_KEY_TYPE_EC_P256:
+    case KS_KEY_TYPE_EC_P384:
+    case KS_KEY_TYPE_EC_P521:
+        return "EC";
+    case KS_KEY_TYPE_ED25519:
+        return "ED25519";
+    case KS_KEY_TYPE_RSA_2048:
+    case KS_KEY_TYPE_RSA_3072:
+    case KS_KEY_TYPE_RSA_4096:
+        return "RSA";
+    case KS_KEY_TYPE_ANY:
+    case KS_KEY_TYPE_COUNT:
+        break;
+    }
+    return NULL;
+}
+
 struct key *
 key_new_private(struct provider *provider, const struct ks_key *info)
 {
     const unsigned char *at = info->public_key;
-    const char *type = key_type_of(info);
-    struct key *key = type ? key_new(provider, type) : NULL;
+    const char *type = type_of(info);
+    struct key *key = key_new(provider, type);
 
     if (!key) {
         fail(provider, FAIL_MEMORY, "%s@%u: no memory for a key", info->name, info->version);
@@ -38,6 +60,12 @@ key_new_private(struct provider *provider, const struct ks_key *info)
     }
     key->private = true;
     key->info = *info;
+    keyname_label(info->name, info->version, key->label);
+    if (!type) {
+        fail(provider, KS_ERR_UNSUPPORTED, "%s: a key of a type that this provider does not know",
+             key->label);
+        return key_free(key);
+    }
     /* Then the library sends every message whole: what a key may sign is decided over the message,
      * and a digest where the class takes none would be refused. */
     key->info.purpose = KS_PURPOSE_NONE;
@@ -45,8 +73,7 @@ key_new_private(struct provider *provider, const struct ks_key *info)
     key->public = d2i_PUBKEY_ex(NULL, &at, (long)info->public_key_len, provider->libctx, NULL);
     ERR_pop_to_mark();
     if (!key->public || at != info->public_key + info->public_key_len) {
-        fail(provider, FAIL_REFERENCE, "%s@%u: the reference's public key is damaged", info->name,
-             info->version);
+        fail(provider, FAIL_REFERENCE, "%s: the reference's public key is damaged", key->label);
         return key_free(key);
     }
     return key;
@@ -66,27 +93,6 @@ key_free(struct key *key)
         return NULL;
     EVP_PKEY_free(key->public);
     free(key);
-    return NULL;
-}
-
-const char *
-key_type_of(const struct ks_key *info)
-{
-    switch (info->type) {
-    case KS_KEY_TYPE_EC_P256:
-    case KS_KEY_TYPE_EC_P384:
-    case KS_KEY_TYPE_EC_P521:
-        return "EC";
-    case KS_KEY_TYPE_ED25519:
-        return "ED25519";
-    case KS_KEY_TYPE_RSA_2048:
-    case KS_KEY_TYPE_RSA_3072:
-    case KS_KEY_TYPE_RSA_4096:
-        return "RSA";
-    case KS_KEY_TYPE_ANY:
-    case KS_KEY_TYPE_COUNT:
-        break;
-    }
     return NULL;
 }
 

@@ -11,6 +11,7 @@
 
 #include <openssl/evp.h>
 
+#include "base/keyname.h"
 #include "client/provider/provider.h"
 
 struct key {
@@ -19,6 +20,7 @@ struct key {
     atomic_uint n_owners;
     bool private; /* `info` names a key of keysvcd; else it is empty */
     struct ks_key info;
+    char label[KEYNAME_LABEL_MAX + 1]; /* "web/shop@1"; empty as well */
     /* In the provider's own context; answers all that can be asked without the private half. NULL:
      * nothing was imported yet. */
     EVP_PKEY *public;
@@ -27,16 +29,14 @@ struct key {
 /* Empty; for the import of a public key. NULL: no memory. */
 struct key *key_new(struct provider *provider, const char *type);
 
-/* With the public half inside `info`. NULL: it is none, on OpenSSL's error stack. */
+/* With the public half inside `info`. NULL: it is none, or of a type we do not know; on OpenSSL's
+ * error stack. */
 struct key *key_new_private(struct provider *provider, const struct ks_key *info);
 
 struct key *key_ref(struct key *key);
 
 /* Takes NULL; returns NULL. */
 struct key *key_free(struct key *key);
-
-/* What OpenSSL calls keys of that type; NULL: a type we do not know. */
-const char *key_type_of(const struct ks_key *info);
 
 /*
  * Decoders and stores hand keys over as a pointer inside of an object's parameters; whoever takes

@@ -37,13 +37,6 @@ static const OSSL_DISPATCH FUNCTIONS[] = {
 };
 /* clang-format on */
 
-const char *const PROVIDER_HASH_NAME[KS_HASH_COUNT] = {
-    [KS_HASH_NONE] = "",
-    [KS_HASH_SHA256] = "SHA256",
-    [KS_HASH_SHA384] = "SHA384",
-    [KS_HASH_SHA512] = "SHA512",
-};
-
 /* The functions that libcrypto lends us; NULL: an older one without those we need. */
 static OSSL_FUNC_core_get_params_fn *
 take_functions(struct provider *provider, const OSSL_DISPATCH *in)
@@ -94,7 +87,7 @@ static bool
 fetch_hashes(struct provider *provider)
 {
     for (enum ks_hash hash = KS_HASH_SHA256; hash < KS_HASH_COUNT; hash++) {
-        provider->hashes[hash] = EVP_MD_fetch(provider->libctx, PROVIDER_HASH_NAME[hash], NULL);
+        provider->hashes[hash] = EVP_MD_fetch(provider->libctx, ks_hash_name(hash), NULL);
         if (!provider->hashes[hash])
             return false;
     }
@@ -111,6 +104,10 @@ make_client(struct provider *provider)
         return;
     if (ks_client_new(options->socket, &provider->client, &error))
         snprintf(options->trouble, sizeof(options->trouble), "%.200s", error.message);
+    else if (ks_client_socket(provider->client)[0] != '/')
+        snprintf(options->trouble, sizeof(options->trouble),
+                 "$KEYSVC_SOCKET, \"%.150s\", is no absolute path",
+                 ks_client_socket(provider->client));
     else
         ks_client_set_timeout(provider->client, options->timeout_ms);
 }
@@ -125,6 +122,7 @@ OSSL_provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
     if (!provider)
         return 0;
     provider->core = handle;
+    fail_begin(provider);
     get_params = take_functions(provider, in);
     provider->libctx = get_params ? OSSL_LIB_CTX_new_from_dispatch(handle, in) : NULL;
     if (!provider->libctx || !take_options(provider, get_params) || !fetch_hashes(provider)) {

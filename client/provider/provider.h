@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include <openssl/core.h>
 #include <openssl/core_dispatch.h>
 #include <openssl/types.h>
@@ -33,6 +35,9 @@ struct provider {
     EVP_MD *hashes[KS_HASH_COUNT];
     struct ks_client *client;
     struct options options;
+    /* What standard error was when the provider was loaded; inode 0: nothing. */
+    dev_t stderr_device;
+    ino_t stderr_inode;
     OSSL_FUNC_core_new_error_fn *new_error;
     OSSL_FUNC_core_set_error_debug_fn *set_error_debug;
     OSSL_FUNC_core_vset_error_fn *vset_error;
@@ -47,9 +52,6 @@ struct provider {
     {                                                                                              \
         0, NULL                                                                                    \
     }
-
-/* libcrypto's names: "SHA256"; "" for NONE. */
-extern const char *const PROVIDER_HASH_NAME[KS_HASH_COUNT];
 
 extern const OSSL_ALGORITHM PROVIDER_KEYMGMT[];
 extern const OSSL_ALGORITHM PROVIDER_SIGNATURES[];

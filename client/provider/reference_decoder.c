@@ -101,15 +101,13 @@ read_pem(const struct provider *provider, OSSL_CORE_BIO *core, char **header, un
 }
 
 static int
-pass_on(const struct ks_key *info, unsigned char *der, size_t len, OSSL_CALLBACK *next,
-        void *next_arg)
+pass_on(const char *type, unsigned char *der, size_t len, OSSL_CALLBACK *next, void *next_arg)
 {
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_octet_string(OSSL_OBJECT_PARAM_DATA, der, len),
         OSSL_PARAM_construct_utf8_string(OSSL_OBJECT_PARAM_DATA_STRUCTURE,
                                          (char *)(uintptr_t)STRUCTURE, 0),
-        OSSL_PARAM_construct_utf8_string(OSSL_OBJECT_PARAM_DATA_TYPE,
-                                         (char *)(uintptr_t)key_type_of(info), 0),
+        OSSL_PARAM_construct_utf8_string(OSSL_OBJECT_PARAM_DATA_TYPE, (char *)(uintptr_t)type, 0),
         OSSL_PARAM_construct_end(),
     };
 
@@ -124,6 +122,7 @@ check_and_pass_on(struct provider *provider, const char *header, unsigned char *
     struct ks_key info;
     struct key *key;
     ks_err err;
+    int done;
 
     if (header[0] != '\0')
         return fail(provider, FAIL_REFERENCE,
@@ -141,8 +140,9 @@ check_and_pass_on(struct provider *provider, const char *header, unsigned char *
     key = key_new_private(provider, &info);
     if (!key)
         return 0;
+    done = pass_on(key->type, der, len, next, next_arg);
     key_free(key);
-    return pass_on(&info, der, len, next, next_arg);
+    return done;
 }
 
 static int

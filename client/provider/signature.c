@@ -8,7 +8,6 @@
  */
 #include "client/provider/signature.h"
 
-#include "client/provider/digestinfo.h"
 #include "client/provider/fail.h"
 
 static OSSL_FUNC_signature_newctx_fn signature_new;
@@ -89,6 +88,7 @@ signature_take_key(struct signature *signature, struct key *key)
 void
 signature_rewind(struct signature *signature)
 {
+    signature->ready = false;
     buf_deinit(&signature->message);
     signature->digesting = false;
     EVP_MD_CTX_free(signature->digest);
@@ -108,6 +108,17 @@ begin(struct signature *signature, struct key *key)
     return 1;
 }
 
+/* libcrypto lets a program go on after an init that was refused; what it would get then is another
+ * kind of signature than it asked for. */
+static bool
+is_ready(const struct signature *signature)
+{
+    if (!signature->ready)
+        fail(signature->provider, KS_ERR_USAGE,
+             "nothing is signed: what was to be signed, and how, was refused or not said before");
+    return signature->ready;
+}
+
 /* --- a digest --- */
 
 static int
@@ -115,7 +126,8 @@ sign_init(void *context, void *key, const OSSL_PARAM params[])
 {
     struct signature *signature = context;
 
-    return begin(signature, key) && signature_set_params(signature, params);
+    signature->ready = begin(signature, key) && signature_set_params(signature, params);
+    return signature->ready;
 }
 
 static int
@@ -129,41 +141,44 @@ max_len(const struct signature *signature, size_t *len)
 
 /* ECDSA signs the digest alone, so its length has to tell. */
 static enum ks_hash
-hash_of_len(size_t len)
+hash_of_len(const struct signature *signature, size_t len)
 {
     for (enum ks_hash hash = KS_HASH_SHA256; hash < KS_HASH_COUNT; hash++) {
         if (ks_hash_len(hash) == len)
             return hash;
     }
+    fail(signature->provider, FAIL_NOT_MADE,
+         "%s: %zu bytes are the length of no digest by SHA-256, SHA-384 or SHA-512",
+         signature->key->label, len);
     return KS_HASH_NONE;
+}
+
+/* PKCS#1 v1.5 may be given the structure that it signs; the digest inside takes its place. */
+static enum ks_hash
+hash_of_info(const struct signature *signature, const uint8_t **data, size_t *len)
+{
+    enum ks_hash hash = KS_HASH_NONE;
+
+    if (signature->padding == RSA_PKCS1_PADDING)
+        hash = ks_digest_info_read(*data, *len, data);
+    *len = ks_hash_len(hash);
+    if (hash == KS_HASH_NONE)
+        fail(signature->provider, FAIL_NOT_MADE,
+             "%s: a digest without its hash: name sha256, sha384 or sha512, or give PKCS#1 v1.5 a "
+             "whole DigestInfo",
+             signature->key->label);
+    return hash;
 }
 
 /* The hash by which `data` is a digest; NONE: refused. The library checks the length. */
 static enum ks_hash
 find_hash(const struct signature *signature, const uint8_t **data, size_t *len)
 {
-    const struct ks_key *info = &signature->key->info;
-    enum ks_hash hash = signature->hash;
-    bool rsa = strcmp(signature->key->type, "RSA") == 0;
-
-    if (hash != KS_HASH_NONE)
-        return hash;
-    if (!rsa)
-        hash = hash_of_len(*len);
-    else if (signature->padding == RSA_PKCS1_PADDING)
-        hash = digestinfo_read(*data, *len, data);
-    if (rsa)
-        *len = ks_hash_len(hash); /* the one inside */
-    if (hash == KS_HASH_NONE && rsa)
-        fail(signature->provider, FAIL_NOT_MADE,
-             "%s@%u: a digest without its hash: name sha256, sha384 or sha512, or give PKCS#1 v1.5 "
-             "a whole DigestInfo",
-             info->name, info->version);
-    else if (hash == KS_HASH_NONE)
-        fail(signature->provider, FAIL_NOT_MADE,
-             "%s@%u: %zu bytes are the length of no digest by SHA-256, SHA-384 or SHA-512",
-             info->name, info->version, *len);
-    return hash;
+    if (signature->hash != KS_HASH_NONE)
+        return signature->hash;
+    if (strcmp(signature->key->type, "RSA") == 0)
+        return hash_of_info(signature, data, len);
+    return hash_of_len(signature, *len);
 }
 
 static int
@@ -173,7 +188,7 @@ sign_digest(void *context, unsigned char *sig, size_t *sig_len, size_t sig_cap,
     const struct signature *signature = context;
     enum ks_hash hash;
 
-    if (!signature->key)
+    if (!is_ready(signature))
         return 0;
     if (!sig)
         return max_len(signature, sig_len);
@@ -196,7 +211,8 @@ message_init(void *context, const char *hash, void *key, const OSSL_PARAM params
         return 0;
     if (signature->hash == KS_HASH_NONE && strcmp(signature->key->type, "ED25519") != 0)
         signature->hash = KS_HASH_SHA256; /* what the default provider says its default is */
-    return signature_set_params(signature, params);
+    signature->ready = signature_set_params(signature, params);
+    return signature->ready;
 }
 
 /* From here on only a digest of the message is kept. */
@@ -219,7 +235,7 @@ message_update(void *context, const unsigned char *data, size_t len)
 {
     struct signature *signature = context;
 
-    if (!signature->key)
+    if (!is_ready(signature))
         return 0;
     if (!signature->digesting && len > KS_SIGN_MAX_LEN - signature->message.len &&
         !begin_digesting(signature))
@@ -239,7 +255,7 @@ message_final(void *context, unsigned char *sig, size_t *sig_len, size_t sig_cap
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned int len;
 
-    if (!signature->key)
+    if (!is_ready(signature))
         return 0;
     if (!sig)
         return max_len(signature, sig_len);
@@ -250,20 +266,36 @@ message_final(void *context, unsigned char *sig, size_t *sig_len, size_t sig_cap
            ask_keysvcd(signature, signature->hash, true, digest, len, sig, sig_len, sig_cap);
 }
 
+/* On a copy, as libcrypto does before a final call: one that fails can be made again. */
+static int
+update_and_finish(const struct signature *signature, unsigned char *sig, size_t *sig_len,
+                  size_t sig_cap, const unsigned char *data, size_t len)
+{
+    struct signature *copy = signature_dup((void *)(uintptr_t)signature);
+    int done;
+
+    if (!copy)
+        return fail(signature->provider, FAIL_MEMORY, "no memory for a message");
+    done = message_update(copy, data, len) && message_final(copy, sig, sig_len, sig_cap);
+    signature_free(copy);
+    return done;
+}
+
 static int
 sign_message(void *context, unsigned char *sig, size_t *sig_len, size_t sig_cap,
              const unsigned char *data, size_t len)
 {
-    struct signature *signature = context;
+    const struct signature *signature = context;
 
-    if (!signature->key)
+    if (!is_ready(signature))
         return 0;
     if (!sig)
         return max_len(signature, sig_len);
-    /* What is too long for a request takes the way over a digest, where there is one. */
-    if (len > KS_SIGN_MAX_LEN && signature->hash != KS_HASH_NONE)
-        return message_update(signature, data, len) &&
-               message_final(signature, sig, sig_len, sig_cap);
+    /* What came before belongs to the message. What is too long for a request takes the way over a
+     * digest, where there is one. */
+    if (signature->message.len > 0 || signature->digesting ||
+        (len > KS_SIGN_MAX_LEN && signature->hash != KS_HASH_NONE))
+        return update_and_finish(signature, sig, sig_len, sig_cap, data, len);
     return ask_keysvcd(signature, signature->hash, false, data, len, sig, sig_len, sig_cap);
 }
 
@@ -277,17 +309,20 @@ ask_keysvcd(const struct signature *signature, enum ks_hash hash, bool is_digest
     const struct key *key = signature->key;
     uint8_t made[KS_SIGNATURE_MAX_LEN];
     struct ks_error error;
-    size_t made_len;
+    size_t made_len, max;
 
     if (algorithm == KS_ALGORITHM_COUNT)
         return 0;
     if (ks_sign(key->provider->client, &key->info, algorithm, is_digest ? hash : KS_HASH_NONE, data,
                 len, made, &made_len, NULL, &error))
         return fail_key(key, &error);
+    if (!max_len(signature, &max) || made_len == 0 || made_len > max)
+        return fail(key->provider, KS_ERR_INTERNAL,
+                    "%s: INTERNAL: keysvcd sent a signature of impossible length, %zu bytes",
+                    key->label, made_len);
     if (made_len > sig_cap)
-        return fail(key->provider, KS_ERR_USAGE,
-                    "%s@%u: a signature of %zu bytes has no place in %zu", key->info.name,
-                    key->info.version, made_len, sig_cap);
+        return fail(key->provider, KS_ERR_USAGE, "%s: a signature of %zu bytes has no place in %zu",
+                    key->label, made_len, sig_cap);
     memcpy(sig, made, made_len);
     *sig_len = made_len;
     return 1;

@@ -16,6 +16,7 @@
 struct signature {
     struct provider *provider;
     struct key *key;
+    bool ready; /* to sign: the last init was one for it, and was not refused */
 
     /* What is to be made; kept from one init to the next, as programs set it in between. */
     enum ks_hash hash; /* NONE: not named */

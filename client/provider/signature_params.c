@@ -8,11 +8,14 @@
 #include <stdio.h>
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/params.h>
 
 #include "client/provider/algorithm_id.h"
 #include "client/provider/fail.h"
 #include "client/provider/signature.h"
+
+#define TEXT_LEN 64 /* more than any name or number that is taken here */
 
 struct word {
     const char *name;
@@ -33,12 +36,11 @@ static const struct word SALT_LEN[] = {
     {NULL, 0},
 };
 
+static bool read_text(const struct signature *signature, const OSSL_PARAM *param,
+                      char text[static TEXT_LEN]);
 static bool set_padding(struct signature *signature, const OSSL_PARAM *param);
 static bool set_salt_len(struct signature *signature, const OSSL_PARAM *param);
 static bool set_mgf1(struct signature *signature, const OSSL_PARAM *param);
-
-/* "web/shop@1", for the texts. */
-#define LABEL(signature) (signature)->key->info.name, (signature)->key->info.version
 
 /* --- which signature --- */
 
@@ -59,15 +61,15 @@ signature_algorithm(const struct signature *signature, enum ks_hash hash)
     if (signature->padding != RSA_PKCS1_PSS_PADDING)
         return OF_HASH[hash][1];
     if (signature->mgf1 != KS_HASH_NONE && signature->mgf1 != hash) {
-        fail(signature->provider, FAIL_NOT_MADE, "%s@%u: PSS with %s, but MGF1 with %s",
-             LABEL(signature), ks_hash_name(hash), ks_hash_name(signature->mgf1));
+        fail(signature->provider, FAIL_NOT_MADE, "%s: PSS with %s, but MGF1 with %s",
+             signature->key->label, ks_hash_name(hash), ks_hash_name(signature->mgf1));
         return KS_ALGORITHM_COUNT;
     }
     if (signature->salt_len != RSA_PSS_SALTLEN_DIGEST &&
         (size_t)signature->salt_len != ks_hash_len(hash)) {
         fail(signature->provider, FAIL_NOT_MADE,
-             "%s@%u: PSS with a salt of %d bytes; keysvc makes it as long as the hash, %zu",
-             LABEL(signature), signature->salt_len, ks_hash_len(hash));
+             "%s: PSS with a salt of %d bytes; keysvc makes it as long as the hash, %zu",
+             signature->key->label, signature->salt_len, ks_hash_len(hash));
         return KS_ALGORITHM_COUNT;
     }
     return OF_HASH[hash][2];
@@ -85,8 +87,8 @@ hash_of_name(const struct signature *signature, const char *name)
     }
     if (found == KS_HASH_NONE)
         fail(signature->provider, FAIL_NOT_MADE,
-             "%s@%u: no signature with %.50s; keysvc signs with SHA-256, SHA-384 and SHA-512",
-             LABEL(signature), name);
+             "%s: no signature with %.50s; keysvc signs with SHA-256, SHA-384 and SHA-512",
+             signature->key->label, name);
     return found;
 }
 
@@ -97,7 +99,8 @@ signature_set_hash(struct signature *signature, const char *name)
 
     if (strcmp(signature->key->type, "ED25519") == 0) {
         fail(signature->provider, FAIL_NOT_MADE,
-             "%s@%u: Ed25519 signs messages, and takes no hash like %.50s", LABEL(signature), name);
+             "%s: Ed25519 signs messages, and takes no hash like %.50s", signature->key->label,
+             name);
         return false;
     }
     hash = hash_of_name(signature, name);
@@ -115,6 +118,7 @@ signature_set_params(void *context, const OSSL_PARAM params[])
     struct signature *signature = context;
     EVP_PKEY_CTX *verify = verify_context(signature);
     const OSSL_PARAM *hash, *padding, *salt_len, *mgf1;
+    char name[TEXT_LEN];
 
     if (!params || !params[0].key)
         return 1;
@@ -123,8 +127,7 @@ signature_set_params(void *context, const OSSL_PARAM params[])
     if (!signature->key)
         return 0;
     hash = OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_DIGEST);
-    if (hash && (hash->data_type != OSSL_PARAM_UTF8_STRING || !hash->data ||
-                 !signature_set_hash(signature, hash->data)))
+    if (hash && (!read_text(signature, hash, name) || !signature_set_hash(signature, name)))
         return 0;
     if (strcmp(signature->key->type, "RSA") != 0)
         return 1;
@@ -135,27 +138,43 @@ signature_set_params(void *context, const OSSL_PARAM params[])
            (!salt_len || set_salt_len(signature, salt_len)) && (!mgf1 || set_mgf1(signature, mgf1));
 }
 
+/* A program's text has a length, and need not have a NUL behind it. */
+static bool
+read_text(const struct signature *signature, const OSSL_PARAM *param, char text[static TEXT_LEN])
+{
+    bool done;
+
+    ERR_set_mark();
+    done = param->data && OSSL_PARAM_get_utf8_string(param, &text, TEXT_LEN);
+    ERR_pop_to_mark();
+    if (!done)
+        fail(signature->provider, FAIL_NOT_MADE, "%s: \"%s\" is no text of less than %d bytes",
+             signature->key->label, param->key, TEXT_LEN);
+    return done;
+}
+
 /* A number, or a word that stands for one, or the number as text: TLS sends this one so and that
  * one so, and command lines send text. */
 static bool
-read_number(const OSSL_PARAM *param, const struct word *words, int *number)
+read_number(const struct signature *signature, const OSSL_PARAM *param, const struct word *words,
+            int *number)
 {
-    char *end;
+    char text[TEXT_LEN], *end;
     long value;
 
     if (param->data_type != OSSL_PARAM_UTF8_STRING)
         return OSSL_PARAM_get_int(param, number);
-    if (!param->data)
+    if (!read_text(signature, param, text))
         return false;
     for (; words->name; words++) {
-        if (strcmp(param->data, words->name) == 0) {
+        if (strcmp(text, words->name) == 0) {
             *number = words->value;
             return true;
         }
     }
-    value = strtol(param->data, &end, 10);
+    value = strtol(text, &end, 10);
     *number = (int)value;
-    return end != param->data && *end == '\0' && value >= INT_MIN && value <= INT_MAX;
+    return end != text && *end == '\0' && value >= INT_MIN && value <= INT_MAX;
 }
 
 static bool
@@ -163,11 +182,11 @@ set_padding(struct signature *signature, const OSSL_PARAM *param)
 {
     int padding;
 
-    if (!read_number(param, PADDING, &padding) ||
+    if (!read_number(signature, param, PADDING, &padding) ||
         (padding != RSA_PKCS1_PADDING && padding != RSA_PKCS1_PSS_PADDING)) {
         fail(signature->provider, FAIL_NOT_MADE,
-             "%s@%u: RSA signatures are PKCS#1 v1.5 or PSS, and have no other padding",
-             LABEL(signature));
+             "%s: RSA signatures are PKCS#1 v1.5 or PSS, and have no other padding",
+             signature->key->label);
         return false;
     }
     signature->padding = padding;
@@ -179,10 +198,10 @@ set_salt_len(struct signature *signature, const OSSL_PARAM *param)
 {
     int salt_len;
 
-    if (!read_number(param, SALT_LEN, &salt_len) || salt_len <= RSA_PSS_SALTLEN_MAX) {
+    if (!read_number(signature, param, SALT_LEN, &salt_len) || salt_len <= RSA_PSS_SALTLEN_MAX) {
         fail(signature->provider, FAIL_NOT_MADE,
-             "%s@%u: the salt of PSS is as long as the hash (\"digest\"); no other is made",
-             LABEL(signature));
+             "%s: the salt of PSS is as long as the hash (\"digest\"); no other is made",
+             signature->key->label);
         return false;
     }
     /* A number waits for the hash, which may be set after it. */
@@ -193,11 +212,12 @@ set_salt_len(struct signature *signature, const OSSL_PARAM *param)
 static bool
 set_mgf1(struct signature *signature, const OSSL_PARAM *param)
 {
+    char name[TEXT_LEN];
     enum ks_hash mgf1;
 
-    if (param->data_type != OSSL_PARAM_UTF8_STRING || !param->data)
+    if (!read_text(signature, param, name))
         return false;
-    mgf1 = hash_of_name(signature, param->data);
+    mgf1 = hash_of_name(signature, name);
     if (mgf1 == KS_HASH_NONE)
         return false;
     signature->mgf1 = mgf1;
@@ -226,7 +246,9 @@ give_number(OSSL_PARAM *param, const struct word *words, int number)
 static bool
 give_hash(OSSL_PARAM *param, enum ks_hash hash)
 {
-    return !param || OSSL_PARAM_set_utf8_string(param, PROVIDER_HASH_NAME[hash]);
+    const char *name = hash != KS_HASH_NONE ? ks_hash_name(hash) : "";
+
+    return !param || OSSL_PARAM_set_utf8_string(param, name);
 }
 
 static bool

@@ -86,9 +86,6 @@ store_load(void *context, OSSL_CALLBACK *object, void *object_arg, OSSL_PASSPHRA
                     store->provider->options.trouble);
     if (ks_get(store->provider->client, store->name, &info, &error))
         return fail_error(store->provider, store->name, &error);
-    if (!key_type_of(&info))
-        return fail(store->provider, KS_ERR_UNSUPPORTED,
-                    SCHEME "%s: a key of a type that this provider does not know", store->name);
     key = key_new_private(store->provider, &info);
     return key ? key_hand_over(key, object, object_arg) : 0;
 }

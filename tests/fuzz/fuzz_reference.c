@@ -4,7 +4,7 @@
  *
  * The bytes are a reference's DER to the library, and to the provider both a PEM file and the inside
  * of one. What the library takes is written again as the same bytes; what the library refuses the
- * provider refuses too.
+ * provider refuses too. What programs give an RSA key to sign goes the same way: a DigestInfo.
  */
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -61,6 +61,18 @@ check_library(const uint8_t *data, size_t size, struct ks_key *key)
     return true;
 }
 
+static void
+check_digest_info(const uint8_t *data, size_t size)
+{
+    const uint8_t *digest = NULL;
+    enum ks_hash hash = ks_digest_info_read(data, size, &digest);
+
+    if (hash == KS_HASH_NONE)
+        expect(!digest);
+    else
+        expect(digest > data && digest + ks_hash_len(hash) == data + size);
+}
+
 static EVP_PKEY *
 read_key(BIO *in)
 {
@@ -82,6 +94,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!libctx)
         load_provider();
+    check_digest_info(data, size);
     reference = check_library(data, size, &info);
     EVP_PKEY_free(read_key(BIO_new_mem_buf(data, (int)size)));
     pem = BIO_new(BIO_s_mem());

@@ -31,6 +31,11 @@ void make(const char *name, const char *text);
 void make_folder(const char *name);
 void link_at(const char *name, const char *target);
 
+/* An openssl.cnf in which nothing is wrong. */
+#define GOOD_CONF                                                                                  \
+    "openssl_conf = init\n[init]\nproviders = list\n[list]\ndefault = d\nkeysvc = k\n"             \
+    "[d]\nactivate = 1\n[k]\nactivate = 1\nmodule = /x/keysvc.so\nsocket = /x/socket\n"
+
 /* A key in software and what a reference says of it; key: EVP_PKEY_free(). */
 struct pair {
     EVP_PKEY *key;

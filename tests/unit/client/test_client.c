@@ -335,10 +335,14 @@ Test(client, tells_what_the_service_says_about_the_connection)
     struct fake_server *server = fake_server_start(NULL, client_rig_answer, NULL);
     struct ks_client *client = client_rig_new(server);
     struct ks_error error;
+    ks_err err = KS_ERR_DEADLINE;
 
     fake_server_hello(server, FAKE_HELLO_REFUSED);
     ks_client_set_timeout(client, 200);
-    cr_assert_eq(client_rig_sign(client, "a", &error), KS_ERR_BUSY);
+    /* Now and then the last attempt begins so late that its answer does: then it is a DEADLINE. */
+    for (int i = 0; i < 5 && err == KS_ERR_DEADLINE; i++)
+        err = client_rig_sign(client, "a", &error);
+    cr_assert_eq(err, KS_ERR_BUSY, "%s: %s", ks_err_name(err), error.message);
     cr_assert_str_eq(error.message, "too many connections");
     cr_assert_gt(fake_server_connections(server), 1, "it was not tried again");
     fake_server_hello(server, FAKE_HELLO_ANSWERED);

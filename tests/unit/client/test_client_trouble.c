@@ -2,9 +2,12 @@
 #include <criterion/criterion.h>
 
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -457,5 +460,117 @@ Test(client, does_not_take_the_place_of_a_standard_descriptor)
     cr_assert_str_empty(peer.sun_path);
 
     ks_client_free(client);
+    fake_server_stop(server, true);
+}
+
+/* --- forks in the middle --- */
+
+static atomic_bool interrupt;
+static _Atomic(uid_t) pretended; /* 0: who we are */
+
+/* In place of libc's: the library asks while it holds a client's lock. */
+uid_t
+geteuid(void)
+{
+    if (atomic_exchange(&interrupt, false))
+        raise(SIGUSR1);
+    return pretended ? pretended : (uid_t)syscall(SYS_geteuid);
+}
+
+static struct ks_client *handlers_client;
+static atomic_int handlers_child;
+
+static void
+fork_and_sign(int number)
+{
+    pid_t pid = fork();
+    int status = -1;
+
+    (void)number;
+    if (pid == 0) {
+        alarm(20);
+        ks_client_set_timeout(handlers_client, 10000);
+        _exit(client_rig_sign(handlers_client, "c", NULL));
+    }
+    if (waitpid(pid, &status, 0) == pid)
+        handlers_child = status;
+}
+
+Test(client, a_handler_may_fork_while_its_thread_holds_a_lock, .timeout = 20)
+{
+    const struct sigaction action = {.sa_handler = fork_and_sign};
+    struct fake_server *server = fake_server_start(NULL, client_rig_answer, NULL);
+    struct ks_error error;
+
+    handlers_client = client_rig_new(server);
+    cr_assert_eq(sigaction(SIGUSR1, &action, NULL), 0);
+    for (unsigned int round = 0; round < 2; round++) {
+        cr_assert_eq(client_rig_sign(handlers_client, "a", &error), KS_OK, "%s", error.message);
+        handlers_child = -1;
+        interrupt = true;
+        cr_assert_eq(client_rig_sign(handlers_client, "b", &error), KS_OK, "%s", error.message);
+        cr_assert_eq(handlers_child, 0, "the child: %x", (unsigned)handlers_child);
+        cr_assert_eq(fake_server_connections(server), 2 + round, "one for each process");
+    }
+    ks_client_free(handlers_client);
+    fake_server_stop(server, true);
+}
+
+/* "slow" is answered when "z" comes. */
+static void
+answer_slow_when_told(struct fake_server *server, const struct fake_request *request)
+{
+    struct fake_request *kept = fake_server_context(server);
+
+    if (request->data_len > 1) {
+        *kept = *request;
+        return;
+    }
+    client_rig_answer(server, request);
+    if (request->data[0] == 'z')
+        fake_signature(kept, "slow", 4);
+}
+
+static int
+count_connections_to(const char *path)
+{
+    int n = 0;
+
+    for (int fd = 0; fd < 256; fd++) {
+        struct sockaddr_un peer = {.sun_path = ""};
+        socklen_t len = sizeof(peer);
+
+        if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0 &&
+            strcmp(peer.sun_path, path) == 0)
+            n++;
+    }
+    return n;
+}
+
+Test(client, a_child_keeps_no_connection_of_a_user_that_its_parent_was_before, .timeout = 60)
+{
+    struct fake_request kept = {.id = 0};
+    struct fake_server *server = fake_server_start(NULL, answer_slow_when_told, &kept);
+    struct signer signer = {.client = client_rig_new(server)};
+    pthread_t thread;
+    int status;
+    pid_t pid;
+
+    pthread_create(&thread, NULL, sign_slowly, &signer);
+    while (fake_server_requests(server, SIGN) < 1)
+        usleep(1000);
+    pretended = 12345;
+    cr_assert_eq(client_rig_sign(signer.client, "b", NULL), KS_OK);
+    cr_assert_eq(count_connections_to(fake_server_path(server)), 2, "the old one is in use");
+    pid = fork();
+    if (pid == 0)
+        _exit(count_connections_to(fake_server_path(server)));
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert(WIFEXITED(status));
+    cr_assert_eq(WEXITSTATUS(status), 0, "%d are left", WEXITSTATUS(status));
+    cr_assert_eq(client_rig_sign(signer.client, "z", NULL), KS_OK);
+    pthread_join(thread, NULL);
+    cr_assert(signer.right);
+    ks_client_free(signer.client);
     fake_server_stop(server, true);
 }

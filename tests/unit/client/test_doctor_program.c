@@ -9,11 +9,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "build-config.h"
 #include "doctor_rig.h"
-
-#define GOOD_CONF                                                                                  \
-    "openssl_conf = init\n[init]\nproviders = list\n[list]\ndefault = d\nkeysvc = k\n"             \
-    "[d]\nactivate = 1\n[k]\nactivate = 1\nmodule = /x/keysvc.so\nsocket = /x/socket\n"
 
 TestSuite(doctor_program, .init = rig_start, .fini = rig_stop);
 
@@ -26,7 +23,7 @@ struct made_process {
     const char *maps, *root, *cgroup;
     const char *environment;
     size_t environment_len;
-    bool secure;
+    bool secure, ended;
 };
 
 #define in_process(name) (snprintf(path, sizeof(path), "proc/%d/" name, made->pid), path)
@@ -43,10 +40,10 @@ make_process(const struct made_process *made)
     make_folder(path);
     snprintf(text, sizeof(text), "%s\n", made->comm);
     make(in_process("comm"), text);
-    snprintf(
-        text, sizeof(text),
-        "Name:\tx\nPPid:\t%d\nUid:\t7\t%u\t7\t7\nGid:\t7\t%u\t7\t7\nGroups:\t71 72 \nSeccomp:\t0\n",
-        made->parent, made->uid, made->gid);
+    snprintf(text, sizeof(text),
+             "Name:\tx\nState:\t%s\nPPid:\t%d\nUid:\t7\t%u\t7\t7\nGid:\t7\t%u\t7\t7\nGroups:\t71 "
+             "72 \nSeccomp:\t0\n",
+             made->ended ? "Z (zombie)" : "S (sleeping)", made->parent, made->uid, made->gid);
     make(in_process("status"), text);
     make(in_process("maps"),
          made->maps ? made->maps : "00-01 r-xp 0 0:0 1 /usr/lib/libcrypto.so.3\n");
@@ -77,6 +74,18 @@ Test(doctor_program, finds_processes_by_name_and_by_executable)
     program_find("/nonexistent", "shopd", &processes);
     cr_assert_eq(processes.n, 0);
     cr_assert_null(program_lead(&processes));
+}
+
+Test(doctor_program, a_process_that_has_ended_is_none)
+{
+    struct program_processes processes;
+
+    make_process(&(struct made_process){.pid = 30, .comm = "shopd"});
+    make_process(&(struct made_process){.pid = 31, .comm = "shopd", .ended = true});
+    program_find(at("proc"), "shopd", &processes);
+    cr_assert_eq(processes.n, 1);
+    cr_expect_eq(processes.list[0].pid, 30);
+    program_processes_deinit(&processes);
 }
 
 Test(doctor_program, reads_user_groups_unit_environment_and_libraries_of_a_process)
@@ -206,85 +215,6 @@ Test(doctor_program, an_environment_under_a_title_is_gone_and_an_empty_one_is_no
         cr_expect_eq(processes.list[0].environment, cases[i].environment, "case %zu", i);
         program_processes_deinit(&processes);
     }
-}
-
-/* --- openssl.cnf --- */
-
-static struct program_conf
-conf(const char *text)
-{
-    struct program_conf out;
-
-    rig_again();
-    program_conf(doctor, "the.cnf", text, strlen(text), "/modules", &out);
-    return out;
-}
-
-/* GOOD_CONF with one line another. */
-static const char *
-changed(const char *line, const char *instead)
-{
-    static char text[1024];
-    const char *place = strstr(GOOD_CONF, line);
-
-    cr_assert_not_null(place, "%s", line);
-    snprintf(text, sizeof(text), "%.*s%s%s", (int)(place - GOOD_CONF), GOOD_CONF, instead,
-             place + strlen(line));
-    return text;
-}
-
-Test(doctor_program, a_good_configuration_is_fine)
-{
-    struct program_conf out = conf(GOOD_CONF);
-
-    cr_expect(out.has_provider);
-    cr_expect_str_eq(out.module, "/x/keysvc.so");
-    cr_expect_str_eq(out.socket, "/x/socket");
-    cr_expect_eq(n_wrong(), 0);
-    expect_found(DOCTOR_FINE, "openssl.cnf", "the.cnf configures keysvc");
-}
-
-Test(doctor_program, a_module_without_a_folder_is_where_openssl_looks)
-{
-    cr_expect_str_eq(conf(changed("module = /x/keysvc.so\n", "")).module, "/modules/keysvc.so");
-    cr_expect_str_eq(conf(changed("/x/keysvc.so", "other.so")).module, "/modules/other.so");
-}
-
-Test(doctor_program, each_mistake_of_a_configuration_is_named)
-{
-    static const struct {
-        const char *line, *instead, *text;
-        bool has_provider;
-    } cases[] = {
-        {"default = d\nkeysvc = k\n", "keysvc = k\ndefault = d\n", "stands before default", true},
-        {"default = d\n", "", "default provider is not activated", true},
-        {"[d]\nactivate = 1\n", "[d]\n", "default provider is not activated", true},
-        {"[k]\nactivate = 1\n", "[k]\n", "not activated: [k", true},
-        {"keysvc = k\n", "", "no section is keysvc's", false},
-        {"[list]", "[lost]", "no section is keysvc's", false},
-        {"providers = list\n", "", "no providers are configured", false},
-        {"openssl_conf = init\n", "", "no providers are configured", false},
-        {"[init]\n", "[init\n", "cannot read it, line 2", false},
-        {"providers = list\n",
-         "providers = list\nalg_section = a\n[a]\ndefault_properties = ?provider=keysvc\n[lost]\n",
-         "default properties prefer keysvc", true},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct program_conf out = conf(changed(cases[i].line, cases[i].instead));
-
-        expect_found(DOCTOR_WRONG, "openssl.cnf", cases[i].text);
-        cr_expect_eq(n_wrong(), 1, "%s", cases[i].text);
-        cr_expect_eq(out.has_provider, cases[i].has_provider, "%s", cases[i].text);
-        cr_expect_not(found(DOCTOR_FINE, "openssl.cnf", ""), "%s", cases[i].text);
-    }
-}
-
-Test(doctor_program, a_section_is_ours_by_identity_or_file_too)
-{
-    cr_expect(conf(changed("keysvc = k\n", "mine = k\n")).has_provider, "by its file");
-    cr_expect(conf(changed("/x/keysvc.so\n", "/x/y.so\nidentity = keysvc\n")).has_provider);
-    cr_expect_not(conf(changed("/x/keysvc.so\n", "/x/y.so\nidentity = z\n")).has_provider);
 }
 
 /* --- the module --- */
@@ -443,6 +373,7 @@ all(const struct program_options *options)
 
     asked.name = "shopd";
     asked.proc = at("proc");
+    asked.root = folder;
     rig_again();
     doctor_program(doctor, &cli, &asked);
 }
@@ -521,4 +452,51 @@ Test(doctor_program, an_environment_that_is_gone_is_skipped_with_what_to_say)
         .pid = 7, .comm = "shopd", .environment = "\0\0\0\0", .environment_len = 4});
     all(&(struct program_options){.config_dir = at("etc")});
     expect_found(DOCTOR_SKIPPED, "environment", "say --openssl-conf");
+}
+
+/* --- how it is started --- */
+
+Test(doctor_program, a_reference_for_a_program_that_nothing_gives_openssl_conf_is_wrong)
+{
+    struct pair shop = new_pair("web/shop", 1);
+    const struct doctor_finding *finding = NULL;
+    char text[256];
+
+    make_folder("proc");
+    make_folder("etc");
+    make_folder("etc/shopd");
+    make_folder("etc/default");
+    snprintf(text, sizeof(text), "key %s/shop.pem\n", folder);
+    make("etc/shopd/main.conf", text);
+    make("shop.pem", "");
+    all(&(struct program_options){0});
+    expect_found(DOCTOR_SKIPPED, "environment", "is not known: say --openssl-conf");
+    make_reference("shop.pem", &shop);
+    all(&(struct program_options){0});
+    expect_found(DOCTOR_WRONG, "environment", "nothing that would start it sets OPENSSL_CONF");
+    for (size_t i = 0; (finding = doctor_finding_at(doctor, i)); i++) {
+        if (strcmp(finding->check, "environment") == 0)
+            cr_expect_not_null(strstr(finding->mend, "OPENSSL_CONF=" KEYSVC_OPENSSL_CONF));
+    }
+    snprintf(text, sizeof(text), "OPENSSL_CONF=%s/o.cnf\n", folder);
+    make("etc/default/shopd", text);
+    make("o.cnf", GOOD_CONF);
+    all(&(struct program_options){0});
+    expect_found(DOCTOR_FINE, "environment", "etc/default/shopd gives it OPENSSL_CONF=");
+    expect_found(DOCTOR_FINE, "openssl.cnf", "configures keysvc");
+    EVP_PKEY_free(shop.key);
+}
+
+Test(doctor_program, a_jail_without_the_folder_of_the_socket_is_told_to_make_it)
+{
+    struct program_process jailed = {.pid = 7};
+    char made[256];
+
+    make_folder("jail");
+    snprintf(jailed.root, sizeof(jailed.root), "%s", at("jail"));
+    jailed.root_fd = open(at("jail"), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    program_socket(doctor, &jailed, "/run/s");
+    snprintf(made, sizeof(made), "mkdir -p %s/jail/run && mount --bind /run ", folder);
+    cr_expect_not_null(strstr(doctor_finding_at(doctor, 0)->mend, made));
+    close(jailed.root_fd);
 }

@@ -187,3 +187,63 @@ Test(doctor_program_files, a_configuration_may_lead_in_circles_and_name_pipes)
     cr_expect_eq(files.n, 0);
     program_files_deinit(&files);
 }
+
+static void
+search(const char *name)
+{
+    struct program_files files = {0};
+
+    cr_assert(program_files_search(&files, at(name)));
+    rig_again();
+    program_keys(doctor, &cli, &files, NULL, 0, false);
+    program_files_deinit(&files);
+}
+
+Test(doctor_program_files, a_named_file_that_is_missing_or_empty_is_wrong)
+{
+    char text[512], why[256];
+
+    make_folder("etc");
+    make("empty.pem", "");
+    snprintf(text, sizeof(text),
+             "#\n\nkey %s/none.pem;\nkey %s/empty.pem\npid %s/none.pid\ncert %s/*.pem\n"
+             "key /etc/ssl/private/keysvc-test-none.key\n# key %s/comment.pem\nkey none.pem\n",
+             folder, folder, folder, folder, folder);
+    make("etc/main.conf", text);
+    search("etc");
+    snprintf(why, sizeof(why), "none.pem: No such file or directory, and %s names it in line 3",
+             at("etc/main.conf"));
+    expect_found(DOCTOR_WRONG, "reference", why);
+    snprintf(why, sizeof(why), "empty.pem: it is empty, and %s names it in line 4",
+             at("etc/main.conf"));
+    expect_found(DOCTOR_WRONG, "reference", why);
+    cr_expect_eq(n_wrong(), 2);
+}
+
+Test(doctor_program_files, of_several_strangers_the_one_named_nearest_is_meant)
+{
+    struct pair shop = new_pair("web/shop", 1), other = new_pair("web/other", 1);
+    char text[512];
+
+    make_folder("etc");
+    make_reference("shop.pem", &shop);
+    make_certificate("a.crt", &other, 1000);
+    make_certificate("b.crt", &other, 1000);
+    make_certificate("c.crt", &other, 1000);
+    snprintf(text, sizeof(text), "cert %s/a.crt\n\n\nkey %s/shop.pem\ncert %s/b.crt\n", folder,
+             folder, folder);
+    make("etc/one.conf", text);
+    snprintf(text, sizeof(text), "\n\n\ncert %s/c.crt\n", folder);
+    make("etc/two.conf", text);
+    search("etc");
+    expect_found(DOCTOR_WRONG, "certificate", "b.crt is for another key");
+    EVP_PKEY_free(shop.key);
+    EVP_PKEY_free(other.key);
+}
+
+Test(doctor_program_files, what_packages_keep_below_etc_ssl_is_not_worth_a_word)
+{
+    cr_expect(program_is_systems("/etc/ssl/private/ssl-cert-snakeoil.key"));
+    cr_expect_not(program_is_systems("/etc/sslx/a.key"));
+    cr_expect_not(program_is_systems("/srv/etc/ssl/a.key"));
+}

@@ -133,6 +133,11 @@ answer(struct fake_server *server, const struct fake_request *request)
         answer_get(rig, request);
         return;
     }
+    if (rig->nonsense_len > 0) {
+        memset(sig, 7, sizeof(sig));
+        fake_signature(request, sig, rig->nonsense_len);
+        return;
+    }
     cr_assert_eq(request->operation, SIGN);
     rig->len = request->data_len;
     rig->prehashed = request->prehashed;

@@ -23,6 +23,7 @@ struct rig {
     const char *hash;
     int padding;         /* RSA only; 0: PKCS#1 v1.5 */
     unsigned int refuse; /* a ks_err: every request ends so */
+    size_t nonsense_len; /* bytes of a signature that is none; 0: it signs */
     /* What the server saw last, and how often. */
     size_t len;
     int prehashed;

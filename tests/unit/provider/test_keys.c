@@ -279,13 +279,49 @@ Test(keys, are_found_by_name)
     EVP_PKEY_free(key);
     rig.refuse = KS_ERR_NO_KEY;
     cr_assert_null(open_uri("keysvc:web/shop@1"));
-    cr_assert_neq(ERR_peek_error(), 0);
-    ERR_clear_error();
+    cr_assert(rig_said(RIG_LABEL ": NO_KEY"));
+    rig.refuse = 0;
+    rig.type = KS_KEY_TYPE_ANY;
+    cr_assert_null(open_uri("keysvc:web/shop"));
+    cr_assert(rig_said(RIG_LABEL ": a key of a type that this provider does not know"));
     cr_assert_null(
         open_uri("keysvc:"
                  "0123456789012345678901234567890123456789012345678901234567890123456789"
                  "0123456789012345678901234567890123456789012345678901234567890123456789"));
+    cr_assert(strstr(ERR_reason_error_string(ERR_peek_last_error()), "not the name of a key"));
     ERR_clear_error();
+}
+
+/* The reasons that are ours, and the texts behind them. */
+static void
+expect_clean(void)
+{
+    unsigned long code;
+    const char *text;
+    int flags, n_ours = 0;
+
+    while ((code = ERR_get_error_all(NULL, NULL, NULL, &text, &flags)) != 0) {
+        const char *library = ERR_lib_error_string(code);
+
+        if (!library || strcmp(library, "keysvc") != 0)
+            continue;
+        n_ours++;
+        cr_assert(!strpbrk(ERR_reason_error_string(code), "\x1b\n\x7f\x9b"));
+        cr_assert(!(flags & ERR_TXT_STRING) || !strpbrk(text, "\x1b\n\x7f\x9b"), "%s", text);
+    }
+    cr_assert_eq(n_ours, 1);
+}
+
+Test(keys, of_wild_names_put_nothing_wild_into_a_log)
+{
+    char name[300] = "keysvc:\x1b[31m\n\x7f\xc2\x9b";
+
+    rig.refuse = KS_ERR_NO_KEY;
+    cr_assert_null(open_uri(name));
+    expect_clean();
+    memset(name + strlen(name), 'a', 200);
+    cr_assert_null(open_uri(name));
+    expect_clean();
 }
 
 /* --- openssl.cnf --- */
@@ -337,8 +373,30 @@ Test(options, nonsense_in_openssl_cnf_is_told_with_the_reference)
         cr_assert_null(rig_read(&rig, pem));
         cr_assert(rig_said(ROWS[i].said));
         cr_assert_null(open_uri("keysvc:web/shop"));
-        ERR_clear_error();
+        cr_assert(rig_said(ROWS[i].said));
         free(pem);
         rig_stop(&rig);
     }
+}
+
+Test(options, a_socket_that_cannot_be_is_told_with_its_reason)
+{
+    char option[400] = "socket = /";
+    char *pem;
+
+    memset(option + strlen(option), 'a', 300);
+    rig_start(&rig, KS_KEY_TYPE_EC_P256, option);
+    pem = rig_reference(&rig);
+    cr_assert_null(rig_read(&rig, pem));
+    cr_assert(rig_said("longer than a socket's path can be: /aaa"));
+    free(pem);
+    rig_stop(&rig);
+
+    setenv("KEYSVC_SOCKET", "run/s", 1);
+    rig_start(&rig, KS_KEY_TYPE_EC_P256, "# no socket is said here");
+    pem = rig_reference(&rig);
+    cr_assert_null(rig_read(&rig, pem));
+    cr_assert(rig_said("$KEYSVC_SOCKET, \"run/s\", is no absolute path"));
+    free(pem);
+    rig_stop(&rig);
 }

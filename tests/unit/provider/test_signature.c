@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/params.h>
@@ -122,7 +125,7 @@ Test(signature, ed25519_has_no_digest_and_says_so)
     cr_assert_eq(rig_sign(&rig, key, NULL, NULL, message, KS_SIGN_MAX_LEN + 1, 0, sig), 0);
     cr_assert(rig_said(RIG_LABEL ": TOO_LARGE"));
     cr_assert_eq(rig_sign(&rig, key, "SHA256", NULL, message, 1, 0, sig), 0);
-    ERR_clear_error();
+    cr_assert(rig_said("takes no hash like SHA256"));
     cr_assert_eq(rig.n_signatures, 0);
     free(message);
     EVP_PKEY_free(key);
@@ -337,5 +340,141 @@ Test(ec, verifies_with_the_same_key)
     ERR_clear_error();
     EVP_MD_CTX_free(context);
     EVP_PKEY_CTX_free(bare);
+    EVP_PKEY_free(key);
+}
+
+/* --- programs that go on where they should not --- */
+
+static bool
+goes_on(EVP_MD_CTX *context)
+{
+    size_t len = sizeof(sig);
+    bool done = EVP_DigestSign(context, sig, &len, (const uint8_t *)"x", 1) == 1 ||
+                EVP_DigestSignUpdate(context, "x", 1) == 1;
+
+    ERR_clear_error();
+    return done;
+}
+
+Test(ec, signs_nothing_behind_an_init_that_was_refused)
+{
+    EVP_PKEY *key = rig_key(&rig);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    size_t len = sizeof(sig);
+
+    cr_assert_neq(EVP_DigestSignInit_ex(context, NULL, "SHA1", rig.libctx, NULL, key, NULL), 1);
+    cr_assert(rig_said("no signature with SHA1"));
+    cr_assert_neq(EVP_DigestSign(context, sig, &len, (const uint8_t *)"x", 1), 1);
+    cr_assert_not(goes_on(context));
+    cr_assert_eq(EVP_DigestSignInit_ex(context, NULL, "SHA256", rig.libctx, NULL, key, NULL), 1);
+    cr_assert_neq(EVP_DigestSignInit_ex(context, NULL, "MD5", rig.libctx, NULL, NULL, NULL), 1);
+    ERR_clear_error();
+    cr_assert_not(goes_on(context));
+    cr_assert_eq(rig.n_signatures, 0);
+    cr_assert_eq(EVP_DigestSignInit_ex(context, NULL, "SHA256", rig.libctx, NULL, NULL, NULL), 1);
+    len = sizeof(sig);
+    cr_assert_eq(EVP_DigestSign(context, sig, &len, (const uint8_t *)"x", 1), 1);
+    cr_assert(rig_verifies(&rig, "x", 1, sig, len));
+    EVP_MD_CTX_free(context);
+    EVP_PKEY_free(key);
+}
+
+Test(signature, verifies_nothing_behind_an_init_that_was_refused)
+{
+    static const enum ks_key_type TYPES[] = {KS_KEY_TYPE_ED25519, KS_KEY_TYPE_EC_P256};
+
+    for (size_t i = 0; i < sizeof(TYPES) / sizeof(TYPES[0]); i++) {
+        EVP_MD_CTX *context = EVP_MD_CTX_new();
+        EVP_PKEY *key;
+
+        rig_start(&rig, TYPES[i], "");
+        key = rig_key(&rig);
+        cr_assert_neq(EVP_DigestVerifyInit_ex(context, NULL, i == 0 ? "SHA256" : "none of these",
+                                              rig.libctx, NULL, key, NULL),
+                      1);
+        cr_assert_neq(EVP_DigestVerify(context, sig, 64, (const uint8_t *)"x", 1), 1);
+        ERR_clear_error();
+        EVP_MD_CTX_free(context);
+        EVP_PKEY_free(key);
+        rig_stop(&rig);
+    }
+}
+
+/* As with a key in software. */
+Test(ec, signs_what_came_in_pieces_before_with_what_comes_at_once)
+{
+    static uint8_t big[KS_SIGN_MAX_LEN + 2];
+    const uint8_t *rest = (const uint8_t *)"BBB";
+    EVP_PKEY *key = rig_key(&rig);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    size_t len = sizeof(sig);
+
+    cr_assert_eq(EVP_DigestSignInit_ex(context, NULL, "SHA256", rig.libctx, NULL, key, NULL), 1);
+    cr_assert_eq(EVP_DigestSignUpdate(context, "AAA", 3), 1);
+    rig.refuse = KS_ERR_BUSY;
+    cr_assert_neq(EVP_DigestSign(context, sig, &len, rest, 3), 1);
+    ERR_clear_error();
+    rig.refuse = 0;
+    len = sizeof(sig);
+    cr_assert_eq(EVP_DigestSign(context, sig, &len, rest, 3), 1);
+    cr_assert_eq(rig.len, 6);
+    cr_assert(rig_verifies(&rig, "AAABBB", 6, sig, len), "also at the second try");
+
+    cr_assert_eq(EVP_DigestSignInit_ex(context, NULL, "SHA256", rig.libctx, NULL, NULL, NULL), 1);
+    cr_assert_eq(EVP_DigestSignUpdate(context, big, sizeof(big) - 1), 1);
+    len = sizeof(sig);
+    cr_assert_eq(EVP_DigestSign(context, sig, &len, big, 1), 1);
+    cr_assert_eq(rig.prehashed, 1);
+    cr_assert(rig_verifies(&rig, big, sizeof(big), sig, len));
+    EVP_MD_CTX_free(context);
+    EVP_PKEY_free(key);
+}
+
+/* With nothing behind its last byte. */
+static OSSL_PARAM
+bare_text(const char *name, const char *text)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), len = strlen(text);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    cr_assert_neq((void *)pages, MAP_FAILED);
+    cr_assert_eq(mprotect(pages + page, page, PROT_NONE), 0);
+    memcpy(pages + page - len, text, len);
+    return OSSL_PARAM_construct_utf8_string(name, pages + page - len, len);
+}
+
+Test(signature, texts_end_where_the_program_says)
+{
+    static const char LONG[] = "a-name-of-a-hash-that-no-provider-could-ever-have-meant-seriously";
+    static const char *const NAMES[] = {OSSL_SIGNATURE_PARAM_PAD_MODE, OSSL_SIGNATURE_PARAM_DIGEST,
+                                        OSSL_SIGNATURE_PARAM_MGF1_DIGEST,
+                                        OSSL_SIGNATURE_PARAM_PSS_SALTLEN};
+    EVP_PKEY *key;
+
+    rig_start(&rig, KS_KEY_TYPE_RSA_2048, "");
+    rig.padding = RSA_PKCS1_PSS_PADDING;
+    key = rig_key(&rig);
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+        static const char *const TEXTS[] = {"pss", "SHA256", "SHA256", "32"};
+        OSSL_PARAM params[2] = {bare_text(NAMES[i], TEXTS[i]), OSSL_PARAM_construct_end()};
+
+        cr_assert(signs_pss(key, params), "%s", NAMES[i]);
+        params[0] = bare_text(NAMES[i], LONG);
+        cr_assert_not(signs_pss(key, params), "%s", NAMES[i]);
+        cr_assert(rig_said("is no text of less than 64 bytes"));
+    }
+    EVP_PKEY_free(key);
+    rig_stop(&rig);
+}
+
+Test(ec, takes_no_signature_that_is_longer_than_one_can_be)
+{
+    EVP_PKEY *key = rig_key(&rig);
+
+    rig.nonsense_len = (size_t)EVP_PKEY_get_size(key);
+    cr_assert_eq(rig_sign(&rig, key, "SHA256", NULL, "x", 1, 0, sig), rig.nonsense_len);
+    rig.nonsense_len++;
+    cr_assert_eq(rig_sign(&rig, key, "SHA256", NULL, "x", 1, 0, sig), 0);
+    cr_assert(rig_said(RIG_LABEL ": INTERNAL: keysvcd sent a signature of impossible length"));
     EVP_PKEY_free(key);
 }

@@ -2,8 +2,11 @@
 /* What goes wrong on the way, and processes and threads that share a key. */
 #include <criterion/criterion.h>
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -110,6 +113,89 @@ Test(provider, writes_to_standard_error_if_it_is_told_to)
     ERR_clear_error();
     close(ends[0]), close(ends[1]), close(real);
     EVP_PKEY_free(key);
+    rig_stop(&rig);
+}
+
+/* Signs in vain with `fd` as standard error. */
+static void
+fail_into(int fd)
+{
+    int real = dup(STDERR_FILENO);
+    EVP_PKEY *key = rig_key(&rig);
+    bool signed_it;
+
+    rig.refuse = KS_ERR_DENIED;
+    dup2(fd, STDERR_FILENO);
+    signed_it = signs(key);
+    dup2(real, STDERR_FILENO);
+    close(real);
+    ERR_clear_error();
+    EVP_PKEY_free(key);
+    cr_assert_not(signed_it);
+}
+
+Test(provider, neither_ends_nor_stops_a_program_whose_standard_error_nobody_reads, .timeout = 15)
+{
+    int ends[2], full[2], sockets[2], real = dup(STDERR_FILENO);
+    const char bytes[4096] = "";
+    sigset_t pending;
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+    dup2(sockets[0], STDERR_FILENO);
+    rig_start(&rig, KS_KEY_TYPE_EC_P256, "errors = stderr");
+    dup2(real, STDERR_FILENO);
+
+    cr_assert_eq(pipe(ends), 0);
+    close(ends[0]);
+    fail_into(ends[1]);
+
+    /* Looks as if it could be written, and cannot. */
+    cr_assert_eq(shutdown(sockets[0], SHUT_WR), 0);
+    fail_into(sockets[0]);
+    cr_assert_eq(sigpending(&pending), 0);
+    cr_assert_not(sigismember(&pending, SIGPIPE));
+
+    cr_assert_eq(pipe2(full, O_NONBLOCK), 0);
+    while (write(full[1], bytes, sizeof(bytes)) > 0)
+        ;
+    cr_assert_eq(fcntl(full[1], F_SETFL, 0), 0);
+    fail_into(full[1]);
+    close(ends[1]), close(full[0]), close(full[1]), close(sockets[0]), close(sockets[1]);
+    close(real);
+    rig_stop(&rig);
+}
+
+static off_t
+size_of(int fd)
+{
+    struct stat st;
+
+    cr_assert_eq(fstat(fd, &st), 0);
+    return st.st_size;
+}
+
+Test(provider, writes_into_no_file_that_only_happens_to_be_number_two)
+{
+    FILE *first = tmpfile(), *database = tmpfile(), *log = tmpfile();
+    int real = dup(STDERR_FILENO), sockets[2];
+    char byte;
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+    dup2(fileno(first), STDERR_FILENO);
+    rig_start(&rig, KS_KEY_TYPE_EC_P256, "errors = stderr");
+    dup2(real, STDERR_FILENO);
+    cr_assert_eq(fcntl(fileno(log), F_SETFL, O_APPEND), 0);
+
+    fail_into(fileno(first));
+    cr_assert_gt(size_of(fileno(first)), 0);
+    fail_into(fileno(database));
+    cr_assert_eq(size_of(fileno(database)), 0);
+    fail_into(sockets[0]);
+    cr_assert_lt(recv(sockets[1], &byte, 1, MSG_DONTWAIT), 0);
+    fail_into(fileno(log));
+    cr_assert_gt(size_of(fileno(log)), 0);
+    fclose(first), fclose(database), fclose(log);
+    close(sockets[0]), close(sockets[1]), close(real);
     rig_stop(&rig);
 }
 

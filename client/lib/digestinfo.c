@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * digestinfo - DER has one form of each DigestInfo, so the bytes before the digest are compared
+ * digestinfo - a digest with its hash named, as PKCS#1 v1.5 signs it (RFC 8017, 9.2)
+ *
+ * DER has one form of each, so the bytes before the digest are compared.
  */
-#include "client/provider/digestinfo.h"
+#include "base/util.h"
+#include "client/lib/keysvc.h"
 
 #define SHA2_PREFIX_LEN 19
 
@@ -20,12 +23,12 @@ static const uint8_t PREFIX[KS_HASH_COUNT][SHA2_PREFIX_LEN] = {
 };
 
 enum ks_hash
-digestinfo_read(const uint8_t *data, size_t len, const uint8_t **digest)
+ks_digest_info_read(const void *data, size_t len, const uint8_t **digest)
 {
     for (enum ks_hash hash = KS_HASH_SHA256; hash < KS_HASH_COUNT; hash++) {
         if (len == SHA2_PREFIX_LEN + ks_hash_len(hash) &&
             memcmp(data, PREFIX[hash], SHA2_PREFIX_LEN) == 0) {
-            *digest = data + SHA2_PREFIX_LEN;
+            *digest = (const uint8_t *)data + SHA2_PREFIX_LEN;
             return hash;
         }
     }
