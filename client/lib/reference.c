@@ -180,7 +180,8 @@ read_fields(const struct reference *reference, struct ks_key *out, struct ks_err
                          out->name, out->version);
     memcpy(out->public_key, ASN1_STRING_get0_data(reference->public_key), len);
     out->public_key_len = len;
-    SHA256(out->public_key, len, out->public_key_sha256);
+    if (!SHA256(out->public_key, len, out->public_key_sha256))
+        return error_set(error, KS_ERR_INTERNAL, "libcrypto has no sha256");
     out->type = type_of(out->public_key, len);
     if (out->type == KS_KEY_TYPE_ANY)
         return error_set(error, KS_ERR_UNSUPPORTED,

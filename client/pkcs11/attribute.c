@@ -258,10 +258,11 @@ read_bits(const struct object *object, struct attribute *out)
 static CK_RV
 read_mechanisms(const struct object *object, struct attribute *out)
 {
+    enum ks_purpose purpose = entry_purpose(object->entry);
     size_t n = 0;
 
     for (size_t i = 0; i < mechanism_count() && n < ARRAY_LEN(out->own.mechanisms); i++) {
-        if (mechanism_allowed(mechanism_at(i), object->entry->type, object->entry->purpose))
+        if (mechanism_allowed(mechanism_at(i), object->entry->type, purpose))
             out->own.mechanisms[n++] = mechanism_at(i)->type;
     }
     return give(out, out->own.mechanisms, n * sizeof(out->own.mechanisms[0]));

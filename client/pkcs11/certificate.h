@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * certificate - the certificates beside one key, with the fields PKCS#11 has attributes for
+ * certificate - the fields of one certificate that PKCS#11 has attributes for
  */
 #pragma once
 
 #include <p11-kit/pkcs11.h>
 
-#include <openssl/types.h>
-
+#include "client/pkcs11/hash.h"
 #include "client/pkcs11/key_info.h"
 
 struct certificate {
+    /* Of the pool that shares it (certificates.h). */
+    struct certificate *next;
+    unsigned int n_users;
+    size_t size; /* bytes, with all that is in it */
+
     struct ks_blob der;
     struct ks_blob subject, issuer, serial, public_key; /* DER */
     CK_DATE begins, ends;
@@ -19,19 +23,7 @@ struct certificate {
     uint8_t id[KEY_ID_LEN]; /* of its public key */
 };
 
-/* The key's own first, then its issuer, and so on; shared by counting, under the module's lock. */
-struct certificates {
-    unsigned int n_users;
-    size_t n;
-    struct certificate *at[KS_CHAIN_MAX];
-};
-
-/* From a chain as the service has it, NULL for none; what is no certificate ends it. NULL: no
- * memory. Has one user. */
-struct certificates *certificates_new(OSSL_LIB_CTX *libcrypto, const struct ks_chain *chain);
-
-/* With the lock held: one user less; NULL does nothing. */
-void certificates_put_locked(struct certificates *certificates);
-
-/* Without it; for ks_auto. */
-void certificates_putp(struct certificates **certificates);
+/* `sha256` of the bytes. NULL: no certificate, or no memory. certificate_free. */
+struct certificate *certificate_new(const struct hashes *hashes, const struct ks_blob *der,
+                                    const uint8_t sha256[static KS_SHA256_LEN]);
+struct certificate *certificate_free(struct certificate *certificate);

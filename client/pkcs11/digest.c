@@ -6,6 +6,7 @@
 
 #include <openssl/evp.h>
 
+#include "client/pkcs11/answer.h"
 #include "client/pkcs11/mechanism.h"
 #include "client/pkcs11/session.h"
 
@@ -26,18 +27,17 @@ digest_free(struct digest *digest)
 }
 
 static CK_RV
-digest_new(OSSL_LIB_CTX *libcrypto, enum ks_hash hash, struct digest **out)
+digest_new(const struct hashes *hashes, enum ks_hash hash, struct digest **out)
 {
     struct digest *digest = calloc(1, sizeof(*digest));
-    EVP_MD *method = EVP_MD_fetch(libcrypto, ks_hash_name(hash), NULL);
     bool good = false;
 
-    if (digest && method) {
+    if (digest) {
         digest->len = ks_hash_len(hash);
         digest->context = EVP_MD_CTX_new();
-        good = digest->context && EVP_DigestInit_ex2(digest->context, method, NULL) > 0;
+        good =
+            digest->context && EVP_DigestInit_ex2(digest->context, hashes->by_hash[hash], NULL) > 0;
     }
-    EVP_MD_free(method);
     if (!good) {
         digest_free(digest);
         return CKR_HOST_MEMORY;
@@ -65,7 +65,7 @@ C_DigestInit(CK_SESSION_HANDLE handle, CK_MECHANISM *given)
         return CKR_MECHANISM_INVALID;
     if (given->ulParameterLen > 0)
         return CKR_MECHANISM_PARAM_INVALID;
-    return digest_new(call.module->libcrypto, mechanism->hash, &call.session->digest);
+    return digest_new(&call.module->hashes, mechanism->hash, &call.session->digest);
 }
 
 static CK_RV
@@ -76,27 +76,10 @@ add(struct digest *digest, const unsigned char *part, CK_ULONG part_len)
     return EVP_DigestUpdate(digest->context, part, part_len) > 0 ? CKR_OK : CKR_GENERAL_ERROR;
 }
 
-/* False: the length is the answer, and the operation stays. */
-static bool
-has_room(const struct digest *digest, const unsigned char *out, CK_ULONG *len, CK_RV *rv)
-{
-    bool enough = out && *len >= digest->len;
-
-    *rv = enough || !out ? CKR_OK : CKR_BUFFER_TOO_SMALL;
-    if (!enough)
-        *len = digest->len;
-    return enough;
-}
-
 static CK_RV
-finish(struct digest *digest, unsigned char *out, CK_ULONG *len)
+finish(struct digest *digest, unsigned char *out)
 {
-    unsigned int out_len = 0;
-
-    if (EVP_DigestFinal_ex(digest->context, out, &out_len) <= 0)
-        return CKR_GENERAL_ERROR;
-    *len = out_len;
-    return CKR_OK;
+    return EVP_DigestFinal_ex(digest->context, out, NULL) > 0 ? CKR_OK : CKR_GENERAL_ERROR;
 }
 
 CK_RV
@@ -117,12 +100,12 @@ C_Digest(CK_SESSION_HANDLE handle, unsigned char *data, CK_ULONG data_len, unsig
         return CKR_OPERATION_ACTIVE;
     if (!out_len)
         rv = CKR_ARGUMENTS_BAD;
-    else if (!has_room(digest, out, out_len, &rv))
+    else if (!answer_room(out, digest->len, out_len, &rv))
         return rv;
     if (!rv)
         rv = add(digest, data, data_len);
     if (!rv)
-        rv = finish(digest, out, out_len);
+        rv = finish(digest, out);
     call.session->digest = digest_free(digest);
     return rv;
 }
@@ -160,10 +143,10 @@ C_DigestFinal(CK_SESSION_HANDLE handle, unsigned char *out, CK_ULONG *out_len)
         return CKR_OPERATION_NOT_INITIALIZED;
     if (!out_len)
         rv = CKR_ARGUMENTS_BAD;
-    else if (!has_room(digest, out, out_len, &rv))
+    else if (!answer_room(out, digest->len, out_len, &rv))
         return rv;
     if (!rv)
-        rv = finish(digest, out, out_len);
+        rv = finish(digest, out);
     call.session->digest = digest_free(digest);
     return rv;
 }

@@ -2,7 +2,7 @@
 /*
  * directory - the list is read aside and put in place under the lock
  *
- * Two arrays hold the same entries: `entries` in the service's order, `by_number` for handles, with
+ * Two arrays hold the same entries: `now` in the order of names, `by_number` for handles, with
  * those that are gone. Both are made anew by a refresh, which is a walk along the old and the new
  * list, as they are in the same order.
  */
@@ -17,19 +17,28 @@ struct listing {
     size_t n, cap;
 };
 
+/* What became of a read: everybody who waited for it reports it. */
+struct outcome {
+    CK_RV rv;
+    ks_err err; /* OK: `error` is nothing */
+    struct ks_error error;
+};
+
 struct directory {
-    struct listing entries;
+    struct snapshot *now; /* NULL: none yet */
     struct listing by_number;
     CK_ULONG last_number;
     uint64_t read_ms;
     bool known;   /* it was read, and nothing said that it is wrong */
     bool reading; /* by some thread, just now */
+    uint64_t n_reads;
+    struct outcome last; /* of the last one */
 };
 
-static CK_RV read_all(struct module *module, struct listing *out);
+static void read_all(struct module *module, struct listing *out, struct outcome *outcome);
 static CK_RV put_in_place(struct directory *directory, struct listing *fresh);
 static void listing_deinit(struct listing *listing);
-static void put_locked(struct entry *entry);
+static void snapshot_put_locked(struct snapshot *snapshot);
 
 struct directory *
 directory_new(void)
@@ -43,7 +52,7 @@ directory_free(struct directory *directory)
     if (!directory)
         return NULL;
     module_lock();
-    listing_deinit(&directory->entries);
+    snapshot_put_locked(directory->now);
     listing_deinit(&directory->by_number);
     module_unlock();
     free(directory);
@@ -66,33 +75,49 @@ directory_spoil(struct directory *directory)
 
 /* --- reading --- */
 
-CK_RV
-directory_refresh(struct module *module)
+/* With the lock held, given up for the read. */
+static void
+read_again(struct module *module, struct outcome *outcome)
 {
     struct directory *directory = module->directory;
     struct listing fresh = {NULL, 0, 0};
-    CK_RV rv;
 
-    module_lock();
-    while (directory->reading)
-        module_wait();
-    if (directory->known && clock_mono_ms() - directory->read_ms < DIRECTORY_AGE_MS) {
-        module_unlock();
-        return CKR_OK;
-    }
     directory->reading = true;
     module_unlock();
 
-    rv = read_all(module, &fresh);
+    read_all(module, &fresh, outcome);
 
     module_lock();
-    if (!rv)
-        rv = put_in_place(directory, &fresh);
+    if (!outcome->rv)
+        outcome->rv = put_in_place(directory, &fresh);
     listing_deinit(&fresh);
     directory->reading = false;
+    directory->last = *outcome;
+    directory->n_reads++;
     module_wake();
+}
+
+/* A service that hangs holds up all threads for one patience, not each behind the other. */
+CK_RV
+directory_refresh(struct module *module, bool quiet)
+{
+    struct directory *directory = module->directory;
+    struct outcome outcome = {.rv = CKR_OK};
+    uint64_t n_reads;
+
+    module_lock();
+    n_reads = directory->n_reads;
+    if (directory->reading) {
+        while (directory->reading && directory->n_reads == n_reads)
+            module_wait();
+        outcome = directory->last;
+    } else if (!directory->known || clock_mono_ms() >= directory->read_ms + DIRECTORY_AGE_MS) {
+        read_again(module, &outcome);
+    }
     module_unlock();
-    return rv;
+    if (outcome.err && !(quiet && outcome.err == KS_ERR_NO_SERVICE))
+        (void)report(NULL, outcome.err, &outcome.error);
+    return outcome.rv;
 }
 
 static bool
@@ -116,7 +141,7 @@ static void
 listing_deinit(struct listing *listing)
 {
     for (size_t i = 0; i < listing->n; i++)
-        put_locked(listing->at[i]);
+        entry_put_locked(listing->at[i]);
     free(listing->at);
     *listing = (struct listing){NULL, 0, 0};
 }
@@ -149,6 +174,16 @@ usable(const struct ks_key *key)
     }
 }
 
+/* All count: pages of keys that are of no use would have no end. */
+static CK_RV
+too_many(void)
+{
+    report_text("more than %u versions of keys may be seen by this process; "
+                "narrow its rules in keysvcd.conf",
+                DIRECTORY_MAX);
+    return CKR_DEVICE_MEMORY;
+}
+
 static CK_RV
 add_key(struct listing *out, const struct ks_key *key)
 {
@@ -159,12 +194,6 @@ add_key(struct listing *out, const struct ks_key *key)
         if (out->n > 0 && strcmp(out->at[out->n - 1]->name, key->name) == 0)
             out->at[out->n - 1]->outdated = true;
         return CKR_OK;
-    }
-    if (out->n == DIRECTORY_MAX) {
-        report_text("more than %u versions of keys may be used by this process; "
-                    "narrow its rules in keysvcd.conf",
-                    DIRECTORY_MAX);
-        return CKR_DEVICE_MEMORY;
     }
     entry = calloc(1, sizeof(*entry));
     if (!entry || !listing_add(out, entry)) {
@@ -181,26 +210,23 @@ add_key(struct listing *out, const struct ks_key *key)
     return CKR_OK;
 }
 
-static CK_RV
-read_all(struct module *module, struct listing *out)
+static void
+read_all(struct module *module, struct listing *out, struct outcome *outcome)
 {
     const struct ks_key *key = NULL;
     struct ks_list *list = NULL;
-    struct ks_error error;
-    CK_RV rv = CKR_OK;
-    ks_err err;
+    size_t n_seen = 0;
 
-    err = ks_list_new(module->client, NULL, &list, &error);
-    while (!err && !rv) {
-        err = ks_list_next(list, &key, &error);
-        if (err || !key)
+    outcome->err = ks_list_new(module->client, NULL, &list, &outcome->error);
+    while (!outcome->err && !outcome->rv) {
+        outcome->err = ks_list_next(list, &key, &outcome->error);
+        if (outcome->err || !key)
             break;
-        rv = add_key(out, key);
+        outcome->rv = ++n_seen > DIRECTORY_MAX ? too_many() : add_key(out, key);
     }
-    if (!list || err)
-        rv = report(NULL, err, &error);
+    if (outcome->err)
+        outcome->rv = report_code(outcome->err);
     ks_list_free(list);
-    return rv;
 }
 
 /* --- putting in place --- */
@@ -245,7 +271,7 @@ reuse(struct listing *fresh, size_t i, struct entry *known)
     known->purpose = fresh->at[i]->purpose;
     known->outdated = fresh->at[i]->outdated;
     known->n_users++;
-    put_locked(fresh->at[i]);
+    entry_put_locked(fresh->at[i]);
     fresh->at[i] = known;
 }
 
@@ -272,13 +298,16 @@ merge(const struct listing *old, struct listing *fresh)
 }
 
 static void
-mark_newest(struct listing *entries)
+mark_newest(const struct listing *entries, struct snapshot *out)
 {
+    out->n_users = 1;
     for (size_t i = 0; i < entries->n; i++) {
         struct entry *entry = entries->at[i];
 
         entry->newest = !entry->outdated &&
                         (i + 1 == entries->n || strcmp(entry->name, entries->at[i + 1]->name) != 0);
+        entry->n_users++;
+        out->at[out->n++] = (struct listed){entry, entry->newest};
     }
 }
 
@@ -309,13 +338,16 @@ collect(struct directory *directory, const struct listing *fresh, struct listing
     return true;
 }
 
-/* With the lock held; `fresh` gets what was there. */
+/* With the lock held. */
 static CK_RV
 put_in_place(struct directory *directory, struct listing *fresh)
 {
+    struct snapshot *snapshot = calloc(1, sizeof(*snapshot) + fresh->n * sizeof(snapshot->at[0]));
     struct listing by_number = {NULL, 0, 0};
     struct listing *old = &directory->by_number;
 
+    if (!snapshot)
+        return CKR_HOST_MEMORY;
     if (fresh->n > 0)
         qsort(fresh->at, fresh->n, sizeof(struct entry *), compare_order);
     if (old->n > 0)
@@ -325,14 +357,14 @@ put_in_place(struct directory *directory, struct listing *fresh)
         qsort(old->at, old->n, sizeof(struct entry *), compare_numbers);
     if (!collect(directory, fresh, &by_number)) {
         listing_deinit(&by_number);
+        free(snapshot);
         return CKR_HOST_MEMORY;
     }
-    mark_newest(fresh);
+    mark_newest(fresh, snapshot);
     listing_deinit(old);
     *old = by_number;
-    by_number = directory->entries;
-    directory->entries = *fresh;
-    *fresh = by_number;
+    snapshot_put_locked(directory->now);
+    directory->now = snapshot;
     directory->read_ms = clock_mono_ms();
     directory->known = true;
     return CKR_OK;
@@ -340,18 +372,37 @@ put_in_place(struct directory *directory, struct listing *fresh)
 
 /* --- lending --- */
 
-struct entry *
-directory_at(struct directory *directory, size_t i)
+static void
+snapshot_put_locked(struct snapshot *snapshot)
 {
-    struct entry *entry = NULL;
+    if (!snapshot || --snapshot->n_users > 0)
+        return;
+    for (size_t i = 0; i < snapshot->n; i++)
+        entry_put_locked(snapshot->at[i].entry);
+    free(snapshot);
+}
+
+struct snapshot *
+directory_snapshot(struct directory *directory)
+{
+    struct snapshot *snapshot;
 
     module_lock();
-    if (i < directory->entries.n) {
-        entry = directory->entries.at[i];
-        entry->n_users++;
-    }
+    snapshot = directory->now;
+    if (snapshot)
+        snapshot->n_users++;
     module_unlock();
-    return entry;
+    return snapshot;
+}
+
+void
+snapshot_putp(struct snapshot **snapshot)
+{
+    if (!*snapshot)
+        return;
+    module_lock();
+    snapshot_put_locked(*snapshot);
+    module_unlock();
 }
 
 size_t
@@ -360,7 +411,7 @@ directory_count(struct directory *directory)
     size_t n;
 
     module_lock();
-    n = directory->entries.n;
+    n = directory->now ? directory->now->n : 0;
     module_unlock();
     return n;
 }
@@ -383,7 +434,7 @@ directory_find(struct directory *directory, CK_ULONG number)
 }
 
 struct entry *
-directory_find_id(struct directory *directory, const void *id, size_t len)
+directory_find_id(struct directory *directory, const void *id, size_t len, bool *newest)
 {
     struct entry *found = NULL;
 
@@ -395,171 +446,10 @@ directory_find_id(struct directory *directory, const void *id, size_t len)
 
         if (entry->info && memcmp(entry->info->id, id, len) == 0) {
             found = entry;
+            *newest = entry->newest;
             entry->n_users++;
         }
     }
     module_unlock();
     return found;
-}
-
-/* With the lock held. */
-static void
-put_locked(struct entry *entry)
-{
-    if (--entry->n_users > 0)
-        return;
-    key_info_free(entry->info);
-    certificates_put_locked(entry->certificates);
-    free(entry);
-}
-
-void
-entry_put(struct entry *entry)
-{
-    if (!entry)
-        return;
-    module_lock();
-    put_locked(entry);
-    module_unlock();
-}
-
-void
-entry_putp(struct entry **entry)
-{
-    entry_put(*entry);
-}
-
-/* --- one entry --- */
-
-void
-entry_label(const struct entry *entry, char out[static KEYNAME_LABEL_MAX + 1])
-{
-    keyname_label(entry->name, entry->version, out);
-}
-
-void
-entry_key(const struct entry *entry, struct ks_key *out)
-{
-    memset(out, 0, sizeof(*out));
-    memcpy(out->name, entry->name, sizeof(entry->name));
-    out->version = entry->version;
-    out->type = entry->type;
-    out->purpose = entry->purpose;
-    memcpy(out->public_key_sha256, entry->sha256, sizeof(entry->sha256));
-}
-
-/* Any number of threads may come here at once; the first to finish is right. */
-static const struct key_info *
-keep_info(struct entry *entry, struct key_info *info)
-{
-    const struct key_info *kept;
-
-    module_lock();
-    if (entry->info)
-        key_info_free(info);
-    else
-        entry->info = info;
-    kept = entry->info;
-    module_unlock();
-    return kept;
-}
-
-static CK_RV
-info_failed(struct module *module, const char *label, bool quiet, ks_err err,
-            const struct ks_error *error)
-{
-    CK_RV rv = err == KS_ERR_NO_KEY ? CKR_OBJECT_HANDLE_INVALID : report_code(err);
-
-    if (err == KS_ERR_NO_KEY || err == KS_ERR_DENIED)
-        directory_spoil(module->directory);
-    if (!quiet || (err != KS_ERR_NO_KEY && err != KS_ERR_DENIED))
-        (void)report(label, err, error);
-    return rv;
-}
-
-CK_RV
-entry_info(struct module *module, struct entry *entry, bool quiet, const struct key_info **out)
-{
-    char label[KEYNAME_LABEL_MAX + 1];
-    struct key_info *info;
-    struct ks_error error;
-    struct ks_key key;
-    ks_err err;
-
-    *out = keep_info(entry, NULL);
-    if (*out)
-        return CKR_OK;
-    entry_label(entry, label);
-    err = ks_get(module->client, label, &key, &error);
-    if (err)
-        return info_failed(module, label, quiet, err, &error);
-    if (memcmp(key.public_key_sha256, entry->sha256, sizeof(entry->sha256)) != 0) {
-        directory_spoil(module->directory);
-        return CKR_OBJECT_HANDLE_INVALID;
-    }
-    info = key_info_new(entry->type, key.public_key, key.public_key_len);
-    if (!info) {
-        report_text("%s: its public key cannot be read", label);
-        return CKR_DEVICE_ERROR;
-    }
-    *out = keep_info(entry, info);
-    return CKR_OK;
-}
-
-/* `fresh` NULL: only what is there, and if `young`, not if it is old. */
-static struct certificates *
-keep_certificates(struct entry *entry, struct certificates *fresh, bool young)
-{
-    uint64_t now_ms = clock_mono_ms();
-    struct certificates *kept = NULL;
-
-    module_lock();
-    if (fresh) {
-        certificates_put_locked(entry->certificates);
-        entry->certificates = fresh;
-        entry->certificates_ms = now_ms;
-    }
-    if (entry->certificates && (!young || now_ms - entry->certificates_ms < CERTIFICATES_AGE_MS)) {
-        kept = entry->certificates;
-        kept->n_users++;
-    }
-    module_unlock();
-    return kept;
-}
-
-/* That there are none, or none for us, is an answer too, and kept. */
-CK_RV
-entry_certificates(struct module *module, struct entry *entry, bool young,
-                   struct certificates **out)
-{
-    char label[KEYNAME_LABEL_MAX + 1];
-    struct certificates *fresh;
-    struct ks_chain *chain = NULL;
-    struct ks_error error;
-    struct ks_key key;
-    ks_err err;
-    CK_RV rv;
-
-    *out = keep_certificates(entry, NULL, young);
-    if (*out)
-        return CKR_OK;
-    entry_key(entry, &key);
-    err = ks_certificate_get(module->client, &key, &chain, &error);
-    if (err == KS_ERR_KEY_CHANGED)
-        directory_spoil(module->directory);
-    if (err && err != KS_ERR_NO_KEY && err != KS_ERR_DENIED && err != KS_ERR_UNSUPPORTED &&
-        err != KS_ERR_PURPOSE) {
-        entry_label(entry, label);
-        rv = report(label, err, &error);
-        return err == KS_ERR_TOKEN_UNAVAILABLE || err == KS_ERR_LOGIN_BLOCKED
-                   ? CKR_TOKEN_NOT_PRESENT
-                   : rv;
-    }
-    fresh = certificates_new(module->libcrypto, err ? NULL : chain);
-    if (!err)
-        ks_chain_free(chain);
-    if (!fresh)
-        return CKR_HOST_MEMORY;
-    *out = keep_certificates(entry, fresh, false);
-    return CKR_OK;
 }

@@ -10,6 +10,7 @@
 #include "client/pkcs11/find.h"
 
 #include "client/pkcs11/attribute.h"
+#include "client/pkcs11/directory.h"
 #include "client/pkcs11/missing.h"
 #include "client/pkcs11/session.h"
 
@@ -44,9 +45,10 @@ struct search {
 
 static unsigned int kinds_wanted(const CK_ATTRIBUTE *wanted, CK_ULONG n);
 static CK_RV search_all(struct search *search);
-static CK_RV search_entry(struct search *search, struct entry *entry);
+static CK_RV search_entry(struct search *search, struct entry *entry, bool newest);
+static bool wants_ours(const struct search *search);
 static CK_RV search_gone(struct search *search);
-static CK_RV search_certificates(struct search *search, struct entry *entry);
+static CK_RV search_certificates(struct search *search, struct entry *entry, bool newest);
 static CK_RV offer(struct search *search, const struct object *object);
 
 struct find *
@@ -105,6 +107,8 @@ C_FindObjectsInit(CK_SESSION_HANDLE handle, CK_ATTRIBUTE *attributes, CK_ULONG n
         rv = search_gone(&search);
     if (rv)
         return rv;
+    if (find->n == 0)
+        missing_all_report(call.module, attributes, n);
     call.session->find = ks_steal(&find);
     return CKR_OK;
 }
@@ -177,23 +181,37 @@ kinds_wanted(const CK_ATTRIBUTE *wanted, CK_ULONG n)
 static CK_RV
 search_all(struct search *search)
 {
-    struct directory *directory = search->module->directory;
+    ks_auto(snapshot_putp) struct snapshot *snapshot = NULL;
     CK_RV rv;
 
-    rv = directory_refresh(search->module);
-    for (size_t i = 0; !rv && i < directory_count(directory); i++) {
-        ks_auto(entry_putp) struct entry *entry = directory_at(directory, i);
-
-        if (entry)
-            rv = search_entry(search, entry);
-    }
+    rv = directory_refresh(search->module, !wants_ours(search));
+    if (rv)
+        return rv;
+    /* Another thread's refresh in the middle changes nothing in what is searched. */
+    snapshot = directory_snapshot(search->module->directory);
+    for (size_t i = 0; !rv && snapshot && i < snapshot->n; i++)
+        rv = search_entry(search, snapshot->at[i].entry, snapshot->at[i].newest);
     return rv;
 }
 
-static CK_RV
-search_entry(struct search *search, struct entry *entry)
+/* Programs that look for certificates in every token there is, as GnuTLS does for each server's, want
+ * to hear nothing of a service that is not there. Who names no class wants keys, too, and who gives a
+ * label (NSS looks for a certificate of it first) means one of ours. */
+static bool
+wants_ours(const struct search *search)
 {
-    struct object object = {.module = search->module, .entry = entry, .searching = true};
+    for (CK_ULONG i = 0; i < search->n_wanted; i++) {
+        if (search->wanted[i].type == CKA_LABEL)
+            return true;
+    }
+    return (search->kinds & OBJECT_KEYS) != 0;
+}
+
+static CK_RV
+search_entry(struct search *search, struct entry *entry, bool newest)
+{
+    struct object object = {
+        .module = search->module, .entry = entry, .searching = true, .newest = newest};
     CK_RV rv = CKR_OK;
 
     object.kind = OBJECT_PRIVATE;
@@ -203,7 +221,7 @@ search_entry(struct search *search, struct entry *entry)
     if (!rv && search->kinds & OBJECT_PUBLIC)
         rv = offer(search, &object);
     if (!rv && search->kinds & OBJECT_CERTIFICATES)
-        rv = search_certificates(search, entry);
+        rv = search_certificates(search, entry, newest);
     return rv;
 }
 
@@ -216,12 +234,13 @@ search_gone(struct search *search)
 
     for (CK_ULONG i = 0; !rv && i < search->n_wanted; i++) {
         ks_auto(entry_putp) struct entry *entry = NULL;
+        bool newest = false;
 
         if (search->wanted[i].type == CKA_ID)
             entry = directory_find_id(search->module->directory, search->wanted[i].pValue,
-                                      search->wanted[i].ulValueLen);
+                                      search->wanted[i].ulValueLen, &newest);
         if (entry)
-            rv = search_entry(search, entry);
+            rv = search_entry(search, entry, newest);
     }
     if (!rv && search->find->n == 0)
         missing_report(search->module, search->wanted, search->n_wanted);
@@ -236,7 +255,7 @@ label_matches(const CK_ATTRIBUTE *wanted, const struct object *object)
     const struct entry *entry = object->entry;
     struct attribute label;
 
-    if (object->kind != OBJECT_ISSUER && entry->newest &&
+    if (object->kind != OBJECT_ISSUER && object->newest &&
         wanted->ulValueLen == strlen(entry->name) &&
         memcmp(wanted->pValue, entry->name, wanted->ulValueLen) == 0)
         return true;
@@ -374,13 +393,14 @@ skip(struct away *away, uint32_t token, CK_RV rv)
         away->tokens[away->n++] = token;
         return CKR_OK;
     }
-    if (rv == CKR_HOST_MEMORY || rv == CKR_FUNCTION_CANCELED || rv == CKR_DEVICE_ERROR)
+    if (rv == CKR_HOST_MEMORY || rv == CKR_FUNCTION_CANCELED || rv == CKR_DEVICE_ERROR ||
+        rv == CKR_DEVICE_MEMORY)
         return rv;
     return CKR_OK;
 }
 
 static CK_RV
-search_certificates(struct search *search, struct entry *entry)
+search_certificates(struct search *search, struct entry *entry, bool newest)
 {
     ks_auto(certificates_putp) struct certificates *certificates = NULL;
     bool fresh = true;
@@ -395,6 +415,7 @@ search_certificates(struct search *search, struct entry *entry)
         struct object object = {.module = search->module,
                                 .entry = entry,
                                 .searching = true,
+                                .newest = newest,
                                 .kind = i == 0 ? OBJECT_CERTIFICATE : OBJECT_ISSUER,
                                 .place = i,
                                 .certificates = certificates,

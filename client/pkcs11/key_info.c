@@ -10,7 +10,6 @@
 #include <limits.h>
 
 #include <openssl/asn1t.h>
-#include <openssl/sha.h>
 #include <openssl/x509.h>
 
 struct public_key {
@@ -78,7 +77,7 @@ copy(struct ks_blob *out, const void *data, size_t len)
 }
 
 struct key_info *
-key_info_new(enum ks_key_type type, const uint8_t *der, size_t len)
+key_info_new(const struct hashes *hashes, enum ks_key_type type, const uint8_t *der, size_t len)
 {
     const unsigned char *at = der;
     struct public_key *key = NULL;
@@ -87,10 +86,10 @@ key_info_new(enum ks_key_type type, const uint8_t *der, size_t len)
 
     if (info && len <= KS_PUBLIC_KEY_MAX_LEN)
         key = (struct public_key *)ASN1_item_d2i(NULL, &at, (long)len, ASN1_ITEM_rptr(public_key));
-    if (key && at == der + len) {
-        SHA1(ASN1_STRING_get0_data(key->bits), (size_t)ASN1_STRING_length(key->bits), info->id);
-        good = copy(&info->der, der, len) && read_key(type, key, info);
-    }
+    if (key && at == der + len)
+        good = hashes_sha1(hashes, ASN1_STRING_get0_data(key->bits),
+                           (size_t)ASN1_STRING_length(key->bits), info->id) &&
+               copy(&info->der, der, len) && read_key(type, key, info);
     ASN1_item_free((ASN1_VALUE *)key, ASN1_ITEM_rptr(public_key));
     return good ? info : key_info_free(info);
 }

@@ -6,10 +6,9 @@
 
 #include <p11-kit/pkcs11.h>
 
-#include "base/util.h"
-#include "client/lib/keysvc.h"
+#include "client/pkcs11/hash.h"
 
-#define KEY_ID_LEN 20 /* bytes: SHA-1 of the public key's BIT STRING */
+#define KEY_ID_LEN SHA1_LEN /* of the public key's BIT STRING */
 
 struct key_info {
     uint8_t id[KEY_ID_LEN];
@@ -21,7 +20,8 @@ struct key_info {
 };
 
 /* NULL: not a key of that type, or no memory. key_info_free. */
-struct key_info *key_info_new(enum ks_key_type type, const uint8_t *der, size_t len);
+struct key_info *key_info_new(const struct hashes *hashes, enum ks_key_type type,
+                              const uint8_t *der, size_t len);
 struct key_info *key_info_free(struct key_info *info);
 
 CK_KEY_TYPE key_info_pkcs11_type(enum ks_key_type type);

@@ -4,6 +4,10 @@
  */
 #include "client/pkcs11/missing.h"
 
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "base/keyname.h"
 #include "client/pkcs11/directory.h"
 #include "client/pkcs11/report.h"
 
@@ -42,4 +46,37 @@ named_by(const CK_ATTRIBUTE *wanted, char label[static KEYNAME_LABEL_MAX + 1])
     memcpy(label, wanted->pValue, wanted->ulValueLen);
     label[wanted->ulValueLen] = '\0';
     return true;
+}
+
+/* All of a class. One key's name has a line of its own, and by an ID programs look for the keys of
+ * certificates that may be anybody's. */
+static bool
+asks_for_keys(const CK_ATTRIBUTE *wanted, CK_ULONG n)
+{
+    char label[KEYNAME_LABEL_MAX + 1];
+    CK_OBJECT_CLASS class;
+    bool asks = false;
+
+    for (CK_ULONG i = 0; i < n; i++) {
+        if (wanted[i].type == CKA_ID || named_by(&wanted[i], label))
+            return false;
+        if (wanted[i].type != CKA_CLASS || wanted[i].ulValueLen != sizeof(class))
+            continue;
+        memcpy(&class, wanted[i].pValue, sizeof(class));
+        asks = class == CKO_PRIVATE_KEY || class == CKO_PUBLIC_KEY;
+    }
+    return asks;
+}
+
+void
+missing_all_report(struct module *module, const CK_ATTRIBUTE *wanted, CK_ULONG n)
+{
+    static atomic_flag told = ATOMIC_FLAG_INIT;
+
+    if (directory_count(module->directory) > 0 || !asks_for_keys(wanted, n) ||
+        atomic_flag_test_and_set(&told))
+        return;
+    report_text("no key for uid %u: no rule allows it to `get` one that it can use; see keysvc "
+                "policy explain --key NAME --operation get",
+                geteuid());
 }

@@ -9,13 +9,18 @@
 
 #include <openssl/crypto.h>
 
+#include "base/clock.h"
+#include "client/pkcs11/answer.h"
+#include "client/pkcs11/certificates.h"
 #include "client/pkcs11/directory.h"
-#include "client/pkcs11/padded.h"
 #include "client/pkcs11/report.h"
 #include "client/pkcs11/session.h"
 
 /* The one name by which programs find a module. */
 KS_API CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list);
+
+#define SECOND_NS 1000000000
+#define WAIT_MOMENT_MS 100
 
 enum state {
     STATE_NONE,
@@ -33,6 +38,7 @@ static struct module module;
 
 static void register_fork(void);
 static CK_RV check_arguments(const CK_C_INITIALIZE_ARGS *arguments);
+static bool take_down(void);
 static CK_RV fill(struct module *out);
 static void clear(struct module *old);
 
@@ -119,7 +125,7 @@ register_fork(void)
 CK_RV
 C_Initialize(void *arguments)
 {
-    struct module fresh = {NULL}, old = {NULL};
+    struct module fresh = {NULL};
     CK_RV rv;
 
     rv = check_arguments(arguments);
@@ -134,15 +140,10 @@ C_Initialize(void *arguments)
         module_unlock();
         return CKR_CRYPTOKI_ALREADY_INITIALIZED;
     }
-    state = STATE_CHANGING;
     /* In a child, other threads may have gone on with what came from the parent. */
-    while (n_calls > 0)
-        module_wait();
-    old = module;
-    memset(&module, 0, sizeof(module));
-    module_unlock();
-
-    clear(&old);
+    if (!take_down())
+        return CKR_FUNCTION_FAILED;
+    report_began();
     rv = fill(&fresh);
 
     module_lock();
@@ -171,6 +172,72 @@ check_arguments(const CK_C_INITIALIZE_ARGS *arguments)
     return CKR_OK;
 }
 
+static struct timespec
+in_ms(unsigned int ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    until.tv_sec += until.tv_nsec / SECOND_NS;
+    until.tv_nsec %= SECOND_NS;
+    return until;
+}
+
+/* With the lock held, and given up meanwhile; for a moment, and then the clock is asked. */
+static void
+wait_a_moment(void)
+{
+    struct timespec until = in_ms(WAIT_MOMENT_MS);
+
+    pthread_cond_timedwait(&changed, &lock, &until);
+}
+
+/* With the lock held, and gives it up: whoever comes waits for the state after STATE_CHANGING.
+ * False: calls did not come back in time, as one that this very thread is in (a signal's handler
+ * that calls exit()). They go on with what they have. */
+static bool
+take_down(void)
+{
+    uint64_t end_ms = clock_mono_ms() + MODULE_LEAVE_MS;
+    enum state before = state;
+    struct module old;
+
+    state = STATE_CHANGING;
+    while (n_calls > 0 && clock_mono_ms() < end_ms)
+        wait_a_moment();
+    if (n_calls > 0) {
+        state = before;
+        module_wake();
+        module_unlock();
+        return false;
+    }
+    old = module;
+    memset(&module, 0, sizeof(module));
+    module_unlock();
+    clear(&old);
+    return true;
+}
+
+/* For C_Finalize, whose thread may be in the middle of another call, even with the lock, or of
+ * C_Initialize. */
+static bool
+lock_in_time(void)
+{
+    uint64_t end_ms = clock_mono_ms() + MODULE_LEAVE_MS;
+    struct timespec until = in_ms(MODULE_LEAVE_MS);
+
+    if (pthread_mutex_timedlock(&lock, &until) != 0)
+        return false;
+    while (state == STATE_CHANGING && clock_mono_ms() < end_ms)
+        wait_a_moment();
+    if (state != STATE_CHANGING)
+        return true;
+    module_unlock();
+    return false;
+}
+
 /* Speaks to nobody: a program starts while the service is down. */
 static CK_RV
 fill(struct module *out)
@@ -187,10 +254,17 @@ fill(struct module *out)
     out->libcrypto = OSSL_LIB_CTX_new();
     out->directory = directory_new();
     out->sessions = sessions_new();
-    if (out->libcrypto && out->directory && out->sessions)
-        return CKR_OK;
-    clear(out);
-    return CKR_HOST_MEMORY;
+    out->certificates = certificate_pool_new();
+    if (!out->libcrypto || !out->directory || !out->sessions || !out->certificates) {
+        clear(out);
+        return CKR_HOST_MEMORY;
+    }
+    if (!hashes_init(&out->hashes, out->libcrypto)) {
+        report_text("libcrypto has no SHA-1, SHA-256, SHA-384 or SHA-512");
+        clear(out);
+        return CKR_GENERAL_ERROR;
+    }
+    return CKR_OK;
 }
 
 static void
@@ -198,6 +272,8 @@ clear(struct module *old)
 {
     old->sessions = sessions_free(old->sessions);
     old->directory = directory_free(old->directory);
+    old->certificates = certificate_pool_free(old->certificates);
+    hashes_deinit(&old->hashes);
     OSSL_LIB_CTX_free(old->libcrypto);
     old->client = ks_client_free(old->client);
     memset(old, 0, sizeof(*old));
@@ -206,25 +282,16 @@ clear(struct module *old)
 CK_RV
 C_Finalize(void *reserved)
 {
-    struct module old;
-
     if (reserved)
         return CKR_ARGUMENTS_BAD;
-    module_lock();
-    while (state == STATE_CHANGING)
-        module_wait();
+    if (!lock_in_time())
+        return CKR_FUNCTION_FAILED;
     if (state != STATE_RUNNING) {
         module_unlock();
         return CKR_CRYPTOKI_NOT_INITIALIZED;
     }
-    state = STATE_CHANGING;
-    while (n_calls > 0)
-        module_wait();
-    old = module;
-    memset(&module, 0, sizeof(module));
-    module_unlock();
-
-    clear(&old);
+    if (!take_down())
+        return CKR_FUNCTION_FAILED;
 
     module_lock();
     state = STATE_NONE;
@@ -247,8 +314,8 @@ C_GetInfo(CK_INFO *info)
         return CKR_ARGUMENTS_BAD;
     memset(info, 0, sizeof(*info));
     info->cryptokiVersion = (CK_VERSION){CRYPTOKI_VERSION_MAJOR, CRYPTOKI_VERSION_MINOR};
-    padded_text(info->manufacturerID, sizeof(info->manufacturerID), "keysvc");
-    padded_text(info->libraryDescription, sizeof(info->libraryDescription), "keys of keysvcd");
+    answer_text(info->manufacturerID, sizeof(info->manufacturerID), "keysvc");
+    answer_text(info->libraryDescription, sizeof(info->libraryDescription), "keys of keysvcd");
     if (sscanf(ks_version(), "%3u.%3u", &major, &minor) == 2)
         info->libraryVersion = (CK_VERSION){(unsigned char)major, (unsigned char)minor};
     return CKR_OK;

@@ -15,11 +15,12 @@
 
 #include <openssl/types.h>
 
-#include "base/util.h"
-#include "client/lib/keysvc.h"
+#include "client/pkcs11/hash.h"
 
 #define MODULE_TIMEOUT_MS 15000u /* each call to the service: ssh and browsers wait no longer */
+#define MODULE_LEAVE_MS (MODULE_TIMEOUT_MS + 2000u) /* C_Finalize, for calls that are running */
 
+struct certificate_pool;
 struct directory;
 struct session_table;
 
@@ -30,6 +31,8 @@ struct module {
     /* Apart from the program's: its configuration may name providers and properties that verify
      * and digest otherwise, or our own provider. */
     OSSL_LIB_CTX *libcrypto;
+    struct hashes hashes;
+    struct certificate_pool *certificates;
 };
 
 /* Counts a call, so that C_Finalize waits for it. CKR_CRYPTOKI_NOT_INITIALIZED. */

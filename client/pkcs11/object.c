@@ -6,6 +6,8 @@
 
 #include <assert.h>
 
+#include "client/pkcs11/directory.h"
+
 #define WHICH_BITS 5
 #define WHICH_MASK ((1u << WHICH_BITS) - 1)
 #define WHICH_PRIVATE 1u

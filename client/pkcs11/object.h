@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "client/pkcs11/directory.h"
+#include "client/pkcs11/entry.h"
 
 /* Bits, to say which kinds something is about. */
 enum object_kind {
@@ -25,6 +25,7 @@ struct object {
     struct entry *entry;
     enum object_kind kind;
     bool searching;                    /* what cannot be known is passed over, without a word */
+    bool newest;                       /* of its name, to this search */
     size_t place;                      /* in the chain; 0: the key's own */
     struct certificates *certificates; /* of certificates only */
     const struct certificate *certificate;
@@ -32,7 +33,7 @@ struct object {
 
 #define OBJECT_INIT                                                                                \
     {                                                                                              \
-        NULL, NULL, OBJECT_PRIVATE, false, 0, NULL, NULL                                           \
+        NULL, NULL, OBJECT_PRIVATE, false, false, 0, NULL, NULL                                    \
     }
 
 CK_OBJECT_HANDLE object_handle(const struct entry *entry, enum object_kind kind, size_t place);

@@ -16,11 +16,34 @@ struct operation {
     bool in_parts;
 };
 
+static CK_RV operation_new(const struct object *object, const CK_MECHANISM *mechanism,
+                           struct operation **out);
+static CK_RV add(struct operation *operation, const struct hashes *hashes, const uint8_t *part,
+                 size_t len);
 static CK_RV make_input(const struct operation *operation, const uint8_t *data, size_t len,
                         struct input *out);
-static CK_RV start_digest(struct operation *operation, OSSL_LIB_CTX *libcrypto);
+static CK_RV start_digest(struct operation *operation, const struct hashes *hashes);
 
 CK_RV
+operation_begin(struct operation **place, struct module *module, const CK_MECHANISM *mechanism,
+                CK_OBJECT_HANDLE key, enum object_kind kind)
+{
+    ks_auto(object_deinit) struct object object = OBJECT_INIT;
+    CK_RV rv;
+
+    if (!mechanism)
+        return CKR_ARGUMENTS_BAD;
+    if (*place)
+        return CKR_OPERATION_ACTIVE;
+    rv = object_open(module, key, &object);
+    if (rv)
+        return rv == CKR_OBJECT_HANDLE_INVALID ? CKR_KEY_HANDLE_INVALID : rv;
+    if (object.kind != kind)
+        return CKR_KEY_TYPE_INCONSISTENT;
+    return operation_new(&object, mechanism, place);
+}
+
+static CK_RV
 operation_new(const struct object *object, const CK_MECHANISM *mechanism, struct operation **out)
 {
     struct operation *operation;
@@ -44,14 +67,20 @@ operation_new(const struct object *object, const CK_MECHANISM *mechanism, struct
     return CKR_OK;
 }
 
+static void
+wipe_message(struct operation *operation)
+{
+    if (operation->message.data)
+        OPENSSL_cleanse(operation->message.data, operation->message.len);
+    buf_deinit(&operation->message);
+}
+
 struct operation *
 operation_free(struct operation *operation)
 {
     if (!operation)
         return NULL;
-    if (operation->message.data)
-        OPENSSL_cleanse(operation->message.data, operation->message.len);
-    buf_deinit(&operation->message);
+    wipe_message(operation);
     EVP_MD_CTX_free(operation->running);
     entry_put(operation->entry);
     free(operation);
@@ -77,17 +106,32 @@ operation_in_parts(const struct operation *operation)
 }
 
 CK_RV
-operation_add(struct operation *operation, OSSL_LIB_CTX *libcrypto, const uint8_t *part, size_t len)
+operation_update(struct operation **place, const struct hashes *hashes, const uint8_t *part,
+                 size_t len)
+{
+    CK_RV rv = CKR_ARGUMENTS_BAD;
+
+    if (!*place)
+        return CKR_OPERATION_NOT_INITIALIZED;
+    (*place)->in_parts = true;
+    if (part || len == 0)
+        rv = add(*place, hashes, part, len);
+    if (rv)
+        *place = operation_free(*place);
+    return rv;
+}
+
+static CK_RV
+add(struct operation *operation, const struct hashes *hashes, const uint8_t *part, size_t len)
 {
     CK_RV rv = CKR_OK;
 
-    operation->in_parts = true;
     if (!operation->running && len <= operation->message.max - operation->message.len) {
         buf_append(&operation->message, part, len);
         return operation->message.failed ? CKR_HOST_MEMORY : CKR_OK;
     }
     if (!operation->running)
-        rv = start_digest(operation, libcrypto);
+        rv = start_digest(operation, hashes);
     if (!rv && EVP_DigestUpdate(operation->running, part, len) <= 0)
         rv = CKR_GENERAL_ERROR;
     return rv;
@@ -95,20 +139,18 @@ operation_add(struct operation *operation, OSSL_LIB_CTX *libcrypto, const uint8_
 
 /* From here on the message is only its digest. */
 static CK_RV
-start_digest(struct operation *operation, OSSL_LIB_CTX *libcrypto)
+start_digest(struct operation *operation, const struct hashes *hashes)
 {
-    EVP_MD *method;
+    const EVP_MD *method = hashes->by_hash[operation->signing.hash];
     bool good;
 
     if (operation->signing.mechanism->raw || operation->signing.hash == KS_HASH_NONE)
         return CKR_DATA_LEN_RANGE;
-    method = EVP_MD_fetch(libcrypto, ks_hash_name(operation->signing.hash), NULL);
     operation->running = EVP_MD_CTX_new();
     good =
-        method && operation->running && EVP_DigestInit_ex2(operation->running, method, NULL) > 0 &&
+        operation->running && EVP_DigestInit_ex2(operation->running, method, NULL) > 0 &&
         EVP_DigestUpdate(operation->running, operation->message.data, operation->message.len) > 0;
-    EVP_MD_free(method);
-    buf_deinit(&operation->message);
+    wipe_message(operation);
     return good ? CKR_OK : CKR_GENERAL_ERROR;
 }
 
@@ -129,14 +171,14 @@ operation_input(struct operation *operation, struct input *out)
 }
 
 CK_RV
-operation_input_once(struct operation *operation, OSSL_LIB_CTX *libcrypto, const uint8_t *data,
+operation_input_once(struct operation *operation, const struct hashes *hashes, const uint8_t *data,
                      size_t len, struct input *out)
 {
     CK_RV rv;
 
     if (len <= operation->message.max)
         return make_input(operation, data, len, out);
-    rv = operation_add(operation, libcrypto, data, len);
+    rv = add(operation, hashes, data, len);
     return rv ? rv : operation_input(operation, out);
 }
 

@@ -4,7 +4,9 @@
  *
  * $KEYSVC_PKCS11_LOG says where the line goes: "stderr" (also if it is not set), "syslog" or
  * "none". It is not read in set-user-ID programs. The same line is not written again within
- * REPORT_QUIET_MS, since programs try again and ask for each key.
+ * REPORT_QUIET_MS, since programs try again and ask for each key. Writing waits for nobody and ends
+ * no program: a line that nobody reads, or that finds no room, is lost. Control characters are not
+ * written.
  */
 #pragma once
 
@@ -23,6 +25,10 @@ CK_RV report(const char *label, ks_err err, const struct ks_error *error);
 
 /* For what the library has no error for. */
 void report_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* C_Initialize: remembers which file standard error is. Descriptor 2 may be another one later, and a
+ * program's database: a file that is not only appended to gets no line unless it is that one. */
+void report_began(void);
 
 /* In the child of a fork: whoever held the lock is gone. */
 void report_forked(void);

@@ -6,9 +6,9 @@
  * shows in the first look for objects. There is no login (the service knows who calls), so no flag
  * asks for one.
  */
+#include "client/pkcs11/answer.h"
 #include "client/pkcs11/mechanism.h"
 #include "client/pkcs11/module.h"
-#include "client/pkcs11/padded.h"
 #include "client/pkcs11/session.h"
 
 #define PIN_MAX_LEN 255 /* any is taken, and not looked at */
@@ -17,7 +17,6 @@ CK_RV
 C_GetSlotList(CK_BBOOL token_present, CK_SLOT_ID *list, CK_ULONG *count)
 {
     ks_auto(module_leave) struct module *module = NULL;
-    CK_ULONG room;
     CK_RV rv;
 
     (void)token_present;
@@ -26,14 +25,9 @@ C_GetSlotList(CK_BBOOL token_present, CK_SLOT_ID *list, CK_ULONG *count)
         return rv;
     if (!count)
         return CKR_ARGUMENTS_BAD;
-    room = *count;
-    *count = 1;
-    if (!list)
-        return CKR_OK;
-    if (room < 1)
-        return CKR_BUFFER_TOO_SMALL;
-    list[0] = SLOT_ID;
-    return CKR_OK;
+    if (answer_room(list, 1, count, &rv))
+        list[0] = SLOT_ID;
+    return rv;
 }
 
 static CK_RV
@@ -56,8 +50,8 @@ C_GetSlotInfo(CK_SLOT_ID slot, CK_SLOT_INFO *info)
     if (rv)
         return rv;
     memset(info, 0, sizeof(*info));
-    padded_text(info->slotDescription, sizeof(info->slotDescription), "keysvcd on this host");
-    padded_text(info->manufacturerID, sizeof(info->manufacturerID), "keysvc");
+    answer_text(info->slotDescription, sizeof(info->slotDescription), "keysvcd on this host");
+    answer_text(info->manufacturerID, sizeof(info->manufacturerID), "keysvc");
     info->flags = CKF_TOKEN_PRESENT;
     return CKR_OK;
 }
@@ -76,11 +70,11 @@ C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
     if (rv)
         return rv;
     memset(info, 0, sizeof(*info));
-    padded_text(info->label, sizeof(info->label), "keysvc");
-    padded_text(info->manufacturerID, sizeof(info->manufacturerID), "keysvc");
-    padded_text(info->model, sizeof(info->model), "keysvcd");
-    padded_text(info->serialNumber, sizeof(info->serialNumber), "1");
-    padded_text(info->utcTime, sizeof(info->utcTime), "");
+    answer_text(info->label, sizeof(info->label), "keysvc");
+    answer_text(info->manufacturerID, sizeof(info->manufacturerID), "keysvc");
+    answer_text(info->model, sizeof(info->model), "keysvcd");
+    answer_text(info->serialNumber, sizeof(info->serialNumber), "1");
+    answer_text(info->utcTime, sizeof(info->utcTime), "");
     info->flags = CKF_RNG | CKF_WRITE_PROTECTED | CKF_USER_PIN_INITIALIZED | CKF_TOKEN_INITIALIZED;
     info->ulMaxSessionCount = SESSIONS_MAX;
     info->ulMaxRwSessionCount = SESSIONS_MAX;
@@ -97,7 +91,6 @@ CK_RV
 C_GetMechanismList(CK_SLOT_ID slot, CK_MECHANISM_TYPE *list, CK_ULONG *count)
 {
     ks_auto(module_leave) struct module *module = NULL;
-    CK_ULONG room;
     CK_RV rv;
 
     rv = module_enter(&module);
@@ -105,12 +98,8 @@ C_GetMechanismList(CK_SLOT_ID slot, CK_MECHANISM_TYPE *list, CK_ULONG *count)
         rv = check_slot(slot, count);
     if (rv)
         return rv;
-    room = *count;
-    *count = mechanism_count();
-    if (!list)
-        return CKR_OK;
-    if (room < mechanism_count())
-        return CKR_BUFFER_TOO_SMALL;
+    if (!answer_room(list, mechanism_count(), count, &rv))
+        return rv;
     for (size_t i = 0; i < mechanism_count(); i++)
         list[i] = mechanism_at(i)->type;
     return CKR_OK;

@@ -19,23 +19,11 @@ CK_RV
 C_VerifyInit(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
 {
     ks_auto(session_end) struct call call = CALL_INIT;
-    ks_auto(object_deinit) struct object object = OBJECT_INIT;
     CK_RV rv;
 
     rv = session_begin(handle, &call);
-    if (!rv && !mechanism)
-        rv = CKR_ARGUMENTS_BAD;
-    if (!rv && call.session->verify)
-        rv = CKR_OPERATION_ACTIVE;
-    if (!rv)
-        rv = object_open(call.module, key, &object);
-    if (rv == CKR_OBJECT_HANDLE_INVALID)
-        return CKR_KEY_HANDLE_INVALID;
-    if (rv)
-        return rv;
-    if (object.kind != OBJECT_PUBLIC)
-        return CKR_KEY_TYPE_INCONSISTENT;
-    return operation_new(&object, mechanism, &call.session->verify);
+    return rv ? rv
+              : operation_begin(&call.session->verify, call.module, mechanism, key, OBJECT_PUBLIC);
 }
 
 CK_RV
@@ -57,7 +45,7 @@ C_Verify(CK_SESSION_HANDLE handle, unsigned char *data, CK_ULONG data_len, unsig
         return CKR_OPERATION_ACTIVE;
     rv = CKR_ARGUMENTS_BAD;
     if (signature && (data || data_len == 0))
-        rv = operation_input_once(operation, call.module->libcrypto, data, data_len, &input);
+        rv = operation_input_once(operation, &call.module->hashes, data, data_len, &input);
     if (!rv)
         rv = verify(&call, &input, signature, signature_len);
     call.session->verify = operation_free(operation);
@@ -71,16 +59,7 @@ C_VerifyUpdate(CK_SESSION_HANDLE handle, unsigned char *part, CK_ULONG part_len)
     CK_RV rv;
 
     rv = session_begin(handle, &call);
-    if (rv)
-        return rv;
-    if (!call.session->verify)
-        return CKR_OPERATION_NOT_INITIALIZED;
-    rv = CKR_ARGUMENTS_BAD;
-    if (part || part_len == 0)
-        rv = operation_add(call.session->verify, call.module->libcrypto, part, part_len);
-    if (rv)
-        call.session->verify = operation_free(call.session->verify);
-    return rv;
+    return rv ? rv : operation_update(&call.session->verify, &call.module->hashes, part, part_len);
 }
 
 CK_RV

@@ -9,6 +9,7 @@
 setup_file()
 {
     load programs
+    has_login || return 0
     programs_world
     # The agent's keys come and go: one version must be what all tests begin with.
     for key in sign/ec/shop sign/rsa/shop sign/p384/shop sign/ed25519/shop web/shop; do
@@ -28,7 +29,7 @@ setup_file()
 setup()
 {
     load programs
-    need_login
+    has_login || skip "needs a user who can log in"
     serve_ssh
 }
 
@@ -46,13 +47,13 @@ teardown_file()
 
 # ---------------------------------------------------------------- helpers
 
-# sshd lets nobody in whose shell is none.
-need_login()
+# sshd lets nobody in whose shell is none, and ssh nobody out who has no account.
+has_login()
 {
     [ "$ME" != 0 ] || return 0
     case $(getent passwd "$ME" | cut -d : -f 7) in
     "" | */nologin | */false)
-        skip "needs a user who can log in"
+        return 1
         ;;
     esac
 }
@@ -274,7 +275,7 @@ same_agent()
     run ssh_with ec
     start
     [ "$status" = 255 ]
-    [[ $output = *"keysvc-pkcs11: "*"is it running?"* ]]
+    [[ $output = *"keysvc-pkcs11: "*"is keysvcd running?"* ]]
     run -0 ssh_with ec
 }
 
@@ -282,7 +283,12 @@ same_agent()
     need_root
     authorize ec
     LOGIN=$BOB fails 255 "Permission denied (publickey)" ssh_with ec
+    [[ $output = *"keysvc-pkcs11: no key for uid $BOB: "*"keysvc policy explain"* ]]
+    # OpenSSH's own words say nothing of a rule; the page explains them.
+    fails 255 "login failed" with_module "$W/account" "$BOB" $(documented openssh-list)
+    [[ $output = *"keysvc-pkcs11: no key for uid $BOB: "* ]]
     LOGIN=$ALICE run -0 ssh_with ec
+    [[ $output != *"no key for uid"* ]]
 }
 
 # ---------------------------------------------------------------- ssh-agent
@@ -315,7 +321,7 @@ same_agent()
     start
     [ "$status" = 255 ]
     [[ $output = *"agent refused operation"* ]]
-    said "is it running?"
+    said "is keysvcd running?"
     run -0 ssh_by_agent ec
     kill_tokens
     run -0 ssh_by_agent ec
@@ -355,6 +361,25 @@ same_agent()
     said "may not sign sign/ec/shop"
     run -0 ssh_by_agent ec
     same_agent
+}
+
+@test "the documented rule is enough; without get in it there is no key to choose" {
+    authorize ec
+    documented_rules | rules
+    keysvc reload
+    run -0 ssh_with ec
+    documented_rules | sed 's/{get, sign}/{sign}/' | rules
+    keysvc reload
+    run ssh_with ec
+    allowed_users
+    [ "$status" = 255 ]
+    [[ $output = *"keysvc-pkcs11: no key for uid $ALICE: "* ]]
+}
+
+documented_rules()
+{
+    documented openssh-rules | sed "s/{alice}/{\"$ALICE\"}/"
+    echo "allow admins { user = {\"$ME\"} keys = {\"none\"} operations = {administer} }"
 }
 
 # ---------------------------------------------------------------- sshd

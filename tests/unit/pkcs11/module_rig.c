@@ -34,10 +34,24 @@ make_key(struct rig_key *out, EVP_PKEY *key)
     SHA256(out->der, (size_t)out->der_len, out->sha256);
 }
 
-static int
-make_certificate(const char *subject, const char *issuer, EVP_PKEY *key, EVP_PKEY *signer,
-                 uint8_t **der)
+static void
+add_comment(X509 *x509, const char *comment)
 {
+    ASN1_OCTET_STRING *text = ASN1_OCTET_STRING_new();
+    X509_EXTENSION *extension;
+
+    ASN1_OCTET_STRING_set(text, (const unsigned char *)comment, (int)strlen(comment));
+    extension = X509_EXTENSION_create_by_NID(NULL, NID_netscape_comment, 0, text);
+    cr_assert(X509_add_ext(x509, extension, -1));
+    X509_EXTENSION_free(extension);
+    ASN1_OCTET_STRING_free(text);
+}
+
+int
+rig_certificate(const char *subject, const char *issuer, EVP_PKEY *key, EVP_PKEY *signer,
+                const char *comment, uint8_t **der)
+{
+    bool edwards = EVP_PKEY_is_a(signer, "ED25519");
     X509 *x509 = X509_new();
     X509_NAME *name;
     int len;
@@ -52,7 +66,9 @@ make_certificate(const char *subject, const char *issuer, EVP_PKEY *key, EVP_PKE
     X509_set_issuer_name(x509, name);
     X509_NAME_free(name);
     X509_set_pubkey(x509, key);
-    len = X509_sign(x509, signer, EVP_sha256());
+    if (comment)
+        add_comment(x509, comment);
+    len = X509_sign(x509, signer, edwards ? NULL : EVP_sha256());
     assert(len > 0);
     *der = NULL;
     len = i2d_X509(x509, der);
@@ -190,8 +206,8 @@ answer_sign(struct rig *rig, const struct fake_request *request)
         memcpy(rig->data, request->data, request->data_len);
     rig->data_len = request->data_len;
     rig->prehashed = request->prehashed;
-    if (rig->bad_signature)
-        fake_signature(request, "\x30\x03\x02\x01", 4);
+    if (rig->signature)
+        fake_signature(request, rig->signature, rig->signature_len);
     else
         fake_signature(request, signature, make_signature(key, request, signature));
 }
@@ -209,7 +225,8 @@ answer_chain(const struct rig *rig, const struct fake_request *request)
         fake_error(request, KS_ERR_NO_KEY, false);
         return;
     }
-    chain[0].len = (size_t)make_certificate(key->name, "issuer", key->key, rig->authority, &der);
+    chain[0].len =
+        (size_t)rig_certificate(key->name, "issuer", key->key, rig->authority, NULL, &der);
     chain[0].data = der;
     chain[1] = (ProtobufCBinaryData){(size_t)rig->issuer_len, rig->issuer};
     reply.certificates = chain;
@@ -224,8 +241,15 @@ answer(struct fake_server *server, const struct fake_request *request)
 {
     struct rig *rig = fake_server_context(server);
 
+    if (request->operation == RIG_LIST && rig->hold_lists)
+        sem_wait(&rig->go);
     if (rig->fail[request->operation] != 0) {
         fake_error(request, rig->fail[request->operation], rig->retryable);
+        return;
+    }
+    if (request->operation == RIG_GET && rig->defer_gets) {
+        rig->deferred = *request;
+        rig->is_deferred = true;
         return;
     }
     switch (request->operation) {
@@ -269,6 +293,7 @@ rig_start(void)
 
     assert(rig);
     memcpy(rig->keys, KEYS, sizeof(KEYS));
+    sem_init(&rig->go, 0, 0);
     make_key(&rig->keys[0], EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"));
     make_key(&rig->keys[1], EVP_RSA_gen(2048));
     make_key(&rig->keys[2], EVP_EC_gen("P-256"));
@@ -276,7 +301,7 @@ rig_start(void)
     rig->authority = EVP_EC_gen("P-256");
     assert(rig->authority);
     rig->issuer_len =
-        make_certificate("issuer", "issuer", rig->authority, rig->authority, &rig->issuer);
+        rig_certificate("issuer", "issuer", rig->authority, rig->authority, NULL, &rig->issuer);
     rig->server = fake_server_start(NULL, answer, rig);
     setenv("KEYSVC_SOCKET", fake_server_path(rig->server), 1);
     setenv("KEYSVC_PKCS11_LOG", "none", 0);
@@ -293,7 +318,15 @@ rig_stop(struct rig *rig)
         EVP_PKEY_free(rig->keys[i].key);
     EVP_PKEY_free(rig->authority);
     OPENSSL_free(rig->issuer);
+    sem_destroy(&rig->go);
     free(rig);
+}
+
+void
+rig_end_get(struct rig *rig)
+{
+    rig->defer_gets = false;
+    fake_error(&rig->deferred, KS_ERR_NO_KEY, false);
 }
 
 CK_SESSION_HANDLE

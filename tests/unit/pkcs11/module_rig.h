@@ -14,6 +14,8 @@
 #include <p11-kit/pkcs11.h>
 
 #include <openssl/evp.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 
 #include "client/lib/keysvc.h"
 #include "fake_server.h"
@@ -51,7 +53,13 @@ struct rig {
     /* Changed by tests between calls. */
     unsigned int fail[32]; /* by operation: a ks_err, or 0 */
     bool retryable;
-    bool bad_signature; /* of no known form */
+    const void *signature; /* given instead of a good one */
+    size_t signature_len;
+    bool hold_lists; /* lists wait for a post of `go` each */
+    sem_t go;
+    bool defer_gets; /* a get waits for rig_end_get, and nothing else with it */
+    struct fake_request deferred;
+    atomic_bool is_deferred;
     /* What was to be signed last. */
     uint8_t data[RIG_SIGNED_MAX];
     size_t data_len;
@@ -60,6 +68,13 @@ struct rig {
 
 struct rig *rig_start(void);
 void rig_stop(struct rig *rig);
+
+/* Answers the deferred get: there is no such key. */
+void rig_end_get(struct rig *rig);
+
+/* A certificate with a serial number and, if not NULL, a comment inside. *der: OPENSSL_free. */
+int rig_certificate(const char *subject, const char *issuer, EVP_PKEY *key, EVP_PKEY *signer,
+                    const char *comment, uint8_t **der);
 
 /* Of the function list, as programs have it. */
 extern CK_FUNCTION_LIST *p11;

@@ -3,6 +3,12 @@
 
 #include <criterion/criterion.h>
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "module_rig.h"
 
@@ -34,13 +40,27 @@ count_private(void)
 }
 
 /* Each test is a process of its own. */
+static int64_t shift_us;
+
 static void
 later(uint32_t ms)
 {
-    static int64_t shift_us;
-
     shift_us += ((int64_t)ms + 1) * 1000;
     clock_shift(shift_us, 0);
+}
+
+/* However slow the machine is: the clock stands where it was when the module began. */
+static void
+at_once(void)
+{
+    static uint64_t began_us;
+    uint64_t now_us;
+
+    clock_shift(0, 0);
+    now_us = clock_mono_us();
+    if (began_us == 0)
+        began_us = now_us;
+    clock_shift(shift_us - (int64_t)(now_us - began_us), 0);
 }
 
 static void
@@ -51,9 +71,11 @@ grow_old(void)
 
 Test(directory, many_keys_are_listed_in_pages_and_nothing_else)
 {
+    at_once();
     rig->n_many = 2500;
     cr_assert_eq(count_private(), 2500 + RIG_KEYS);
     cr_assert_eq(fake_server_requests(rig->server, RIG_LIST), 3);
+    at_once();
     cr_assert_neq(rig_find(session, CKO_PRIVATE_KEY, "many/02499@1"), CK_INVALID_HANDLE);
     cr_assert_eq(fake_server_requests(rig->server, RIG_LIST), 3);
     cr_assert_eq(fake_server_requests(rig->server, RIG_GET), 0);
@@ -79,10 +101,22 @@ Test(directory, more_keys_than_fit_are_an_error, .timeout = 60)
     cr_assert_eq(count_private(), RIG_KEYS);
 }
 
+/* A service that says "more" for ever, of what nobody can use. */
+Test(directory, keys_of_no_use_count_too, .timeout = 60)
+{
+    rig->keys[2].purpose = KS_PURPOSE_NONE;
+    rig->n_many = DIRECTORY_MAX;
+    cr_assert_eq(p11->C_FindObjectsInit(session, NULL, 0), CKR_DEVICE_MEMORY);
+    rig->n_many = 0;
+    cr_assert_eq(count_private(), RIG_KEYS - 1);
+}
+
 Test(directory, a_list_is_read_again_when_it_is_old)
 {
+    at_once();
     cr_assert_eq(count_private(), RIG_KEYS);
     rig->keys[3].hidden = true;
+    at_once();
     cr_assert_eq(count_private(), RIG_KEYS);
     grow_old();
     cr_assert_eq(count_private(), RIG_KEYS - 1);
@@ -155,4 +189,73 @@ Test(directory, a_failed_refresh_keeps_what_is_known)
     grow_old();
     cr_assert_eq(p11->C_FindObjectsInit(session, NULL, 0), CKR_GENERAL_ERROR);
     cr_assert_eq(p11->C_GetAttributeValue(session, key, &label, 1), CKR_OK);
+}
+
+/* --- threads --- */
+
+#define N_THREADS 4
+
+struct searcher {
+    pthread_t thread;
+    atomic_int tid; /* once it is about to search */
+    CK_RV rv;
+};
+
+static void *
+search(void *context)
+{
+    struct searcher *searcher = context;
+    CK_SESSION_HANDLE own;
+
+    searcher->rv = p11->C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &own);
+    atomic_store(&searcher->tid, (int)syscall(SYS_gettid));
+    if (!searcher->rv)
+        searcher->rv = p11->C_FindObjectsInit(own, NULL, 0);
+    return NULL;
+}
+
+/* In a wait, many times in a row: no lock here is held for long. */
+static void
+wait_until_asleep(struct searcher *searcher)
+{
+    char path[64], text[128];
+
+    for (int n_asleep = 0; n_asleep < 20; usleep(1000)) {
+        FILE *file;
+        char state = '?';
+
+        snprintf(path, sizeof(path), "/proc/self/task/%d/stat", atomic_load(&searcher->tid));
+        file = atomic_load(&searcher->tid) != 0 ? fopen(path, "re") : NULL;
+        if (file && fgets(text, sizeof(text), file))
+            (void)sscanf(text, "%*d (%*[^)]) %c", &state);
+        if (file)
+            fclose(file);
+        n_asleep = state == 'S' ? n_asleep + 1 : 0;
+    }
+}
+
+/* Else a service that hangs costs each thread the patience of all before it. */
+Test(directory, threads_that_wait_for_a_read_take_what_becomes_of_it, .timeout = 60)
+{
+    struct searcher searchers[N_THREADS] = {0};
+
+    rig->hold_lists = true;
+    for (int round = 0; round < 2; round++) {
+        unsigned int n_before = fake_server_requests(rig->server, RIG_LIST);
+
+        memset(searchers, 0, sizeof(searchers));
+        grow_old();
+        for (size_t i = 0; i < N_THREADS; i++)
+            pthread_create(&searchers[i].thread, NULL, search, &searchers[i]);
+        for (size_t i = 0; i < N_THREADS; i++)
+            wait_until_asleep(&searchers[i]);
+        rig->fail[RIG_LIST] = round == 0 ? 0 : KS_ERR_INTERNAL;
+        sem_post(&rig->go);
+        for (size_t i = 0; i < N_THREADS; i++)
+            pthread_join(searchers[i].thread, NULL);
+        for (size_t i = 0; i < N_THREADS; i++)
+            cr_assert_eq(searchers[i].rv, round == 0 ? CKR_OK : CKR_GENERAL_ERROR, "%zu: %lx", i,
+                         searchers[i].rv);
+        cr_assert_eq(fake_server_requests(rig->server, RIG_LIST), n_before + 1);
+    }
 }

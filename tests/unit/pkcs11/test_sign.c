@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "client/pkcs11/operation.h"
 #include "module_rig.h"
@@ -103,7 +109,7 @@ Test(sign, parts_are_put_together)
     cr_assert_eq(rig->data_len, 0);
 }
 
-/* In one part and in many, by the same limit. */
+/* In one part and in many, and for every purpose, by the same limit. */
 Test(sign, what_is_too_long_to_travel_goes_as_a_digest)
 {
     size_t size = KS_SIGN_MAX_LEN + 1;
@@ -113,7 +119,7 @@ Test(sign, what_is_too_long_to_travel_goes_as_a_digest)
         for (int whole = 0; whole < 2; whole++) {
             size_t n = whole ? size - 1 : size;
 
-            cr_assert_eq(begin(CKM_ECDSA_SHA256, tls), CKR_OK);
+            cr_assert_eq(begin(CKM_ECDSA_SHA256, in_parts ? tls : ec), CKR_OK);
             if (in_parts) {
                 cr_assert_eq(p11->C_SignUpdate(session, data, n - 1), CKR_OK);
                 cr_assert_eq(p11->C_SignUpdate(session, data, 1), CKR_OK);
@@ -245,11 +251,49 @@ Test(sign, a_refusal_is_a_code_and_ends_the_operation)
 
 Test(sign, what_is_no_signature_is_not_given_on)
 {
-    rig->bad_signature = true;
+    rig->signature = "\x30\x03\x02\x01";
+    rig->signature_len = 4;
     cr_assert_eq(begin(CKM_ECDSA_SHA256, ec), CKR_OK);
     cr_assert_eq(sign_text("x"), CKR_DEVICE_ERROR);
     cr_assert_eq(begin(CKM_SHA256_RSA_PKCS, rsa), CKR_OK);
     cr_assert_eq(sign_text("x"), CKR_DEVICE_ERROR);
+}
+
+/* r and s are from 1 to below the order: nobody can have made these. */
+Test(sign, numbers_that_no_curve_has_are_no_signature)
+{
+    static const char ZERO[] = "\x30\x06\x02\x01\x00\x02\x01\x01";
+    static const char SIGN[] = "\x30\x06\x02\x01\x01\x02\x01\xff";
+    static const char GOOD[] = "\x30\x06\x02\x01\x01\x02\x01\x01";
+    static const char *const PAIRS[] = {ZERO, SIGN, GOOD};
+
+    rig->signature_len = sizeof(ZERO) - 1;
+    for (size_t i = 0; i < ARRAY_LEN(PAIRS); i++) {
+        rig->signature = PAIRS[i];
+        cr_assert_eq(begin(CKM_ECDSA_SHA256, ec), CKR_OK);
+        cr_assert_eq(sign_text("x"), PAIRS[i] == GOOD ? CKR_OK : CKR_DEVICE_ERROR, "pair %zu", i);
+    }
+}
+
+/* A number fits in the bytes of P-521 that has more bits than its order. */
+Test(sign, numbers_longer_than_the_order_are_no_signature)
+{
+    static unsigned char pair[3 + 3 + 68];
+    CK_OBJECT_HANDLE key;
+
+    rig->keys[3].type = KS_KEY_TYPE_EC_P521;
+    p11->C_Finalize(NULL);
+    session = rig_session();
+    key = rig_find(session, CKO_PRIVATE_KEY, "web/shop@2");
+    memcpy(pair, "\x30\x47\x02\x42", 4);
+    memcpy(pair + 4 + 66, "\x02\x01\x01", 3);
+    rig->signature = pair;
+    rig->signature_len = 4 + 66 + 3;
+    for (int i = 0; i < 2; i++) {
+        pair[4] = i == 0 ? 0x01 : 0x02;
+        cr_assert_eq(begin(CKM_ECDSA_SHA512, key), CKR_OK);
+        cr_assert_eq(sign_text("x"), i == 0 ? CKR_OK : CKR_DEVICE_ERROR);
+    }
 }
 
 Test(sign, a_key_that_is_gone_is_asked_for_all_the_same)
@@ -263,3 +307,47 @@ Test(sign, a_key_that_is_gone_is_asked_for_all_the_same)
     cr_assert_eq(begin(CKM_ECDSA_SHA256, ec), CKR_OK);
     cr_assert_eq(sign_text("x"), CKR_OK, "its token is back");
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their heaps are others */
+#define MARK "a secret message;"
+
+/* Of the memory that malloc() has or had. */
+static bool
+heap_has_mark(void)
+{
+    size_t first = 0, end = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    char line[256], *copy;
+    ssize_t n;
+    bool has;
+
+    while (end == 0 && fgets(line, sizeof(line), maps)) {
+        if (strstr(line, "[heap]"))
+            (void)sscanf(line, "%zx-%zx", &first, &end);
+    }
+    fclose(maps);
+    cr_assert_gt(end, first);
+    copy = mmap(NULL, end - first, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    n = pread(memory, copy, end - first, (off_t)first);
+    has = n > 0 && memmem(copy, (size_t)n, MARK, sizeof(MARK) - 1);
+    munmap(copy, end - first);
+    close(memory);
+    return has;
+}
+
+Test(sign, a_message_of_which_only_a_digest_is_kept_is_wiped)
+{
+    static unsigned char data[KS_SIGN_MAX_LEN];
+
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (unsigned char)MARK[i % (sizeof(MARK) - 1)];
+    mallopt(M_MMAP_MAX, 0);
+    mallopt(M_TRIM_THRESHOLD, INT_MAX);
+    cr_assert_eq(begin(CKM_ECDSA_SHA256, ec), CKR_OK);
+    cr_assert_eq(p11->C_SignUpdate(session, data, sizeof(data)), CKR_OK);
+    cr_assert(heap_has_mark(), "it is kept whole");
+    cr_assert_eq(p11->C_SignUpdate(session, (unsigned char *)"x", 1), CKR_OK);
+    cr_assert_not(heap_has_mark());
+}
+#endif
