@@ -130,6 +130,17 @@ copy_versions(const Keysvc__V1__Key *wire, struct ks_key *out)
         memcpy(out->versions, wire->versions + skip, out->n_versions * sizeof(out->versions[0]));
 }
 
+/* A token's name or a class's glob; neither has spaces, or what would move a terminal's cursor. */
+static bool
+copy_word(char *out, size_t cap, const char *text)
+{
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c <= ' ' || *c >= 0x7f)
+            return false;
+    }
+    return text_copy(out, cap, text);
+}
+
 /* A key without a known public half has no digest; it is then shown, and never used. */
 static ks_err
 copy_key(const Keysvc__V1__Key *wire, struct ks_key *out, struct ks_error *error)
@@ -138,11 +149,11 @@ copy_key(const Keysvc__V1__Key *wire, struct ks_key *out, struct ks_error *error
 
     memset(out, 0, sizeof(*out));
     if (!text_copy(out->name, sizeof(out->name), wire->name) ||
-        !text_copy(out->token, sizeof(out->token), wire->token) ||
-        !text_copy(out->class_glob, sizeof(out->class_glob), wire->class_) ||
+        !copy_word(out->token, sizeof(out->token), wire->token) ||
+        !copy_word(out->class_glob, sizeof(out->class_glob), wire->class_) ||
         wire->public_key.len > sizeof(out->public_key) ||
         (sha256_len != KS_SHA256_LEN && sha256_len != 0))
-        return convert_unexpected(error, "a key whose parts are longer than a key's can be");
+        return convert_unexpected(error, "a key with parts that no key can have");
     /* Programs print it, and take it apart. */
     if (!keyname_valid(out->name) || wire->version == 0 || wire->version > KEYNAME_VERSION_MAX)
         return convert_unexpected(error, "a key with a name that no key can have");

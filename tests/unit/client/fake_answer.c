@@ -81,6 +81,19 @@ send_signature(const struct fake_request *request, const void *data, size_t len,
 }
 
 void
+fake_key_of(const struct fake_request *request, const char *token, const char *class_glob)
+{
+    Keysvc__V1__Response response = answer_to(request);
+    Keysvc__V1__Key key;
+
+    fill_key(&key, "web/shop", 1);
+    key.token = (char *)(uintptr_t)token;
+    key.class_ = (char *)(uintptr_t)class_glob;
+    response.get = &key;
+    fake_send(request->fd, &response, false);
+}
+
+void
 fake_signature(const struct fake_request *request, const void *data, size_t len)
 {
     send_signature(request, data, len, false);

@@ -297,6 +297,33 @@ Test(client, values_that_do_not_fit_are_refused_and_not_cut)
     fake_server_stop(server, true);
 }
 
+static void
+answer_with_words(struct fake_server *server, const struct fake_request *request)
+{
+    const char *const *words = fake_server_context(server);
+
+    fake_key_of(request, words[0], words[1]);
+}
+
+Test(client, a_token_or_class_by_no_such_name_reaches_no_terminal)
+{
+    static const char *words[][2] = {
+        {"main", "web/**"},        {"main", ""}, {"ma\x1b]0;in\a", "web/**"}, {"main", "web/ *"},
+        {"main", "web/\xc2\x9b*"},
+    };
+
+    for (size_t i = 0; i < 5; i++) {
+        struct fake_server *server = fake_server_start(NULL, answer_with_words, (void *)words[i]);
+        struct ks_client *client = client_rig_new(server);
+        struct ks_error error;
+        struct ks_key key;
+
+        cr_expect_eq(ks_get(client, "web/shop", &key, &error), i < 2 ? KS_OK : KS_ERR_INTERNAL);
+        ks_client_free(client);
+        fake_server_stop(server, true);
+    }
+}
+
 /* --- fork --- */
 
 /* Signing "slow" is answered when another connection asks for something. */
