@@ -3,14 +3,17 @@
  * fuzz_config - keysvcd.conf and profiles from arbitrary bytes
  *
  * The bytes are a configuration once, and once a profile that a good configuration names. What
- * loads must survive being packed, unpacked and asked for a class.
+ * loads must survive being packed, unpacked and asked for a class, and its facts being read by
+ * `keysvc doctor`.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
 #include "base/log.h"
+#include "client/cli/doctor.h"
 #include "supervisor/config.h"
+#include "supervisor/facts.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -58,6 +61,26 @@ memory_file(const void *data, size_t len, char path[static 32])
 }
 
 static void
+check_facts(const struct config *config)
+{
+    ks_auto(freep) char *text = NULL;
+    struct doctor_fact fact;
+    char *rest, *line;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    if (!out)
+        abort();
+    facts_print(out, config);
+    fclose(out);
+    for (rest = text; (line = strsep(&rest, "\n")) && rest;) {
+        if (!doctor_fact_parse(line, &fact) ||
+            strcmp(line + strlen(line) - strlen(fact.value), fact.value) != 0)
+            abort();
+    }
+}
+
+static void
 load(const char *path)
 {
     ks_auto(config_freep) struct config *config = NULL;
@@ -72,6 +95,7 @@ load(const char *path)
     }
     (void)config_class_of(config, "web/shop");
     (void)config_key_find(config, "web/shop");
+    check_facts(config);
     config_pack(&packed, config);
     if (packed.failed || config_unpack(packed.data, packed.len, &copy) != KS_OK)
         abort();

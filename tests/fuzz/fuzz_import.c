@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_import - key files: PKCS#12 and PKCS#8, behind the password "secret"
+ * fuzz_import - key files: PKCS#12 and PKCS#8, behind the password "secret" or one of any bytes
  *
- * The first byte: bit 0 PKCS#8, bit 1 no password, bit 2 a key is selected. What is read must be a key
- * of a known type whose public half can be encoded, with certificates that OpenSSL reads back.
+ * The first byte: bit 0 PKCS#8, bit 1 no password, bit 2 a key is selected, bit 3 the password stands
+ * in front, behind its length in a byte. What is read must be a key of a known type whose public half
+ * can be encoded, with certificates that OpenSSL reads back. No form of a password is longer than
+ * the password allows.
  */
 #include <openssl/crypto.h>
 
@@ -13,6 +15,7 @@
 #define IS_PKCS8 1u
 #define NO_PASSWORD 2u
 #define SELECTS 4u
+#define OWN_PASSWORD 8u
 #define BUDGET 10000 /* rounds: enough for each seed, and hundreds of inputs a second */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -42,6 +45,38 @@ check(const struct keybundle *bundle)
     }
 }
 
+/* Both into locked memory, as they come; takes the password off the input. */
+static void
+fill(const uint8_t *data, size_t size, struct keyfile *file, struct keyfile *password)
+{
+    const uint8_t *text = (const uint8_t *)"secret";
+    struct fault why = FAULT_INIT;
+    size_t len = strlen("secret"), skip = 1;
+
+    if (data[0] & OWN_PASSWORD) {
+        text = data + 2;
+        len = data[1] < size - 2 ? data[1] : size - 2;
+        skip = 2 + len;
+    }
+    expect(keyfile_new(len + 1, password, &why) == KS_OK);
+    memcpy(password->data, text, len);
+    password->len = len;
+    expect(keyfile_new(size - skip + 1, file, &why) == KS_OK);
+    memcpy(file->data, data + skip, size - skip);
+    file->len = size - skip;
+}
+
+static void
+check_forms(const struct pbe *pbe)
+{
+    expect(pbe->n_forms > 0 && pbe->n_forms <= PBE_MAX_FORMS);
+    for (size_t i = 0; i < pbe->n_forms; i++) {
+        const struct pbe_form *form = &pbe->forms[i];
+
+        expect(form->len >= 0 && (size_t)form->len <= PBE_MAX_FORMS * PBE_MAX_PASSWORD);
+    }
+}
+
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -63,13 +98,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 2 || size > JOB_MAX_IMPORT)
         return 0;
-    expect(keyfile_new(size - 1, &file, &why) == KS_OK);
-    expect(keyfile_new(strlen("secret"), &password, &why) == KS_OK);
-    memcpy(file.data, data + 1, size - 1);
-    file.len = size - 1;
-    memcpy(password.data, "secret", strlen("secret"));
-    password.len = strlen("secret");
-    expect(pbe_open(&pbe, data[0] & NO_PASSWORD ? NULL : &password, BUDGET, &why) == KS_OK);
+    fill(data, size, &file, &password);
+    err = pbe_open(&pbe, data[0] & NO_PASSWORD ? NULL : &password, BUDGET, &why);
+    if (err) {
+        expect(err == KS_ERR_BAD_REQUEST && data[0] & OWN_PASSWORD && why.text[0] != '\0');
+        return 0;
+    }
+    check_forms(&pbe);
     if (data[0] & IS_PKCS8)
         err = pkcs8_read(&file, &pbe, &bundle, &why);
     else
