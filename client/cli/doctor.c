@@ -13,6 +13,7 @@
 #include "client/cli/doctor_program.h"
 #include "client/cli/keysvcd.h"
 #include "client/cli/output.h"
+#include "client/cli/table.h"
 
 #define MAX_MORE 16 /* arguments handed on to keysvcd --check */
 
@@ -218,6 +219,19 @@ show_json(struct cli *cli, const struct doctor *doctor)
 
 /* --- findings --- */
 
+/* Parts of it stand in other people's files: nothing moves the cursor, and JSON can carry it all. */
+static void
+tame(char *text)
+{
+    json_t *value;
+
+    table_tame(text);
+    value = json_string(text);
+    for (char *c = text; !value && *c; c++)
+        *c = (unsigned char)*c < 0x80 ? *c : '?';
+    json_decref(value);
+}
+
 /* Without memory a finding is lost, and the program has other worries. */
 static void
 add(struct doctor *doctor, enum doctor_verdict verdict, ks_err class, const char *check,
@@ -236,6 +250,8 @@ add(struct doctor *doctor, enum doctor_verdict verdict, ks_err class, const char
     finding->check = check;
     vsnprintf(finding->text, sizeof(finding->text), format, args);
     snprintf(finding->mend, sizeof(finding->mend), "%s", mend);
+    tame(finding->text);
+    tame(finding->mend);
 }
 
 void

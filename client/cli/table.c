@@ -17,8 +17,8 @@ table_deinit(struct table *table)
 
 /* Nothing in a cell moves the cursor: control characters become spaces, and those that UTF-8 writes
  * with two bytes (C1: U+0080 to U+009F, which terminals obey too) question marks. */
-static void
-tame(char *text)
+void
+table_tame(char *text)
 {
     unsigned char *out = (unsigned char *)text;
 
@@ -46,7 +46,7 @@ table_add(struct table *table, const char *format, ...)
         table->failed = true;
         return;
     }
-    tame(text);
+    table_tame(text);
     if (strv_add(&table->cells, text))
         table->failed = true;
 }

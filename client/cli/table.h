@@ -27,5 +27,8 @@ void table_deinit(struct table *table);
 /* One cell after the other; a row is full after n_columns. Control characters become spaces. */
 void table_add(struct table *table, const char *format, ...) KS_PRINTF(2, 3);
 
+/* What cells are made into, for texts of other people's that stand elsewhere. */
+void table_tame(char *text);
+
 /* The text, "" for no rows at all; free(). NULL: no memory. */
 char *table_text(const struct table *table);

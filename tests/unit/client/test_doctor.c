@@ -293,3 +293,12 @@ Test(doctor, knows_what_to_do_about_known_texts_only)
         doctor_known_trouble("no login was tried: the PIN file /x does not exist", "?"), "Write"));
     cr_expect_str_eq(doctor_known_trouble("something new", "?"), "?");
 }
+
+Test(doctor, what_other_peoples_files_say_moves_no_cursor_and_is_json)
+{
+    doctor_note(doctor, "openssl.cnf", "Mend \x1b]0;it\a.", "%s", "[\x1b[2J] and \xfc, line\n2");
+    cr_assert_str_eq(doctor_finding_at(doctor, 0)->text, "[ [2J] and ?, line 2");
+    cr_assert_str_eq(doctor_finding_at(doctor, 0)->mend, "Mend  ]0;it .");
+    doctor_note(doctor, "openssl.cnf", "", "%s", "[schl\xc3\xbcssel]\xc2\x9b");
+    cr_assert_str_eq(doctor_finding_at(doctor, 1)->text, "[schl\xc3\xbcssel]?");
+}
