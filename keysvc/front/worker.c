@@ -6,6 +6,7 @@
 
 #include <event2/event.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "front/control.h"
 #include "front/directory.h"
@@ -32,6 +33,7 @@ struct worker {
     struct event readable, writable;
     struct slot slots[WORKER_WINDOW];
     unsigned int n_open, n_slow;
+    struct worker_audit audit;
 };
 
 static void on_readable(evutil_socket_t fd, short what, void *data);
@@ -39,6 +41,8 @@ static void on_writable(evutil_socket_t fd, short what, void *data);
 static ks_err take_messages(struct worker *worker);
 static ks_err take_message(struct worker *worker, const struct message *message);
 static ks_err take_reply(struct worker *worker, const struct message *message);
+static ks_err take_stats(struct worker *worker, const struct message *message);
+static void note_unsynced(struct worker *worker, uint64_t n_unsynced);
 static ks_err take_key(struct worker *worker, const struct message *message);
 static struct slot *find_slot(struct worker *worker, uint64_t id);
 static void free_slot(struct worker *worker, struct slot *slot);
@@ -215,6 +219,8 @@ take_message(struct worker *worker, const struct message *message)
 
     if (message->type == JOB_MESSAGE_REPLY)
         return take_reply(worker, message);
+    if (message->type == JOB_MESSAGE_STATS)
+        return take_stats(worker, message);
     if (worker->index != 1)
         return KS_ERR_BAD_REQUEST;
     switch (message->type) {
@@ -227,6 +233,37 @@ take_message(struct worker *worker, const struct message *message)
     default:
         return KS_ERR_BAD_REQUEST;
     }
+}
+
+static ks_err
+take_stats(struct worker *worker, const struct message *message)
+{
+    struct job_stats stats;
+    ks_err err = job_stats_unpack(message->body, message->len, &stats);
+
+    if (err)
+        return err;
+    worker->audit.known = true;
+    worker->audit.stats = stats;
+    note_unsynced(worker, stats.n_unsynced);
+    return KS_OK;
+}
+
+/* The clock is read when the first record waits, not for each answer. */
+static void
+note_unsynced(struct worker *worker, uint64_t n_unsynced)
+{
+    worker->audit.stats.n_unsynced = n_unsynced;
+    if (n_unsynced == 0)
+        worker->audit.unsynced_since_ms = 0;
+    else if (worker->audit.unsynced_since_ms == 0)
+        worker->audit.unsynced_since_ms = clock_mono_ms();
+}
+
+const struct worker_audit *
+worker_audit(const struct worker *worker)
+{
+    return &worker->audit;
 }
 
 static ks_err
@@ -256,6 +293,7 @@ take_reply(struct worker *worker, const struct message *message)
     if (call && !reply.err && call->operation->sane && !call->operation->sane(&reply))
         return KS_ERR_BAD_REQUEST;
     free_slot(worker, slot);
+    note_unsynced(worker, reply.n_unsynced);
     if (!call)
         return KS_OK;
     worker_forget(worker, call);

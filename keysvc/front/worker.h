@@ -44,3 +44,11 @@ ks_err worker_send(struct worker *worker, struct call *call) KS_MUST_CHECK;
 void worker_forget(struct worker *worker, struct call *call);
 
 void worker_flush(struct worker *worker);
+
+/* How its audit chain stands, by its answers and its own words. */
+struct worker_audit {
+    bool known; /* it has said something */
+    struct job_stats stats;
+    uint64_t unsynced_since_ms; /* on the monotonic clock; 0: all is on the disk */
+};
+const struct worker_audit *worker_audit(const struct worker *worker);

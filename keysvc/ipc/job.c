@@ -342,6 +342,8 @@ job_reply_pack(struct buf *out, const struct job_reply *reply)
     pack_text(out, reply->why.hint);
     pack_blob(out, reply->data, reply->data_len);
     pack_u32(out, reply->algorithm);
+    pack_u32(out, reply->execution_us);
+    pack_u32(out, reply->n_unsynced);
     job_key_pack(out, &reply->key);
 }
 
@@ -357,8 +359,33 @@ job_reply_unpack(const void *data, size_t len, struct job_reply *out)
     unpack_text(&in, out->why.hint, sizeof(out->why.hint));
     out->data = unpack_blob(&in, CHANNEL_MAX_BODY, &out->data_len);
     out->algorithm = unpack_enum(&in, KS_ALGORITHM_COUNT);
+    out->execution_us = unpack_u32(&in);
+    out->n_unsynced = unpack_u32(&in);
     key_unpack(&in, &out->key);
     if (!unpack_done(&in) || (out->key.name[0] && !keyname_valid(out->key.name)))
+        return KS_ERR_BAD_REQUEST;
+    return KS_OK;
+}
+
+void
+job_stats_pack(struct buf *out, const struct job_stats *stats)
+{
+    pack_u64(out, stats->n_records);
+    pack_u64(out, stats->n_unsynced);
+    pack_u64(out, stats->n_syncs);
+    pack_u64(out, stats->n_failures);
+}
+
+ks_err
+job_stats_unpack(const void *data, size_t len, struct job_stats *out)
+{
+    struct unpacker in = unpack_start(data, len);
+
+    out->n_records = unpack_u64(&in);
+    out->n_unsynced = unpack_u64(&in);
+    out->n_syncs = unpack_u64(&in);
+    out->n_failures = unpack_u64(&in);
+    if (!unpack_done(&in) || out->n_unsynced > out->n_records)
         return KS_ERR_BAD_REQUEST;
     return KS_OK;
 }

@@ -40,6 +40,8 @@ enum job_message {
     JOB_MESSAGE_DIRECTORY_BEGIN = 3, /* empty: forget what you knew of this token */
     JOB_MESSAGE_DIRECTORY_KEY = 4,   /* struct job_key: one more, or another state of a known one */
     JOB_MESSAGE_DIRECTORY_END = 5,   /* empty */
+    JOB_MESSAGE_STATS = 6, /* struct job_stats: to a new front, and when its audit was synced or
+                              could not be written */
 };
 
 enum job_operation {
@@ -184,10 +186,23 @@ struct job_reply {
     size_t data_len;
     enum ks_algorithm algorithm; /* which was used */
     struct job_key key;          /* GENERATE, ROTATE, IMPORT */
+    uint32_t execution_us;       /* what it took, without waiting and without its audit record */
+    uint32_t n_unsynced;         /* records of the process that are not on the disk, its own too */
 };
 
 void job_reply_pack(struct buf *out, const struct job_reply *reply);
 ks_err job_reply_unpack(const void *data, size_t len, struct job_reply *out) KS_MUST_CHECK;
+
+/* How the audit chain of a token process stands. The process counts from its start. */
+struct job_stats {
+    uint64_t n_records;  /* written: the last one's sequence number, which outlives the process */
+    uint64_t n_unsynced; /* of these: not known to be on the disk; never more */
+    uint64_t n_syncs;
+    uint64_t n_failures; /* records that could not be written or synced, once a try */
+};
+
+void job_stats_pack(struct buf *out, const struct job_stats *stats);
+ks_err job_stats_unpack(const void *data, size_t len, struct job_stats *out) KS_MUST_CHECK;
 
 #define JOB_NUMBER_UNKNOWN UINT64_MAX /* the token does not say */
 

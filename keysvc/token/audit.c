@@ -22,6 +22,8 @@ struct audit {
     uint64_t sync_due_ms;        /* 0: nothing to sync */
     uint64_t last_checkpoint_ms; /* 0: none yet, the start is signed at once */
     bool wants_checkpoint;
+    uint64_t synced_seq; /* the last record that is on the disk */
+    uint64_t n_syncs, n_failures;
     uint64_t head_seq; /* of the file that audit_close() closed */
     uint8_t head_hash[KS_SHA256_LEN];
 };
@@ -42,6 +44,8 @@ static const char *const operation_names[JOB_OPERATION_COUNT] = {
     [JOB_TOKEN_INFO] = "token-info",
 };
 
+static void count(struct audit *audit, ks_err err);
+static uint64_t last_seq(const struct audit *audit);
 static void add_caller(struct chain *chain, const struct job_caller *caller);
 static void see_line(const char *line, audit_see_fn see, void *context);
 
@@ -59,6 +63,7 @@ audit_open(int fd, const char *name, struct audit **out, struct fault *why)
     err = chain_open(fd, audit->name, 1, NULL, &audit->chain, why);
     if (err)
         return err;
+    audit->synced_seq = last_seq(audit);
     *out = ks_steal(&audit);
     return KS_OK;
 }
@@ -210,6 +215,7 @@ audit_flush(struct audit *audit, bool sync, struct fault *why)
     if (!has_records && !(sync && chain_dirty(audit->chain)))
         return KS_OK;
     err = chain_flush(audit->chain, sync, why);
+    count(audit, err);
     if (has_records && !err)
         audit->wants_checkpoint = true;
     if (!chain_dirty(audit->chain))
@@ -217,6 +223,40 @@ audit_flush(struct audit *audit, bool sync, struct fault *why)
     else if (audit->sync_due_ms == 0)
         audit->sync_due_ms = clock_mono_ms() + SYNC_INTERVAL_MS;
     return err;
+}
+
+static void
+count(struct audit *audit, ks_err err)
+{
+    if (err) {
+        audit->n_failures++;
+    } else if (!chain_dirty(audit->chain)) {
+        audit->n_syncs++;
+        audit->synced_seq = last_seq(audit);
+    }
+}
+
+static uint64_t
+last_seq(const struct audit *audit)
+{
+    uint8_t hash[KS_SHA256_LEN];
+    uint64_t seq;
+
+    chain_head(audit->chain, &seq, hash);
+    return seq;
+}
+
+struct job_stats
+audit_stats(const struct audit *audit)
+{
+    uint64_t seq = last_seq(audit);
+
+    return (struct job_stats){
+        .n_records = seq,
+        .n_unsynced = seq - audit->synced_seq,
+        .n_syncs = audit->n_syncs,
+        .n_failures = audit->n_failures,
+    };
 }
 
 static uint64_t

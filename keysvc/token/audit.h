@@ -62,6 +62,9 @@ void audit_checkpoint_text(const struct audit *audit, char out[static CHAIN_CHEC
 /* AUDIT_UNWRITABLE: nothing gathered since the last flush counts. */
 ks_err audit_flush(struct audit *audit, bool sync, struct fault *why) KS_MUST_CHECK;
 
+/* Where the chain stands, for the front. */
+struct job_stats audit_stats(const struct audit *audit);
+
 /* Until the next sync or checkpoint is due; -1: nothing waits. */
 int audit_timeout_ms(const struct audit *audit, const struct config *config);
 /* Syncs if that is due. True: a checkpoint is due. */

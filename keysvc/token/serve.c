@@ -32,17 +32,20 @@ struct waiting {
     ks_err err;
     struct fault why;
     struct answer answer;
+    uint32_t execution_us;
 };
 
 struct batch {
     struct waiting items[SERVE_BATCH_MAX];
     size_t n_items;
     uint64_t start_us;
+    uint64_t now_us; /* the end of its last job */
 };
 
 static ks_err rescan(struct worker *worker, const struct job *job, struct answer *answer,
                      struct fault *why) KS_MUST_CHECK;
 static void send_directory(struct worker *worker);
+static void send_stats(struct worker *worker);
 
 /* One row an operation. `alone`: it writes its own records in the middle, so a batch ends before
  * it; `recorded`: its answer depends on the audit. */
@@ -75,6 +78,7 @@ static bool take_jobs(struct worker *worker, struct batch *batch);
 static bool work(struct worker *worker, const struct message *message, struct batch *batch);
 static void settle(struct worker *worker, struct batch *batch);
 static void send_changes(struct worker *worker);
+static void tell_stats(struct worker *worker);
 
 int
 serve_run(struct worker *worker)
@@ -84,6 +88,7 @@ serve_run(struct worker *worker)
             break;
         if (audit_tick(worker->audit, worker->config))
             checkpoint_make(worker);
+        tell_stats(worker);
         if (worker->exit_code == WORKER_GO_ON)
             wait_and_read(worker);
     }
@@ -166,6 +171,7 @@ take_front(struct worker *worker, int fd)
         return;
     }
     send_directory(worker);
+    send_stats(worker);
 }
 
 /* What the supervisor sent since the last batch. False: exit. */
@@ -291,7 +297,7 @@ take_jobs(struct worker *worker, struct batch *batch)
         }
         if (!have || worker->exit_code != WORKER_GO_ON)
             return true;
-        if (batch->n_items == SERVE_BATCH_MAX || clock_mono_us() - batch->start_us > SERVE_BATCH_US)
+        if (batch->n_items == SERVE_BATCH_MAX || batch->now_us - batch->start_us > SERVE_BATCH_US)
             settle(worker, batch);
     }
 }
@@ -310,6 +316,7 @@ work(struct worker *worker, const struct message *message, struct batch *batch)
 {
     ks_auto(job_deinit) struct job job = JOB_INIT;
     struct waiting *waiting;
+    uint64_t begun_us, took_us;
 
     if (message->type != JOB_MESSAGE_JOB ||
         job_unpack(message->body, message->len, &worker->storage, &job) != KS_OK ||
@@ -319,8 +326,9 @@ work(struct worker *worker, const struct message *message, struct batch *batch)
         job.fds[job.n_fds++] = message->fds[i];
     if (operations[job.operation].alone)
         settle(worker, batch);
+    begun_us = clock_mono_us();
     if (batch->n_items == 0)
-        batch->start_us = clock_mono_us();
+        batch->start_us = begun_us;
     waiting = &batch->items[batch->n_items++];
     *waiting = (struct waiting){.id = job.id,
                                 .is_recorded = operations[job.operation].recorded,
@@ -329,6 +337,9 @@ work(struct worker *worker, const struct message *message, struct batch *batch)
                                 .why = FAULT_INIT,
                                 .answer = ANSWER_INIT};
     waiting->err = serve_job(worker, &job, &waiting->answer, &waiting->why);
+    batch->now_us = clock_mono_us();
+    took_us = batch->now_us - begun_us;
+    waiting->execution_us = took_us < UINT32_MAX ? (uint32_t)took_us : UINT32_MAX;
     worker_judge(worker, waiting->err, &waiting->why);
     if (operations[job.operation].alone)
         settle(worker, batch);
@@ -372,10 +383,14 @@ withdraw(struct waiting *waiting, const struct fault *why)
 }
 
 static void
-reply(struct worker *worker, const struct waiting *waiting)
+reply(struct worker *worker, const struct waiting *waiting, uint32_t n_unsynced)
 {
     ks_auto(buf_deinit) struct buf body = BUF_INIT;
-    struct job_reply reply = {.id = waiting->id, .err = waiting->err, .why = waiting->why};
+    struct job_reply reply = {.id = waiting->id,
+                              .err = waiting->err,
+                              .why = waiting->why,
+                              .execution_us = waiting->execution_us,
+                              .n_unsynced = n_unsynced};
 
     if (!waiting->err) {
         reply.data = waiting->answer.data.data;
@@ -404,6 +419,7 @@ settle(struct worker *worker, struct batch *batch)
 {
     struct fault why = FAULT_INIT;
     bool has_record = true;
+    uint64_t n_unsynced;
 
     if (batch->n_items == 0)
         return;
@@ -414,10 +430,12 @@ settle(struct worker *worker, struct batch *batch)
                   batch->n_items, why.text);
         has_record = false;
     }
+    n_unsynced = audit_stats(worker->audit).n_unsynced;
+    n_unsynced = n_unsynced < UINT32_MAX ? n_unsynced : UINT32_MAX;
     for (size_t i = 0; i < batch->n_items; i++) {
         if (!has_record)
             withdraw(&batch->items[i], &why);
-        reply(worker, &batch->items[i]);
+        reply(worker, &batch->items[i], (uint32_t)n_unsynced);
         buf_deinit(&batch->items[i].answer.data);
     }
     batch->n_items = 0;
@@ -494,6 +512,30 @@ send_directory(struct worker *worker)
     if (err)
         log_error("event=directory-lost token=%s outcome=%s", worker->token->name,
                   err_info(err)->name);
+}
+
+/* The front knows of records from the answers, but not when they came to the disk. */
+static void
+tell_stats(struct worker *worker)
+{
+    struct job_stats stats = audit_stats(worker->audit);
+
+    if (stats.n_syncs != worker->told.n_syncs || stats.n_failures != worker->told.n_failures)
+        send_stats(worker);
+}
+
+static void
+send_stats(struct worker *worker)
+{
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+
+    if (!worker->front)
+        return;
+    worker->told = audit_stats(worker->audit);
+    job_stats_pack(&body, &worker->told);
+    if (channel_queue(worker->front, JOB_MESSAGE_STATS, &body, NULL, 0) != KS_OK ||
+        channel_flush(worker->front) != KS_OK)
+        log_error("event=stats-lost token=%s", worker->token->name);
 }
 
 /* JOB_RESCAN. */

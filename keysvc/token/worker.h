@@ -30,6 +30,7 @@ struct worker {
     struct slot *slot;
     struct keys *keys;
     struct audit *audit;
+    struct job_stats told; /* of it, to the front */
     struct channel *front; /* NULL: none at the moment */
     struct buf storage;    /* of the job that is worked on */
     bool audit_key_failed; /* said once in the log */

@@ -104,6 +104,7 @@ repack_token_info(const uint8_t *data, size_t size, struct buf *out)
         return true;                                                                               \
     }
 REPACK(job_key)
+REPACK(job_stats)
 REPACK(control_state)
 REPACK(control_worker)
 REPACK(control_checkpoint)
@@ -124,6 +125,7 @@ static const repack_fn MESSAGE[] = {
     repack_config,
     repack_chain,
     repack_token_info,
+    repack_job_stats,
 };
 /* clang-format on */
 

@@ -315,11 +315,15 @@ Test(token, finds_its_token_by_uri)
 Test(token, drops_a_front_that_talks_nonsense_and_serves_the_next)
 {
     ks_auto(message_deinit) struct message message = MESSAGE_INIT;
+    ks_err err;
 
     cr_assert(rig_start(rig));
     rig_front(rig);
     cr_assert_eq(channel_send(rig->front, 99, NULL, NULL, 0, RIG_TIMEOUT_MS), KS_OK);
-    cr_assert_eq(channel_receive(rig->front, &message, RIG_TIMEOUT_MS), KS_ERR_NO_SERVICE);
+    do /* how its audit stood it may have said before */
+        err = channel_receive(rig->front, &message, RIG_TIMEOUT_MS);
+    while (!err && message.type == JOB_MESSAGE_STATS);
+    cr_assert_eq(err, KS_ERR_NO_SERVICE);
     rig_front(rig);
     cr_assert_eq(rig_generate(rig, "doc/a").err, KS_OK);
     cr_assert_eq(rig_stop(rig), 0);

@@ -137,7 +137,13 @@ Test(job, a_reply_reads_back_and_an_unknown_outcome_is_refused)
 {
     ks_auto(buf_deinit) struct buf packed = BUF_INIT;
     struct job_reply reply = {
-        .id = 9, .err = KS_ERR_PURPOSE, .data = (const uint8_t *)"sig", .data_len = 3};
+        .id = 9,
+        .err = KS_ERR_PURPOSE,
+        .data = (const uint8_t *)"sig",
+        .data_len = 3,
+        .execution_us = 90,
+        .n_unsynced = 7,
+    };
     struct job_reply out;
 
     fault_set(&reply.why, "no");
@@ -146,10 +152,29 @@ Test(job, a_reply_reads_back_and_an_unknown_outcome_is_refused)
     cr_assert_eq(out.err, KS_ERR_PURPOSE);
     cr_assert_str_eq(out.why.text, "no");
     cr_assert_arr_eq(out.data, "sig", 3);
+    cr_assert_eq(out.execution_us, 90);
+    cr_assert_eq(out.n_unsynced, 7);
     packed.len = 0;
     reply.err = KS_ERR_COUNT;
     job_reply_pack(&packed, &reply);
     cr_assert_eq(job_reply_unpack(packed.data, packed.len, &out), KS_ERR_BAD_REQUEST);
+}
+
+Test(job, stats_read_back_and_no_more_can_wait_for_the_disk_than_was_written)
+{
+    ks_auto(buf_deinit) struct buf packed = BUF_INIT;
+    struct job_stats out,
+        stats = {.n_records = 9, .n_unsynced = 9, .n_syncs = 2, .n_failures = UINT64_MAX};
+
+    job_stats_pack(&packed, &stats);
+    cr_assert_eq(job_stats_unpack(packed.data, packed.len, &out), KS_OK);
+    cr_assert_arr_eq(&out, &stats, sizeof(out));
+    for (size_t len = 0; len < packed.len; len++)
+        cr_assert_eq(job_stats_unpack(packed.data, len, &out), KS_ERR_BAD_REQUEST);
+    packed.len = 0;
+    stats.n_unsynced = 10;
+    job_stats_pack(&packed, &stats);
+    cr_assert_eq(job_stats_unpack(packed.data, packed.len, &out), KS_ERR_BAD_REQUEST);
 }
 
 /* Packs the job and says what unpacking it gives. */

@@ -2,6 +2,8 @@
 #include "token/audit.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include <criterion/criterion.h>
 
@@ -64,6 +66,42 @@ Test(audit, has_nothing_to_sync_after_a_synced_flush)
     write_one(true);
     bed->worker.config->audit_checkpoint_s = 0; /* none */
     cr_assert_eq(audit_timeout_ms(audit, bed->worker.config), -1);
+}
+
+Test(audit, says_what_is_written_and_what_is_on_the_disk)
+{
+    struct fault why = FAULT_INIT;
+    struct job_stats before = audit_stats(audit), now;
+
+    write_one(false);
+    write_one(false);
+    now = audit_stats(audit);
+    cr_assert_eq(now.n_records, before.n_records + 2);
+    cr_assert_eq(now.n_unsynced, 2);
+    cr_assert_eq(now.n_syncs, before.n_syncs);
+    cr_assert_eq(audit_flush(audit, true, &why), KS_OK);
+    now = audit_stats(audit);
+    cr_assert_eq(now.n_unsynced, 0);
+    cr_assert_eq(now.n_syncs, before.n_syncs + 1);
+    cr_assert_eq(audit_flush(audit, true, &why), KS_OK, "nothing to do is no sync");
+    cr_assert_eq(audit_stats(audit).n_syncs, now.n_syncs);
+    cr_assert_eq(now.n_failures, 0);
+}
+
+Test(audit, counts_what_cannot_be_written)
+{
+    struct fault why = FAULT_INIT;
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = RLIM_INFINITY};
+    struct job_stats before = audit_stats(audit), now;
+
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+    audit_stop(audit);
+    cr_assert_eq(audit_flush(audit, false, &why), KS_ERR_AUDIT_UNWRITABLE);
+    now = audit_stats(audit);
+    cr_assert_eq(now.n_failures, before.n_failures + 1);
+    cr_assert_eq(now.n_records, before.n_records);
+    cr_assert_eq(now.n_unsynced, before.n_unsynced);
 }
 
 static void
