@@ -32,6 +32,7 @@ static ks_err take_config(struct control *control, struct message *message);
 static ks_err take_audit(struct control *control, struct message *message);
 static ks_err take_result(struct control *control, struct message *message);
 static ks_err take_stop(struct control *control, struct message *message);
+static ks_err take_tally(struct control *control, struct message *message);
 static void ask(struct call *call);
 static void forget(struct call *call);
 
@@ -43,6 +44,7 @@ static const struct {
     [CONTROL_STATE] = {take_state, 0},   [CONTROL_WORKER] = {take_worker, 1},
     [CONTROL_CONFIG] = {take_config, 0}, [CONTROL_AUDIT] = {take_audit, 1},
     [CONTROL_STOP] = {take_stop, 0},     [CONTROL_ADMIN_RESULT] = {take_result, 0},
+    [CONTROL_TALLY] = {take_tally, 0},
 };
 
 ks_err
@@ -239,6 +241,12 @@ take_stop(struct control *control, struct message *message)
 {
     front_stop(control->front);
     return message->len == 0 ? KS_OK : KS_ERR_BAD_REQUEST;
+}
+
+static ks_err
+take_tally(struct control *control, struct message *message)
+{
+    return control_tally_unpack(message->body, message->len, &control->front->tally);
 }
 
 /* The caller may have stopped waiting: then nobody is told. */

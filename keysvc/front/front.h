@@ -18,6 +18,7 @@
 #include "front/call.h"
 #include "front/connection.h"
 #include "ipc/config.h"
+#include "ipc/control.h"
 
 #define FRONT_READ_LEN (64 * 1024) /* bytes taken from one connection in a turn */
 
@@ -51,7 +52,8 @@ struct front {
     uint64_t list_round;
     size_t n_calls;
     struct event *tick, *second;
-    bool sync_due; /* a second is over */
+    bool sync_due;              /* a second is over */
+    struct control_tally tally; /* the supervisor's last word on what it counts */
     uint64_t started_ms;
     uint64_t next_request_id;
     uint64_t stop_at_ms; /* 0: not stopping; else when to stop waiting for open calls */

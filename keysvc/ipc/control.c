@@ -69,6 +69,7 @@ control_state_pack(struct buf *out, const struct control_state *state)
     pack_text(out, state->token);
     pack_u32(out, state->worker_index);
     pack_u32(out, state->state);
+    pack_u64(out, state->n_restarts);
     pack_text(out, state->model);
     pack_text(out, state->serial);
     pack_text(out, state->label);
@@ -83,10 +84,38 @@ control_state_unpack(const void *data, size_t len, struct control_state *out)
     unpack_text(&in, out->token, sizeof(out->token));
     out->worker_index = unpack_enum(&in, CONFIG_MAX_WORKERS + 1);
     out->state = unpack_enum(&in, TOKEN_STATE_COUNT);
+    out->n_restarts = unpack_u64(&in);
     unpack_text(&in, out->model, sizeof(out->model));
     unpack_text(&in, out->serial, sizeof(out->serial));
     unpack_text(&in, out->label, sizeof(out->label));
     unpack_text(&in, out->text, sizeof(out->text));
+    return finish(&in);
+}
+
+void
+control_tally_pack(struct buf *out, const struct control_tally *tally)
+{
+    pack_u64(out, tally->started_us);
+    pack_u64(out, tally->n_front_restarts);
+    pack_u64(out, tally->n_reloads);
+    pack_u64(out, tally->n_reloads_failed);
+    pack_bool(out, tally->last_reload_failed);
+    pack_u64(out, tally->configured_us);
+    pack_u64(out, tally->n_audit_failures);
+}
+
+ks_err
+control_tally_unpack(const void *data, size_t len, struct control_tally *out)
+{
+    struct unpacker in = unpack_start(data, len);
+
+    out->started_us = unpack_u64(&in);
+    out->n_front_restarts = unpack_u64(&in);
+    out->n_reloads = unpack_u64(&in);
+    out->n_reloads_failed = unpack_u64(&in);
+    out->last_reload_failed = unpack_bool(&in);
+    out->configured_us = unpack_u64(&in);
+    out->n_audit_failures = unpack_u64(&in);
     return finish(&in);
 }
 

@@ -67,6 +67,7 @@ enum control_message {
     CONTROL_WORKER_BAD = 19,   /* control_worker */
     CONTROL_STORE_LOCK =
         20, /* empty; 1 descriptor: the token's store, locked; kept open while keysvcd runs */
+    CONTROL_TALLY = 21, /* control_tally */
 };
 
 /* Exit codes of a token process; anything else is a crash and is restarted with back-off. */
@@ -109,11 +110,27 @@ struct control_state {
     char token[CONFIG_TITLE_MAX + 1];
     uint32_t worker_index;
     enum token_state state;
+    /* Of a worker, by the supervisor: processes that ended unasked. A token that was absent, or a
+     * login that is blocked, is no such end. */
+    uint64_t n_restarts;
     char model[17], serial[17], label[33]; /* CK_TOKEN_INFO, trimmed; empty: not known */
     char text[256];                        /* why; empty if ready */
 };
 void control_state_pack(struct buf *out, const struct control_state *state);
 ks_err control_state_unpack(const void *data, size_t len, struct control_state *out) KS_MUST_CHECK;
+
+/* Supervisor -> front: what it has counted since its own start. Times are the wall clock's. */
+struct control_tally {
+    uint64_t started_us;
+    uint64_t n_front_restarts;
+    uint64_t n_reloads, n_reloads_failed; /* good ones; those that kept the old configuration */
+    bool last_reload_failed;
+    uint64_t configured_us; /* when the running configuration was taken */
+    uint64_t
+        n_audit_failures; /* audit files that it could not open, checkpoints it could not keep */
+};
+void control_tally_pack(struct buf *out, const struct control_tally *tally);
+ks_err control_tally_unpack(const void *data, size_t len, struct control_tally *out) KS_MUST_CHECK;
 
 struct control_worker {
     char token[CONFIG_TITLE_MAX + 1];

@@ -27,7 +27,8 @@ struct launch {
     struct event_base *base;
     struct turn *turn;
     struct stores *stores;
-    struct settings *settings; /* the running configuration; changes with a reload */
+    struct settings *settings;   /* the running configuration; changes with a reload */
+    struct control_tally *tally; /* whatever is counted; the front is told by front_send_tally() */
     const char *libexec_dir;
     bool switch_users;
     bool debug;

@@ -34,6 +34,7 @@ struct front {
     struct backoff backoff;
     struct event *timer;
     uint64_t config_sent, config_done;
+    struct buf tally_sent;         /* as packed */
     struct settings *knows, *knew; /* what it was sent last, and before that; NULL: nothing */
 };
 
@@ -104,6 +105,7 @@ front_free(struct front *front)
     event_free(front->timer);
     settings_unref(front->knows);
     settings_unref(front->knew);
+    buf_deinit(&front->tally_sent);
     free(front);
     return NULL;
 }
@@ -156,6 +158,8 @@ launch(struct front *front, struct fault *why)
 
     snprintf(path, sizeof(path), "%s/" PROGRAM, front->launch->libexec_dir);
     err = audit_files_open(config->audit_dir, &front->audit, &audit_fd, why);
+    if (err)
+        front->launch->tally->n_audit_failures++;
     if (!err)
         err = child_start(front->launch->base, &spawn, "front", &child_events, front, &front->child,
                           why);
@@ -237,6 +241,7 @@ take_ready(struct front *front, struct message *message, struct fault *why)
     if (front->config_sent != settings_config(front->launch->settings)->generation)
         send_config(front);
     front_rotate_audit(front);
+    front_send_tally(front);
     front->events->changed(front->context, FRONT_IS_READY);
     return KS_OK;
 }
@@ -281,6 +286,8 @@ take_checkpoint(struct front *front, struct message *message, struct fault *why)
     err = checkpoint_keep(config->state_dir, front->audit.chain, NULL, &checkpoint, &failed);
     if (err == KS_ERR_BAD_REQUEST)
         return nonsense(why, failed.text);
+    if (err)
+        front->launch->tally->n_audit_failures++;
     if (err && strcmp(failed.text, front->checkpoint_failed.text) != 0)
         log_error("child=front event=checkpoint error=\"%s\" hint=\"%s\"", LOG_TEXT(failed.text),
                   LOG_TEXT(failed.hint));
@@ -313,8 +320,11 @@ on_gone(void *context, int wait_status)
         log_warning("child=front event=ended how=\"%s\"", how);
     front->child = child_free(front->child);
     front->state = FRONT_DOWN;
-    if (!front->stopped)
+    buf_deinit(&front->tally_sent);
+    if (!front->stopped) {
+        front->launch->tally->n_front_restarts++;
         schedule(front, 0);
+    }
     front->events->changed(front->context, FRONT_IS_DOWN);
 }
 
@@ -392,6 +402,21 @@ front_send_result(struct front *front, const struct control_result *result)
 }
 
 void
+front_send_tally(struct front *front)
+{
+    struct buf body = BUF_INIT;
+
+    if (front->state != FRONT_READY)
+        return;
+    control_tally_pack(&body, front->launch->tally);
+    if (body.len != front->tally_sent.len ||
+        memcmp(body.data, front->tally_sent.data, body.len) != 0)
+        child_send(front->child, CONTROL_TALLY, &body, NULL, 0);
+    buf_deinit(&front->tally_sent);
+    front->tally_sent = body;
+}
+
+void
 front_send_config(struct front *front)
 {
     uint64_t generation = settings_config(front->launch->settings)->generation;
@@ -440,6 +465,7 @@ front_rotate_audit(struct front *front)
     if (front->state != FRONT_READY || !audit_files_rotated(folder, &front->audit))
         return;
     if (audit_files_open(folder, &file, &fd, &why) != KS_OK) {
+        front->launch->tally->n_audit_failures++;
         log_error("child=front event=audit-rotation error=\"%s\"", LOG_TEXT(why.text));
         return;
     }

@@ -49,6 +49,9 @@ void front_send_worker(struct front *front, const char *token, uint32_t worker_i
 void front_send_state(struct front *front, const struct control_state *state);
 void front_send_result(struct front *front, const struct control_result *result);
 
+/* launch->tally, if the front has not heard it yet. */
+void front_send_tally(struct front *front);
+
 /* The running configuration (launch->settings) to a ready front; a starting one gets it when it is
  * ready. */
 void front_send_config(struct front *front);

@@ -154,8 +154,22 @@ reload_tick(struct reload *reload, uint64_t now_ms)
 }
 
 static void
+count(struct control_tally *tally, ks_err err)
+{
+    tally->last_reload_failed = err != KS_OK;
+    if (err) {
+        tally->n_reloads_failed++;
+        return;
+    }
+    tally->n_reloads++;
+    tally->configured_us = clock_wall_us();
+}
+
+static void
 end(struct reload *reload, ks_err err, const struct fault *why)
 {
+    count(reload->parts.launch->tally, err);
+    front_send_tally(reload->parts.front);
     if (err)
         log_error("event=reload outcome=%s error=\"%s\" hint=\"the running configuration stays\"",
                   err_info(err)->name, LOG_TEXT(why->text));

@@ -41,6 +41,7 @@ enum timer {
 struct supervisor {
     const struct supervisor_options *options;
     struct launch launch;
+    struct control_tally tally;
     struct sockets sockets;
     int lock_fd;
     struct roster *roster;
@@ -114,6 +115,8 @@ open_all(struct supervisor *supervisor, struct fault *why)
     struct config *config = NULL;
     ks_err err;
 
+    supervisor->tally.started_us = supervisor->tally.configured_us = clock_wall_us();
+    launch->tally = &supervisor->tally;
     launch->libexec_dir = options->libexec_dir;
     launch->switch_users = spawn_can_switch_users();
     launch->debug = options->debug;
@@ -389,6 +392,7 @@ on_tick(evutil_socket_t fd, short what, void *context)
     (void)what;
     roster_tick(supervisor->roster, now_ms);
     reload_tick(supervisor->reload, now_ms);
+    front_send_tally(supervisor->front);
     if (supervisor->stop_ms != 0 && !supervisor->tokens_stopping &&
         now_ms - supervisor->stop_ms > FRONT_STOP_MS)
         front_kill(supervisor->front, "it was asked to stop and did not");

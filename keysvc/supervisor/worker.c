@@ -158,8 +158,10 @@ launch(struct worker *worker, struct fault *why)
     worker->hang = (struct hang){0};
     worker->spare_logged = false;
     err = audit_files_open(config->audit_dir, &worker->audit, &audit_fd, why);
-    if (err)
+    if (err) {
+        worker->launch->tally->n_audit_failures++;
         return err;
+    }
     err = pulse_new(&pulse_fd, &worker->pulse);
     if (err) {
         fault_set(why, "cannot make its pulse page");
@@ -302,6 +304,7 @@ on_gone(void *context, int wait_status)
         fault_set(&said, "%s", worker->said);
         login_block(worker->login, &said);
     }
+    worker->status.n_restarts += !stopping && end.state == TOKEN_STATE_FAILED;
     if (!stopping)
         schedule(worker, end.floor_ms, end.max_ms);
     say(worker, end.state, text);
@@ -452,6 +455,7 @@ worker_rotate_audit(struct worker *worker)
     if (worker->state != WORKER_READY || !audit_files_rotated(folder, &worker->audit))
         return;
     if (audit_files_open(folder, &file, &fd, &why) != KS_OK) {
+        worker->launch->tally->n_audit_failures++;
         log_error("child=%s event=audit-rotation error=\"%s\"", worker->name, LOG_TEXT(why.text));
         return;
     }

@@ -216,6 +216,7 @@ take_state(struct worker *worker, struct message *message, struct fault *why)
     if (control_state_unpack(message->body, message->len, &state) != KS_OK ||
         strcmp(state.token, worker->token) != 0 || state.worker_index != worker->index)
         return nonsense(why, "it reports the state of another, or malformed");
+    state.n_restarts = worker->status.n_restarts; /* is not its own to say */
     worker->status = state;
     text_copy(worker->said, sizeof(worker->said), state.text);
     worker->listener(worker->context, worker, WORKER_CHANGED);
@@ -251,6 +252,8 @@ take_checkpoint(struct worker *worker, struct message *message, struct fault *wh
                           &failed);
     if (err == KS_ERR_BAD_REQUEST)
         return nonsense(why, failed.text);
+    if (err)
+        worker->launch->tally->n_audit_failures++;
     if (err && strcmp(failed.text, worker->checkpoint_failed.text) != 0)
         log_error("child=%s event=checkpoint error=\"%s\" hint=\"%s\"", worker->name,
                   LOG_TEXT(failed.text), LOG_TEXT(failed.hint));

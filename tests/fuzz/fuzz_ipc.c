@@ -105,6 +105,7 @@ repack_token_info(const uint8_t *data, size_t size, struct buf *out)
     }
 REPACK(job_key)
 REPACK(job_stats)
+REPACK(control_tally)
 REPACK(control_state)
 REPACK(control_worker)
 REPACK(control_checkpoint)
@@ -126,6 +127,7 @@ static const repack_fn MESSAGE[] = {
     repack_chain,
     repack_token_info,
     repack_job_stats,
+    repack_control_tally,
 };
 /* clang-format on */
 

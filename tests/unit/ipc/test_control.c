@@ -27,19 +27,47 @@ Test(control, a_setup_reads_back_and_its_token_must_exist)
 
 Test(control, a_state_reads_back_and_an_unknown_one_is_refused)
 {
-    struct control_state out,
-        state = {.token = "main", .worker_index = 2, .state = TOKEN_STATE_ABSENT, .text = "why"};
+    struct control_state out, state = {.token = "main",
+                                       .worker_index = 2,
+                                       .state = TOKEN_STATE_ABSENT,
+                                       .n_restarts = 3,
+                                       .text = "why"};
     ks_auto(buf_deinit) struct buf packed = BUF_INIT;
 
     control_state_pack(&packed, &state);
     cr_assert_eq(control_state_unpack(packed.data, packed.len, &out), KS_OK);
     cr_assert_str_eq(out.token, "main");
     cr_assert_eq(out.state, TOKEN_STATE_ABSENT);
+    cr_assert_eq(out.n_restarts, 3);
     cr_assert_str_eq(out.text, "why");
     state.state = TOKEN_STATE_COUNT;
     packed.len = 0;
     control_state_pack(&packed, &state);
     cr_assert_eq(control_state_unpack(packed.data, packed.len, &out), KS_ERR_BAD_REQUEST);
+}
+
+Test(control, a_tally_reads_back_whole_or_not_at_all)
+{
+    struct control_tally out, tally = {.started_us = 1,
+                                       .n_front_restarts = 2,
+                                       .n_reloads = 3,
+                                       .n_reloads_failed = 4,
+                                       .last_reload_failed = true,
+                                       .configured_us = 5,
+                                       .n_audit_failures = 6};
+    ks_auto(buf_deinit) struct buf packed = BUF_INIT;
+
+    control_tally_pack(&packed, &tally);
+    cr_assert_eq(control_tally_unpack(packed.data, packed.len, &out), KS_OK);
+    cr_assert_eq(out.started_us, 1);
+    cr_assert_eq(out.n_front_restarts, 2);
+    cr_assert_eq(out.n_reloads, 3);
+    cr_assert_eq(out.n_reloads_failed, 4);
+    cr_assert(out.last_reload_failed);
+    cr_assert_eq(out.configured_us, 5);
+    cr_assert_eq(out.n_audit_failures, 6);
+    for (size_t len = 0; len < packed.len; len++)
+        cr_assert_eq(control_tally_unpack(packed.data, len, &out), KS_ERR_BAD_REQUEST);
 }
 
 Test(control, a_checkpoint_reads_back_and_an_oversized_signature_is_refused)

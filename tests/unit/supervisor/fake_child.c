@@ -130,6 +130,23 @@ note_state(const struct message *message)
         _exit(FAILED_EXIT);
     note("state %s-%u %s %s", state.token, state.worker_index, token_state_name(state.state),
          state.text);
+    if (state.n_restarts > 0)
+        note("restarts %s-%u %llu", state.token, state.worker_index,
+             (unsigned long long)state.n_restarts);
+}
+
+static void
+note_tally(const struct message *message)
+{
+    struct control_tally tally;
+
+    if (control_tally_unpack(message->body, message->len, &tally) != KS_OK ||
+        tally.started_us == 0 || tally.configured_us < tally.started_us)
+        _exit(FAILED_EXIT);
+    note("tally fronts=%llu good=%llu bad=%llu last=%s audit=%llu",
+         (unsigned long long)tally.n_front_restarts, (unsigned long long)tally.n_reloads,
+         (unsigned long long)tally.n_reloads_failed, tally.last_reload_failed ? "bad" : "good",
+         (unsigned long long)tally.n_audit_failures);
 }
 
 static void
@@ -164,6 +181,9 @@ take(struct message *message, bool answer)
         break;
     case CONTROL_STATE:
         note_state(message);
+        break;
+    case CONTROL_TALLY:
+        note_tally(message);
         break;
     case CONTROL_FRONT:
         note("front fds=%zu", message->n_fds);

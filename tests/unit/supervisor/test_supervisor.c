@@ -75,6 +75,9 @@ Test(supervisor_two, replaces_a_killed_worker_and_leaves_the_others_alone, .init
     stage_expect(&stage, "front worker main-2", 1);
     kill(stage_pid(&stage, "main-1"), SIGKILL);
     stage_expect(&stage, "front worker main-1", 2);
+    cr_assert_gt(stage_count(&stage, "front restarts main-1 1"), 0);
+    cr_assert_eq(stage_count(&stage, "restarts main-1 2"), 0);
+    cr_assert_eq(stage_count(&stage, "restarts main-2"), 0);
     cr_assert_eq(stage_count(&stage, "main-1 began"), 2);
     cr_assert_eq(stage_count(&stage, "main-2 began"), 1);
     cr_assert_eq(stage_count(&stage, "front began"), 1);
@@ -255,11 +258,14 @@ Test(supervisor, answers_an_administrators_reload_of_a_bad_file_and_keeps_runnin
     stage_script(&stage, "front", "ready reload serve\n");
     stage_start(&stage);
     stage_expect(&stage, "admin-result OK cookie=77", 1);
+    cr_assert_eq(stage_count(&stage, "tally fronts=0 good=1 bad=0 last=good audit=0"), 1);
+    cr_assert(stage_in_order(&stage, "front tally fronts=0 good=1", "admin-result OK"));
     stage_expect(&stage, "main-1 front", 1);
     stage_config(&stage, "nonsense {}\n");
     kill(stage_pid(&stage, "front"), SIGKILL);
     stage_expect(&stage, "admin-result BAD_REQUEST cookie=77", 1);
     cr_assert_eq(stage_count(&stage, "keysvcd.conf:2: "), 1);
+    cr_assert_eq(stage_count(&stage, "tally fronts=1 good=1 bad=1 last=bad audit=0"), 1);
     stage_expect(&stage, "main-1 front", 2);
     cr_assert_eq(stage_stop(&stage), 0);
     cr_assert_eq(stage_count(&stage, "main-1 began"), 1);
@@ -336,6 +342,7 @@ Test(supervisor, backs_off_from_an_absent_token_and_takes_it_when_it_comes, .ini
     stage_start(&stage);
     stage_expect(&stage, "front state main-0 absent", 1);
     stage_expect(&stage, "front state main-0 ready", 1);
+    cr_assert_eq(stage_count(&stage, "restarts"), 0, "absence is no crash");
     cr_assert_eq(stage_count(&stage, "main-1 began"), 3);
     cr_assert_eq(stage_stop(&stage), 0);
 }
