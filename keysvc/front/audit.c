@@ -4,6 +4,7 @@
  */
 #include "front/audit.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "build-config.h"
 
@@ -20,12 +21,17 @@ struct audit {
     bool failing;             /* the last flush failed and was logged */
     uint64_t checkpoint_seq;  /* the head after the last checkpoint's own record */
     bool checkpoint_gathered; /* it is not flushed yet */
+    uint64_t synced_seq;      /* the last record that is on the disk */
+    uint64_t n_syncs, n_failures;
+    uint64_t unsynced_since_ms; /* 0: all is on the disk */
 };
 
 static void put_optional(struct chain *chain, const char *key, const char *text);
 static void put_request(struct chain *chain, const struct audit_request *request);
 static void end_record(struct audit *audit);
 static bool write_out(struct audit *audit);
+static uint64_t last_seq(const struct audit *audit);
+static void count(struct audit *audit, ks_err err);
 static void say_failing(struct audit *audit, const struct fault *why);
 
 ks_err
@@ -45,6 +51,7 @@ audit_new(int fd, bool sync_always, struct audit **out, struct fault *why)
         return err;
     }
     audit->sync_always = sync_always;
+    audit->synced_seq = last_seq(audit);
     *out = audit;
     return KS_OK;
 }
@@ -181,11 +188,14 @@ write_out(struct audit *audit)
     struct fault why = FAULT_INIT;
     uint8_t hash[KS_SHA256_LEN];
     bool checkpoint = audit->checkpoint_gathered;
+    ks_err err;
 
     audit->checkpoint_gathered = false;
     if (chain_pending(audit->chain) == 0)
         return true;
-    if (chain_flush(audit->chain, audit->sync_always, &why) != KS_OK) {
+    err = chain_flush(audit->chain, audit->sync_always, &why);
+    count(audit, err);
+    if (err) {
         say_failing(audit, &why);
         return false;
     }
@@ -195,6 +205,45 @@ write_out(struct audit *audit)
     if (checkpoint)
         chain_head(audit->chain, &audit->checkpoint_seq, hash);
     return true;
+}
+
+static void
+count(struct audit *audit, ks_err err)
+{
+    if (err) {
+        audit->n_failures++;
+    } else if (!chain_dirty(audit->chain)) {
+        audit->n_syncs++;
+        audit->synced_seq = last_seq(audit);
+    }
+    if (audit->synced_seq == last_seq(audit))
+        audit->unsynced_since_ms = 0;
+    else if (audit->unsynced_since_ms == 0)
+        audit->unsynced_since_ms = clock_mono_ms();
+}
+
+static uint64_t
+last_seq(const struct audit *audit)
+{
+    uint8_t hash[KS_SHA256_LEN];
+    uint64_t seq;
+
+    chain_head(audit->chain, &seq, hash);
+    return seq;
+}
+
+struct job_stats
+audit_stats(const struct audit *audit, uint64_t *unsynced_since_ms)
+{
+    uint64_t seq = last_seq(audit);
+
+    *unsynced_since_ms = audit->unsynced_since_ms;
+    return (struct job_stats){
+        .n_records = seq,
+        .n_unsynced = seq - audit->synced_seq,
+        .n_syncs = audit->n_syncs,
+        .n_failures = audit->n_failures,
+    };
 }
 
 static void
@@ -212,12 +261,15 @@ void
 audit_sync(struct audit *audit)
 {
     struct fault why = FAULT_INIT;
+    ks_err err;
 
     if (!write_out(audit))
         audit->lost = true;
     if (!chain_dirty(audit->chain))
         return;
-    if (chain_flush(audit->chain, true, &why) != KS_OK)
+    err = chain_flush(audit->chain, true, &why);
+    count(audit, err);
+    if (err)
         say_failing(audit, &why);
 }
 

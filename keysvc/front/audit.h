@@ -13,6 +13,7 @@
 #include "base/fault.h"
 #include "front/peer.h"
 #include "ipc/config.h"
+#include "ipc/job.h"
 
 struct audit;
 
@@ -52,6 +53,9 @@ bool audit_flush(struct audit *audit);
 
 /* Each second: makes sure that what was written is on the disk. */
 void audit_sync(struct audit *audit);
+
+/* How the chain stands, and since when a record waits for the disk (monotonic clock; 0: none). */
+struct job_stats audit_stats(const struct audit *audit, uint64_t *unsynced_since_ms);
 
 /* The text to be signed if there are records since the last audit_checkpoint(); else false. */
 bool audit_checkpoint_due(struct audit *audit, char text[static CHAIN_CHECKPOINT_MAX]);

@@ -123,6 +123,8 @@ call_fail(struct call *call, ks_err err, const struct fault *why)
 void
 call_drop(struct call *call)
 {
+    if (call->connection)
+        metrics_request(&call->front->metrics, call->operation->request, METRICS_GONE);
     end(call, false);
 }
 
@@ -160,6 +162,9 @@ tell(struct call *call, ks_err err, const struct fault *why)
 
     if (!call->connection)
         return;
+    metrics_request(&call->front->metrics, call->operation->request, err);
+    if (call->executed)
+        metrics_job(&call->front->metrics, call->operation->class, took_us, call->execution_us);
     peer = connection_peer(call->connection);
     if (!err && call->operation->changes) {
         log_info("request=%llu uid=%u operation=%s key=%s rule=%s outcome=OK us=%llu",

@@ -46,6 +46,8 @@ struct call {
     char rule[CONFIG_TITLE_MAX + 1];                   /* which allowed it */
     bool recorded;                                     /* the front's audit has it */
     bool sent;                                         /* a worker has it, or had */
+    bool executed;                                     /* a worker has answered it */
+    uint64_t execution_us;                             /* by its word */
     enum call_place place;
     void (*go)(struct call *call);     /* once its audit record is written */
     void (*forget)(struct call *call); /* it ends while it is not NOWHERE */

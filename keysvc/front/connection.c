@@ -120,17 +120,21 @@ on_writable(evutil_socket_t fd, short what, void *data)
 void
 connection_write(struct connection *connection)
 {
+    size_t unread = outbox_unread(&connection->outbox);
     struct fault why = FAULT_INIT;
 
     if (outbox_write(&connection->outbox, connection->fd) != KS_OK) {
         connection_close(connection, "the client has gone");
         return;
     }
+    connection->front->metrics.sent += unread - outbox_unread(&connection->outbox);
     if (outbox_unread(&connection->outbox) > 0)
         event_add(&connection->writable, NULL);
     if (outbox_charge(&connection->outbox, connection->account, &connection->front->config->limits,
-                      &why) != KS_OK)
+                      &why) != KS_OK) {
+        metrics_refuse(&connection->front->metrics, METRICS_REFUSAL_UNREAD);
         connection_close(connection, why.text);
+    }
 }
 
 void
@@ -213,8 +217,10 @@ connections_sweep(struct front *front, uint64_t now_ms)
         struct connection *next = TAILQ_NEXT(connection, in_all);
         const char *reason = overdue(connection, &front->config->limits, now_ms);
 
-        if (reason)
+        if (reason) {
+            metrics_refuse(&front->metrics, METRICS_REFUSAL_OVERDUE);
             connection_close(connection, reason);
+        }
         connection = next;
     }
 }

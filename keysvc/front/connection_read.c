@@ -55,6 +55,7 @@ connection_read(evutil_socket_t fd, short what, void *data)
         connection_close(connection, "the client has gone");
         return;
     }
+    front->metrics.received += (uint64_t)len;
     /* What still comes when the end has been said is not looked at. */
     if (connection->closing)
         passed_fds_discard(&fds);
@@ -171,6 +172,7 @@ take_frame(struct connection *connection, const uint8_t *frame, size_t len)
         return;
     }
     fault_set(&why, connection->hello_done ? "Hello is said once" : "the first request is Hello");
+    metrics_refuse(&front->metrics, METRICS_REFUSAL_PROTOCOL);
     reply = (struct reply){.id = request.id, .err = KS_ERR_BAD_REQUEST, .why = &why};
     connection_reply(connection, &reply);
     if (!connection->hello_done)
@@ -230,6 +232,7 @@ protocol_error(struct connection *connection, ks_err err, const struct fault *wh
 {
     struct reply reply = {.err = err, .why = why};
 
+    metrics_refuse(&connection->front->metrics, METRICS_REFUSAL_PROTOCOL);
     if (refusals_allowed(connection->front->refusals, &connection->peer))
         log_info("event=connection-refused uid=%u pid=%d program=\"%s\" outcome=%s reason=\"%s\"",
                  connection->peer.uid, connection->peer.pid, LOG_TEXT(connection->program),

@@ -160,6 +160,9 @@ decode_operation(const Keysvc__V1__Request *message, struct arena *arena, struct
     case KEYSVC__V1__REQUEST__OPERATION_TOKEN_INFO:
         out->operation = REQUEST_TOKEN_INFO;
         return field_token(message->token_info->token, out, why);
+    case KEYSVC__V1__REQUEST__OPERATION_METRICS:
+        out->operation = REQUEST_METRICS;
+        return KS_OK;
     default:
         return decode_unknown(message, why);
     }

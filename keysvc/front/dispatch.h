@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "front/metrics.h"
 #include "front/reply.h"
 #include "front/request.h"
 
@@ -24,6 +25,7 @@ struct operation {
     enum request_operation request;
     enum operation_scope scope;
     enum config_operation rule;
+    enum metrics_class class; /* of what a token process does for it */
     bool changes;      /* something is different afterwards: when nobody saw its end that is said */
     bool first_worker; /* only a token's first worker does it */
     bool slow;         /* keeps a worker for seconds; only with first_worker */
@@ -39,6 +41,9 @@ struct operation {
 
 void dispatch_request(struct connection *connection, const struct request *request,
                       size_t frame_len);
+
+/* As in log, audit and metrics; "unknown": none that is in the table. */
+const char *dispatch_name(enum request_operation operation);
 
 /* Answers a request that decode.c did not let in. */
 void dispatch_malformed(struct connection *connection, const struct request *request, ks_err err,

@@ -7,7 +7,7 @@
 #include "front/encode.h"
 
 #include "build-config.h"
-#include "proto/keysvc.pb-c.h"
+#include "front/encode_wire.h"
 #include "proto/wire/frame.h"
 
 static ks_err encode_error(struct buf *out, const struct reply *reply);
@@ -30,7 +30,6 @@ static ks_err encode_token_info(struct buf *out, Keysvc__V1__Response *response,
                                 const struct reply_token_info *token_info);
 static ks_err encode_done(struct buf *out, Keysvc__V1__Response *response,
                           enum request_operation operation);
-static ks_err put_frame(struct buf *out, const Keysvc__V1__Response *response);
 
 ks_err
 encode_reply(struct buf *out, const struct reply *reply)
@@ -63,6 +62,8 @@ encode_reply(struct buf *out, const struct reply *reply)
         return encode_chain(out, &response, reply);
     case REQUEST_TOKEN_INFO:
         return encode_token_info(out, &response, &reply->token_info);
+    case REQUEST_METRICS:
+        return encode_metrics(out, &response, &reply->metrics);
     default:
         return encode_done(out, &response, reply->operation);
     }
@@ -83,7 +84,7 @@ encode_error(struct buf *out, const struct reply *reply)
     response.id = reply->id;
     response.result_case = KEYSVC__V1__RESPONSE__RESULT_ERROR;
     response.error = &error;
-    return put_frame(out, &response);
+    return encode_frame(out, &response);
 }
 
 static ks_err
@@ -95,7 +96,7 @@ encode_hello(struct buf *out, Keysvc__V1__Response *response)
     hello.program = (char *)"keysvcd " KEYSVC_VERSION;
     response->result_case = KEYSVC__V1__RESPONSE__RESULT_HELLO;
     response->hello = &hello;
-    return put_frame(out, response);
+    return encode_frame(out, response);
 }
 
 static void
@@ -143,7 +144,7 @@ encode_status(struct buf *out, Keysvc__V1__Response *response, const struct repl
     }
     response->result_case = KEYSVC__V1__RESPONSE__RESULT_STATUS;
     response->status = &reply;
-    return put_frame(out, response);
+    return encode_frame(out, response);
 }
 
 static void
@@ -187,7 +188,7 @@ encode_list(struct buf *out, Keysvc__V1__Response *response, const struct reply_
     reply.more = list->more;
     response->result_case = KEYSVC__V1__RESPONSE__RESULT_LIST;
     response->list = &reply;
-    return put_frame(out, response);
+    return encode_frame(out, response);
 }
 
 static ks_err
@@ -209,7 +210,7 @@ encode_key(struct buf *out, Keysvc__V1__Response *response, const struct reply *
         response->result_case = KEYSVC__V1__RESPONSE__RESULT_IMPORT;
         response->import = &key;
     }
-    return put_frame(out, response);
+    return encode_frame(out, response);
 }
 
 static ks_err
@@ -222,7 +223,7 @@ encode_sign(struct buf *out, Keysvc__V1__Response *response, const struct reply_
     reply.algorithm = (Keysvc__V1__Algorithm)bytes->algorithm;
     response->result_case = KEYSVC__V1__RESPONSE__RESULT_SIGN;
     response->sign = &reply;
-    return put_frame(out, response);
+    return encode_frame(out, response);
 }
 
 static ks_err
@@ -234,7 +235,7 @@ encode_csr(struct buf *out, Keysvc__V1__Response *response, const struct reply_b
     reply.csr.len = bytes->len;
     response->result_case = KEYSVC__V1__RESPONSE__RESULT_CSR;
     response->csr = &reply;
-    return put_frame(out, response);
+    return encode_frame(out, response);
 }
 
 static ks_err
@@ -250,7 +251,7 @@ encode_explain(struct buf *out, Keysvc__V1__Response *response, const struct rep
     reply.reasons = explain->reasons->items;
     response->result_case = KEYSVC__V1__RESPONSE__RESULT_EXPLAIN;
     response->explain = &reply;
-    return put_frame(out, response);
+    return encode_frame(out, response);
 }
 
 static ks_err
@@ -272,7 +273,7 @@ encode_chain(struct buf *out, Keysvc__V1__Response *response, const struct reply
         response->result_case = KEYSVC__V1__RESPONSE__RESULT_CERTIFICATE_GET;
         response->certificate_get = &certificates;
     }
-    return put_frame(out, response);
+    return encode_frame(out, response);
 }
 
 static void
@@ -326,7 +327,7 @@ encode_token_info(struct buf *out, Keysvc__V1__Response *response,
     reply.unsupported = (char **)token_info->unsupported;
     response->result_case = KEYSVC__V1__RESPONSE__RESULT_TOKEN_INFO;
     response->token_info = &reply;
-    return put_frame(out, response);
+    return encode_frame(out, response);
 }
 
 static ks_err
@@ -362,11 +363,11 @@ encode_done(struct buf *out, Keysvc__V1__Response *response, enum request_operat
     default:
         return KS_ERR_INTERNAL;
     }
-    return put_frame(out, response);
+    return encode_frame(out, response);
 }
 
-static ks_err
-put_frame(struct buf *out, const Keysvc__V1__Response *response)
+ks_err
+encode_frame(struct buf *out, const Keysvc__V1__Response *response)
 {
     size_t len = keysvc__v1__response__get_packed_size(response);
     uint8_t *room;

@@ -48,6 +48,7 @@ front_new(int control_fd, struct front **out, struct fault *why)
     TAILQ_INIT(&front->staged);
     TAILQ_INIT(&front->listing);
     front->started_ms = clock_mono_ms();
+    front->started_wall_us = clock_wall_us();
     front->next_request_id = (clock_wall_us() / 1000) << REQUEST_ID_SHIFT;
     err = control_new(front, control_fd, &front->control, &start, why);
     if (err)

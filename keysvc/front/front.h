@@ -17,6 +17,7 @@
 
 #include "front/call.h"
 #include "front/connection.h"
+#include "front/metrics.h"
 #include "ipc/config.h"
 #include "ipc/control.h"
 
@@ -54,7 +55,8 @@ struct front {
     struct event *tick, *second;
     bool sync_due;              /* a second is over */
     struct control_tally tally; /* the supervisor's last word on what it counts */
-    uint64_t started_ms;
+    struct metrics metrics;
+    uint64_t started_ms, started_wall_us;
     uint64_t next_request_id;
     uint64_t stop_at_ms; /* 0: not stopping; else when to stop waiting for open calls */
     bool done;

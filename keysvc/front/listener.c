@@ -170,6 +170,7 @@ welcome(struct front *front, int fd)
         peer_deinit(&peer);
         return;
     }
+    front->metrics.n_accepted++;
     err = connection_new(front, fd, &peer, account);
     if (err)
         log_error("event=connection-refused outcome=%s", err_info(err)->name);
@@ -190,6 +191,7 @@ turn_away(struct front *front, int fd, const struct peer *peer, ks_err err, cons
     };
     ks_auto(buf_deinit) struct buf out = BUF_INIT;
 
+    metrics_refuse(&front->metrics, METRICS_REFUSAL_CONNECTIONS);
     if (refusals_allowed(front->refusals, peer)) {
         log_info("event=connection-refused uid=%u pid=%d unit=%s outcome=%s reason=\"%s\"",
                  peer->uid, peer->pid, peer->unit, err_info(err)->name, LOG_TEXT(why->text));

@@ -40,6 +40,8 @@ ks_err op_certificate_delete(struct call *call, const struct request *request,
                              struct fault *why) KS_MUST_CHECK;
 ks_err op_token_info(struct call *call, const struct request *request,
                      struct fault *why) KS_MUST_CHECK;
+ks_err op_metrics(struct call *call, const struct request *request,
+                  struct fault *why) KS_MUST_CHECK;
 bool op_is_token_info(const struct job_reply *reply);
 void op_token_told(struct call *call, const struct job_reply *reply);
 

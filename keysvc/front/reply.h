@@ -7,7 +7,9 @@
  */
 #pragma once
 
+#include "front/metrics.h"
 #include "front/request.h"
+#include "ipc/control.h"
 
 struct reply_key {
     const char *name;
@@ -58,6 +60,32 @@ struct reply_token_info {
     size_t n_unsupported;
 };
 
+struct reply_chain {
+    char name[CONFIG_TITLE_MAX + 16]; /* "front", "main-1" */
+    struct job_stats stats;
+    uint64_t unsynced_ms;
+};
+
+struct reply_worker {
+    const char *token;
+    uint32_t worker;
+    bool ready;
+    uint64_t n_restarts;
+};
+
+struct reply_metrics {
+    const struct metrics *counted;
+    const struct control_tally *tally;
+    uint64_t started_us, generation;
+    uint32_t connections, open_requests;
+    const struct reply_token *tokens;
+    size_t n_tokens;
+    const struct reply_worker *workers;
+    size_t n_workers;
+    const struct reply_chain *chains;
+    size_t n_chains;
+};
+
 struct reply_explain {
     bool allowed;
     const char *rule, *class, *missing; /* never NULL */
@@ -77,5 +105,6 @@ struct reply {
         struct reply_explain explain;       /* EXPLAIN */
         const struct job_chain *chain;      /* SELF_SIGN, CERTIFICATE_GET */
         struct reply_token_info token_info; /* TOKEN_INFO */
+        struct reply_metrics metrics;       /* METRICS */
     };                                      /* the others have nothing to say */
 };

@@ -17,6 +17,7 @@ struct place {
     struct worker *worker; /* NULL: there is none */
     enum token_state state;
     bool told; /* the supervisor has said its state since the last worker came or went */
+    uint64_t n_restarts;
 };
 
 struct route_token {
@@ -135,6 +136,7 @@ route_state(struct route *route, const struct control_state *state)
     place = &token->places[state->worker_index];
     place->state = state->state;
     place->told = true;
+    place->n_restarts = state->n_restarts;
     fail_hopeless(token);
     pump(token);
     return KS_OK;
@@ -205,6 +207,26 @@ route_describe(const struct route *route, size_t index, struct reply_token *out)
         if (token->places[w].worker)
             out->queued += worker_n_open(token->places[w].worker);
     }
+    return true;
+}
+
+bool
+route_describe_worker(const struct route *route, size_t index, uint32_t worker,
+                      struct route_worker_state *out)
+{
+    const struct route_token *token = route->tokens[index];
+    const struct place *place = &token->places[worker];
+    const struct config_token *configured = config_token_find(route->front->config, token->name);
+
+    if (!place->worker && (!configured || worker > configured->profile.workers))
+        return false;
+    *out = (struct route_worker_state){
+        .token = token->name,
+        .worker = worker,
+        .ready = takes_jobs(place),
+        .n_restarts = place->n_restarts,
+        .audit = place->worker ? *worker_audit(place->worker) : (struct worker_audit){0},
+    };
     return true;
 }
 
@@ -346,6 +368,7 @@ queue_full(const struct route_token *token, const struct call *call, struct faul
     if (token->n_waiting - room < max &&
         (!call->connection || connection_administrator(call->connection)))
         return false;
+    metrics_refuse(&token->front->metrics, METRICS_REFUSAL_QUEUE);
     fault_set(why, "token %s: %u jobs are waiting for it already", token->name, token->n_waiting);
     return true;
 }

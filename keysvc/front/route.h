@@ -13,6 +13,7 @@
 #include "base/fault.h"
 #include "front/call.h"
 #include "front/reply.h"
+#include "front/worker.h"
 #include "ipc/control.h"
 
 struct route;
@@ -42,6 +43,17 @@ void route_flush(struct route *route);
 
 /* What status shows of the token at `index`; false: there are no more. */
 bool route_describe(const struct route *route, size_t index, struct reply_token *out);
+
+/* The place of one of its workers, from 1 to CONFIG_MAX_WORKERS; false: it has none. */
+struct route_worker_state {
+    const char *token;
+    uint32_t worker;
+    bool ready;
+    uint64_t n_restarts;
+    struct worker_audit audit; /* not known: there is no process, or it has not spoken */
+};
+bool route_describe_worker(const struct route *route, size_t index, uint32_t worker,
+                           struct route_worker_state *out);
 
 /* The first worker of this token takes jobs. */
 bool route_first_ready(const struct route *route, const char *token);

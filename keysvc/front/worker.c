@@ -20,6 +20,8 @@
 struct slot {
     uint64_t id;       /* 0: free */
     struct call *call; /* NULL: nobody waits for it any more */
+    uint64_t started_us;
+    enum metrics_class class;
     bool slow;
     size_t n_files; /* that lie in the channel or in the socket for it */
 };
@@ -124,6 +126,8 @@ worker_send(struct worker *worker, struct call *call)
     call_close_files(call);
     *slot = (struct slot){.id = call->request_id,
                           .call = call,
+                          .started_us = call->started_us,
+                          .class = call->connection ? call->operation->class : METRICS_CLASS_NONE,
                           .slow = call->operation->slow,
                           .n_files = call->n_files};
     quota_files_lend(worker->front->quota, slot->n_files);
@@ -292,10 +296,15 @@ take_reply(struct worker *worker, const struct message *message)
     call = slot->call;
     if (call && !reply.err && call->operation->sane && !call->operation->sane(&reply))
         return KS_ERR_BAD_REQUEST;
-    free_slot(worker, slot);
     note_unsynced(worker, reply.n_unsynced);
+    if (!call) /* its client no longer waits; what it took is known all the same */
+        metrics_job(&worker->front->metrics, slot->class, clock_mono_us() - slot->started_us,
+                    reply.execution_us);
+    free_slot(worker, slot);
     if (!call)
         return KS_OK;
+    call->executed = true;
+    call->execution_us = reply.execution_us;
     worker_forget(worker, call);
     if (reply.err)
         call_fail(call, reply.err, &reply.why);

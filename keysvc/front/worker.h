@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "front/call.h"
+#include "ipc/job.h"
 
 #define WORKER_WINDOW                                                                              \
     32 /* jobs open on one worker; more wait in our queue, where they can be taken back */
