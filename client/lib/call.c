@@ -45,6 +45,7 @@ static const bool REPEATABLE[OPERATION_END] = {
     [OPERATION_CERTIFICATE_GET] = true,
     [OPERATION_CERTIFICATE_DELETE] = false,
     [OPERATION_TOKEN_INFO] = true,
+    [OPERATION_METRICS] = true,
 };
 /* clang-format on */
 

@@ -19,11 +19,9 @@
 #include "proto/wire/frame.h"
 
 static_assert((int)OPERATION_HELLO == (int)KEYSVC__V1__REQUEST__OPERATION_HELLO, "Hello");
-static_assert((int)OPERATION_TOKEN_INFO == (int)KEYSVC__V1__REQUEST__OPERATION_TOKEN_INFO,
-              "TokenInfo");
+static_assert((int)OPERATION_METRICS == (int)KEYSVC__V1__REQUEST__OPERATION_METRICS, "Metrics");
 static_assert((int)OPERATION_HELLO == (int)KEYSVC__V1__RESPONSE__RESULT_HELLO, "Hello");
-static_assert((int)OPERATION_TOKEN_INFO == (int)KEYSVC__V1__RESPONSE__RESULT_TOKEN_INFO,
-              "TokenInfo");
+static_assert((int)OPERATION_METRICS == (int)KEYSVC__V1__RESPONSE__RESULT_METRICS, "Metrics");
 
 /* clang-format off */
 static const struct {
@@ -49,6 +47,7 @@ static const struct {
     [OPERATION_CERTIFICATE_GET] = {"certificate get", convert_pack_certificate_get},
     [OPERATION_CERTIFICATE_DELETE] = {"certificate delete", convert_pack_certificate_delete},
     [OPERATION_TOKEN_INFO] = {"token info", convert_pack_token_info},
+    [OPERATION_METRICS] = {"metrics", convert_pack_metrics},
 };
 /* clang-format on */
 

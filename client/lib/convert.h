@@ -34,6 +34,7 @@ enum operation {
     OPERATION_CERTIFICATE_GET = 26,
     OPERATION_CERTIFICATE_DELETE = 27,
     OPERATION_TOKEN_INFO = 28,
+    OPERATION_METRICS = 29,
     OPERATION_END,
 };
 
@@ -147,3 +148,6 @@ ks_err response_chain(const struct response *response, const struct ks_key *key,
 /* *out: ks_token_info_free. */
 ks_err response_token_info(const struct response *response, struct ks_token_info **out,
                            struct ks_error *error) KS_MUST_CHECK;
+/* *out: ks_metrics_free. */
+ks_err response_metrics(const struct response *response, struct ks_metrics **out,
+                        struct ks_error *error) KS_MUST_CHECK;

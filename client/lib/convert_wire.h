@@ -51,6 +51,10 @@ ks_err convert_pack_rescan(const struct request *request, pb_request *message, s
 ks_err convert_pack_token_info(const struct request *request, pb_request *message, struct buf *out,
                                struct ks_error *error) KS_MUST_CHECK;
 
+/* Metrics: convert_metrics.c */
+ks_err convert_pack_metrics(const struct request *request, pb_request *message, struct buf *out,
+                            struct ks_error *error) KS_MUST_CHECK;
+
 /* Keys: convert_key.c */
 ks_err convert_pack_list(const struct request *request, pb_request *message, struct buf *out,
                          struct ks_error *error) KS_MUST_CHECK;

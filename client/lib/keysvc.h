@@ -379,6 +379,94 @@ KS_API_CALL ks_err ks_token_info(struct ks_client *client, const char *token,
                                  struct ks_token_info **out, struct ks_error *error);
 KS_API struct ks_token_info *ks_token_info_free(struct ks_token_info *info);
 
+/* --- metrics --- */
+
+struct ks_request_count {
+    char operation[32]; /* "sign"; "unknown": none that the service knows */
+    char outcome[32];   /* "OK", the name of an error, or "GONE": the client did not wait */
+    uint64_t count;
+};
+
+struct ks_refusal_count {
+    char reason[32]; /* "rule", "rate", "quota", "queue", ... */
+    uint64_t count;
+};
+
+#define KS_BUCKETS_MAX 64u
+
+/* Of jobs that a token process answered: how long they waited, and how long it worked. */
+struct ks_job_times {
+    char operation_class[32]; /* sign, certify, read, make, change, rescan */
+    uint64_t queue_us;        /* sums */
+    uint64_t execution_us;
+    uint64_t queue_counts[KS_BUCKETS_MAX]; /* each bucket by itself; the last has no bound */
+    uint64_t execution_counts[KS_BUCKETS_MAX];
+};
+
+struct ks_token_metrics {
+    char token[64];
+    char state[32]; /* as in struct ks_token */
+    uint32_t workers;
+    uint32_t ready_workers;
+    uint32_t queued;
+    uint32_t keys;
+};
+
+/* One process of a token. */
+struct ks_worker_metrics {
+    char token[64];
+    uint32_t worker; /* 1 is the first */
+    bool ready;
+    uint64_t restarts; /* ends that nobody asked for */
+};
+
+/* One audit chain. */
+struct ks_chain_metrics {
+    char chain[96];       /* "front", "main-1" */
+    uint64_t records;     /* the last one's sequence number */
+    uint64_t unsynced;    /* of these: not known to be on the disk */
+    uint64_t unsynced_ms; /* how long the oldest of them has waited */
+    uint64_t syncs;
+    uint64_t failures; /* attempts to write or to sync */
+};
+
+/* Counts begin with the process that counts. Times of day are microseconds since 1970. */
+struct ks_metrics {
+    uint64_t started_us; /* of the front, which counts what keysvcd does not */
+    uint64_t keysvcd_started_us;
+    uint64_t front_restarts; /* by keysvcd, as are the next five and the workers' restarts */
+    uint64_t reloads;
+    uint64_t failed_reloads;
+    bool last_reload_failed;
+    uint64_t configured_us; /* when the running configuration was taken */
+    uint64_t keysvcd_audit_failures;
+    uint64_t generation;
+    uint32_t connections;
+    uint32_t open_requests;
+    uint64_t accepted_connections;
+    uint64_t received_bytes;
+    uint64_t sent_bytes;
+    uint64_t bounds_us[KS_BUCKETS_MAX]; /* of the buckets, ascending */
+    size_t n_bounds;                    /* there is one bucket more */
+    struct ks_request_count *requests;  /* those that are not 0 */
+    size_t n_requests;
+    struct ks_refusal_count *refusals;
+    size_t n_refusals;
+    struct ks_job_times *times;
+    size_t n_times;
+    struct ks_token_metrics *tokens;
+    size_t n_tokens;
+    struct ks_worker_metrics *workers;
+    size_t n_workers;
+    struct ks_chain_metrics *chains; /* of processes that have spoken of theirs */
+    size_t n_chains;
+};
+
+/* For administrators. *out: ks_metrics_free. */
+KS_API_CALL ks_err ks_metrics(struct ks_client *client, struct ks_metrics **out,
+                              struct ks_error *error);
+KS_API struct ks_metrics *ks_metrics_free(struct ks_metrics *metrics);
+
 /* --- rules --- */
 
 struct ks_explain_request {

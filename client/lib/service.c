@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * service - the service itself, its tokens and its rules: status, reload, retry-login, rescan,
- * token info, explain
+ * service - the service itself, its tokens and its rules: status, metrics, reload, retry-login,
+ * rescan, token info, explain
  */
 #include "client/lib/call.h"
 #include "client/lib/error.h"
@@ -29,6 +29,35 @@ ks_status_free(struct ks_status *status)
         return NULL;
     free(status->tokens);
     free(status);
+    return NULL;
+}
+
+ks_err
+ks_metrics(struct ks_client *client, struct ks_metrics **out, struct ks_error *error)
+{
+    const struct request request = {.operation = OPERATION_METRICS};
+    ks_auto(response_freep) struct response *response = NULL;
+    ks_err err;
+
+    error_clear(error);
+    err = call_run(client, &request, &response, error);
+    if (err)
+        return err;
+    return response_metrics(response, out, error);
+}
+
+struct ks_metrics *
+ks_metrics_free(struct ks_metrics *metrics)
+{
+    if (!metrics)
+        return NULL;
+    free(metrics->requests);
+    free(metrics->refusals);
+    free(metrics->times);
+    free(metrics->tokens);
+    free(metrics->workers);
+    free(metrics->chains);
+    free(metrics);
     return NULL;
 }
 

@@ -265,6 +265,78 @@ fake_token_info(const struct fake_request *request, const struct fake_token *tok
     fake_send(request->fd, &response, false);
 }
 
+/* One message, many times; to be freed. */
+static void *
+repeat(void *message, size_t n)
+{
+    void **list = calloc(n + 1, sizeof(*list));
+
+    for (size_t i = 0; i < n; i++)
+        list[i] = message;
+    return list;
+}
+
+void
+fake_metrics(const struct fake_request *request, const struct fake_metrics *metrics)
+{
+    Keysvc__V1__Response response = answer_to(request);
+    Keysvc__V1__Metrics reply = KEYSVC__V1__METRICS__INIT;
+    Keysvc__V1__RequestCount count = KEYSVC__V1__REQUEST_COUNT__INIT;
+    Keysvc__V1__RefusalCount refusal = KEYSVC__V1__REFUSAL_COUNT__INIT;
+    Keysvc__V1__JobTimes times = KEYSVC__V1__JOB_TIMES__INIT;
+    Keysvc__V1__TokenMetrics token = KEYSVC__V1__TOKEN_METRICS__INIT;
+    Keysvc__V1__WorkerMetrics worker = KEYSVC__V1__WORKER_METRICS__INIT;
+    Keysvc__V1__ChainMetrics chain = KEYSVC__V1__CHAIN_METRICS__INIT;
+    char *name = metrics->name_len > 0 ? text_of_len(metrics->name_len) : NULL;
+    uint64_t counts[128], bounds[128];
+    size_t n = metrics->n_items;
+
+    for (size_t i = 0; i < 128; i++) {
+        counts[i] = i + 1;
+        bounds[i] = metrics->descending ? 1000 - i : 100 * (i + 1);
+    }
+    count.operation = name ? name : (char *)(uintptr_t) "sign";
+    count.outcome = (char *)(uintptr_t) "OK";
+    count.count = 7;
+    refusal.reason = (char *)(uintptr_t) "rule";
+    refusal.count = 2;
+    times.operation_class = (char *)(uintptr_t) "sign";
+    times.queue_us = 1500000;
+    times.execution_us = 2500;
+    times.n_queue_counts = times.n_execution_counts = metrics->n_counts;
+    times.queue_counts = times.execution_counts = counts;
+    token.token = (char *)(uintptr_t) "ma\"in\\";
+    token.state = (char *)(uintptr_t) "ready";
+    token.workers = 2;
+    token.ready_workers = 1;
+    worker.token = token.token;
+    worker.worker = 1;
+    worker.restarts = 3;
+    chain.chain = (char *)(uintptr_t) "main-1";
+    chain.unsynced_ms = 250;
+    reply.started_us = 1700000000250000;
+    reply.generation = 4;
+    reply.connections = 5;
+    reply.n_bounds_us = metrics->n_bounds;
+    reply.bounds_us = bounds;
+    reply.n_requests = reply.n_refusals = reply.n_times = n;
+    reply.n_tokens = reply.n_workers = reply.n_chains = n;
+    reply.requests = repeat(&count, n);
+    reply.refusals = repeat(&refusal, n);
+    reply.times = repeat(&times, n);
+    reply.tokens = repeat(&token, n);
+    reply.workers = repeat(&worker, n);
+    reply.chains = repeat(&chain, n);
+    response.metrics = &reply;
+    fake_send(request->fd, &response, false);
+    free(reply.requests);
+    free(reply.refusals);
+    free(reply.times);
+    free(reply.tokens);
+    free(reply.workers);
+    free(reply.chains);
+}
+
 void
 fake_done(const struct fake_request *request)
 {

@@ -92,6 +92,16 @@ struct fake_token {
 };
 void fake_token_info(const struct fake_request *request, const struct fake_token *token);
 
+/* Counts and lengths of one answer; what is wrong with it. */
+struct fake_metrics {
+    size_t n_items; /* of each list; buckets aside */
+    size_t n_bounds;
+    size_t n_counts; /* of each histogram; n_bounds + 1 is right */
+    size_t name_len; /* of all names; 0: as they are */
+    bool descending; /* bounds */
+};
+void fake_metrics(const struct fake_request *request, const struct fake_metrics *metrics);
+
 /* Slow: one byte at a time. */
 void fake_signature_in_bytes(const struct fake_request *request, const void *data, size_t len);
 void fake_raw(const struct fake_request *request, const void *data, size_t len);

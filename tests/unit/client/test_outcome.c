@@ -53,6 +53,9 @@ answer(struct fake_server *server, const struct fake_request *request)
     case 28:
         fake_token_info(request, &TOKEN);
         break;
+    case 29:
+        fake_metrics(request, &(struct fake_metrics){.n_counts = 1});
+        break;
     default:
         fake_done(request);
     }
@@ -123,6 +126,16 @@ run_destroy(struct ks_client *client, struct ks_error *error)
 }
 
 static ks_err
+run_metrics(struct ks_client *client, struct ks_error *error)
+{
+    struct ks_metrics *metrics = NULL;
+    ks_err err = ks_metrics(client, &metrics, error);
+
+    ks_metrics_free(metrics);
+    return err;
+}
+
+static ks_err
 run_token_info(struct ks_client *client, struct ks_error *error)
 {
     struct ks_token_info *info = NULL;
@@ -169,6 +182,7 @@ static const struct row ROWS[] = {
     {22, true, run_self_sign, NULL, NULL},
     {26, true, run_get, NULL, NULL},
     {28, true, run_token_info, NULL, NULL},
+    {29, true, run_metrics, NULL, NULL},
     {14, false, run_generate, "generate of web/shop was sent", "keysvc key show"},
     {15, false, run_rotate, "rotate of web/shop was sent", "keysvc key show"},
     {23, false, run_import, "import of web/shop was sent", "keysvc key show"},
