@@ -102,6 +102,7 @@ int key_public_run(struct cli *cli, int argc, char **argv);
 int key_reference_run(struct cli *cli, int argc, char **argv);
 int key_rotate_run(struct cli *cli, int argc, char **argv);
 int key_show_run(struct cli *cli, int argc, char **argv);
+int metrics_run(struct cli *cli, int argc, char **argv);
 int policy_explain_run(struct cli *cli, int argc, char **argv);
 int reload_run(struct cli *cli, int argc, char **argv);
 int self_sign_run(struct cli *cli, int argc, char **argv);

@@ -28,6 +28,7 @@ const struct cli_command CLI_COMMANDS[] = {
     {"policy", "explain",      policy_explain_run,    "would this be allowed, and if not, what is missing"},
     {"audit",  "show",         audit_show_run,        "what was recorded, from the files"},
     {"audit",  "verify",       audit_verify_run,      "are the records those that were written"},
+    {"metrics", NULL,          metrics_run,           "what the service has counted, for Prometheus"},
     {"reload", NULL,           reload_run,            "read keysvcd.conf again"},
     {"doctor", NULL,           doctor_run,            "what is wrong on this host, and how to mend it"},
 };

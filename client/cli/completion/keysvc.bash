@@ -103,7 +103,7 @@ _keysvc() {
     fi
 
     case "${#words[@]} ${words[*]}" in
-    "0 ") options="status token key sign csr self-sign policy audit reload doctor" ;;
+    "0 ") options="status token key sign csr self-sign policy audit metrics reload doctor" ;;
     "1 token") options="list show init change-pin retry-login rescan" ;;
     "1 key") options="generate list show rotate import destroy certificate public reference" ;;
     "1 policy") options="explain" ;;

@@ -61,6 +61,7 @@ static const struct {
     {"policy explain", "--key web/shop --operation sign", KS_ERR_NO_SERVICE},
     {"audit show", "--audit-dir /nonexistent", KS_ERR_INTERNAL},
     {"audit verify", "--audit-dir /nonexistent", KS_ERR_INTERNAL},
+    {"metrics", "", KS_ERR_NO_SERVICE},
     {"reload", "", KS_ERR_NO_SERVICE},
     {"doctor", "--config /nonexistent/x --keysvcd /nonexistent/keysvcd", KS_ERR_NO_SERVICE},
 };

@@ -2,7 +2,7 @@
 /* Metrics as the library takes them, and as the command writes them. */
 #include <criterion/criterion.h>
 
-#include "client/lib/keysvc.h"
+#include "client/cli/metrics_view.h"
 #include "fake_server.h"
 
 static struct fake_metrics sent;
@@ -104,4 +104,63 @@ Test(metrics, a_refusal_comes_through)
 {
     code = KS_ERR_DENIED;
     cr_assert_eq(ks_metrics(client, &metrics, &error), KS_ERR_DENIED);
+}
+
+Test(metrics, prometheus_gets_each_family_with_help_and_type_and_cumulative_buckets)
+{
+    static const char *const WANTED[] = {
+        "# HELP keysvc_requests_total ",
+        "# TYPE keysvc_requests_total counter\nkeysvc_requests_total{operation=\"sign\","
+        "outcome=\"OK\"} 7\n",
+        "keysvc_queue_seconds_bucket{operation_class=\"sign\",le=\"0.0001\"} 1\n"
+        "keysvc_queue_seconds_bucket{operation_class=\"sign\",le=\"0.0002\"} 3\n"
+        "keysvc_queue_seconds_bucket{operation_class=\"sign\",le=\"+Inf\"} 6\n"
+        "keysvc_queue_seconds_sum{operation_class=\"sign\"} 1.5\n"
+        "keysvc_queue_seconds_count{operation_class=\"sign\"} 6\n",
+        "keysvc_execution_seconds_sum{operation_class=\"sign\"} 0.0025\n",
+        "keysvc_token_state{token=\"ma\\\"in\\\\\",state=\"ready\"} 1\n",
+        "keysvc_token_state{token=\"ma\\\"in\\\\\",state=\"absent\"} 0\n",
+        "keysvc_worker_restarts_total{token=\"ma\\\"in\\\\\",worker=\"1\"} 3\n",
+        "keysvc_audit_unsynced_seconds{chain=\"main-1\"} 0.25\n",
+        "keysvc_process_start_time_seconds{process=\"keysvc-front\"} 1700000000.25\n",
+        "keysvc_connections 5\n",
+    };
+    char *text;
+
+    cr_assert_eq(ks_metrics(client, &metrics, &error), KS_OK, "%s", error.message);
+    text = metrics_view_text(metrics);
+    for (size_t i = 0; i < ARRAY_LEN(WANTED); i++)
+        cr_expect_not_null(strstr(text, WANTED[i]), "%s stands not in\n%s", WANTED[i], text);
+    free(text);
+    ks_metrics_free(metrics);
+}
+
+/* Of a later service: no line would be worse than an unknown word. */
+Test(metrics, a_state_that_is_not_known_is_told_all_the_same)
+{
+    struct ks_token_metrics token = {.token = "main", .state = "melting"};
+    const struct ks_metrics some = {.tokens = &token, .n_tokens = 1};
+    char *text = metrics_view_text(&some);
+
+    cr_assert_not_null(strstr(text, "{token=\"main\",state=\"melting\"} 1\n"));
+    cr_assert_not_null(strstr(text, "{token=\"main\",state=\"ready\"} 0\n"));
+    free(text);
+}
+
+Test(metrics, json_has_the_same_numbers)
+{
+    json_t *object;
+
+    cr_assert_eq(ks_metrics(client, &metrics, &error), KS_OK, "%s", error.message);
+    object = metrics_view_json(metrics);
+    cr_assert_eq(json_integer_value(json_object_get(object, "generation")), 4);
+    cr_assert_eq(json_array_size(json_object_get(object, "bounds_us")), 2);
+    cr_assert_eq(json_array_size(json_object_get(
+                     json_object_get(json_object_get(object, "times"), "sign"), "queue_counts")),
+                 3);
+    cr_assert_eq(json_integer_value(json_object_get(json_object_get(object, "refusals"), "rule")),
+                 2);
+    cr_assert_eq(json_array_size(json_object_get(object, "workers")), 1);
+    json_decref(object);
+    ks_metrics_free(metrics);
 }
