@@ -1,24 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * status - keysvc status
+ * status - keysvc status, once or with --watch
  */
-#include <stdio.h>
+#include "client/cli/status_view.h"
+#include "client/cli/status_watch.h"
 
-#include "client/cli/token_view.h"
+#define WATCH_MS 2000    /* when --watch does not say how often */
+#define WATCH_MIN_MS 100 /* a look costs the service two requests */
+
+enum { KEY_WATCH = 'w' };
 
 static int show_text(struct cli *cli, const struct ks_status *status);
 static int show_json(struct cli *cli, const struct ks_status *status);
 
+static const struct argp_option OPTIONS[] = {
+    {"watch", KEY_WATCH, "SECONDS", OPTION_ARG_OPTIONAL,
+     "look again and again, every 2 seconds if not said otherwise, until interrupted; "
+     "administrators see rates",
+     0},
+    {0},
+};
+
+struct wishes {
+    bool watch;
+    const char *period;
+};
+
+static int
+take_option(int key, char *value, void *state)
+{
+    struct wishes *wishes = state;
+
+    if (key != KEY_WATCH)
+        return ARGP_ERR_UNKNOWN;
+    wishes->watch = true;
+    wishes->period = value;
+    return 0;
+}
+
+static int
+watch(struct cli *cli, const char *period)
+{
+    uint32_t period_ms = WATCH_MS;
+
+    if (cli->json || cli->out_file)
+        cli_usage(cli, "--watch goes with neither --json nor --out-file; see keysvc metrics");
+    if (period && (!cli_parse_time(period, &period_ms) || period_ms < WATCH_MIN_MS))
+        cli_usage(cli, "--watch %s: not a time from 100ms to 10m", period);
+    return status_watch(cli, period_ms);
+}
+
 int
 status_run(struct cli *cli, int argc, char **argv)
 {
+    struct wishes wishes = {0};
+    const char *period; /* behind --watch as a word of its own */
     const struct cli_arguments arguments = {
+        .options = OPTIONS,
+        .option = take_option,
+        .state = &wishes,
+        .usage = "[SECONDS]",
         .help = "Shows what the service and its tokens are doing, and who it says you are. "
                 "Details of tokens are for administrators.",
+        .max_positional = 1,
+        .positional = &period,
     };
     ks_auto(token_view_status_freep) struct ks_status *status = NULL;
 
     cli_parse(cli, argc, argv, &arguments);
+    cli->subject = NULL;
+    if (period && (!wishes.watch || wishes.period))
+        cli_usage(cli, "%s: one argument too many", period);
+    if (wishes.watch)
+        return watch(cli, wishes.period ? wishes.period : period);
     status = token_view_status(cli);
     if (!status)
         return cli->code;
@@ -40,43 +94,12 @@ show_json(struct cli *cli, const struct ks_status *status)
                        status->administrator, "tokens", token_view_json_all(status)));
 }
 
-/* "3d 4h", "5m 6s": the two largest units. */
-static void
-uptime_text(uint64_t ms, char *out, size_t cap)
-{
-    uint64_t s = ms / 1000;
-
-    if (s >= 86400)
-        snprintf(out, cap, "%llud %lluh", (unsigned long long)(s / 86400),
-                 (unsigned long long)(s / 3600 % 24));
-    else if (s >= 3600)
-        snprintf(out, cap, "%lluh %llum", (unsigned long long)(s / 3600),
-                 (unsigned long long)(s / 60 % 60));
-    else
-        snprintf(out, cap, "%llum %llus", (unsigned long long)(s / 60),
-                 (unsigned long long)(s % 60));
-}
-
 static int
 show_text(struct cli *cli, const struct ks_status *status)
 {
-    ks_auto(table_deinit) struct table table = TABLE_INIT(TOKEN_VIEW_COLUMNS);
-    ks_auto(freep) char *tokens = NULL;
-    ks_auto(freep) char *text = NULL;
-    char uptime[64];
+    ks_auto(freep) char *text = status_view_text(status);
 
-    token_view_heading(&table);
-    for (size_t i = 0; i < status->n_tokens; i++)
-        token_view_row(&table, &status->tokens[i], status->administrator);
-    tokens = table_text(&table);
-    uptime_text(status->uptime_ms, uptime, sizeof(uptime));
-    if (!tokens ||
-        asprintf(&text,
-                 "keysvcd %s, configuration %llu, up %s, connections: %u\n"
-                 "you are uid %u%s%s%s\n\n%s",
-                 status->version, (unsigned long long)status->generation, uptime,
-                 status->connections, status->uid, status->unit[0] ? ", unit " : "", status->unit,
-                 status->administrator ? ", an administrator" : "", tokens) < 0)
+    if (!text)
         return output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
     return output_text(cli, text);
 }

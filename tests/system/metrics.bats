@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 #
-# metrics.bats - what keysvc metrics counts, as a strict reader of Prometheus' text form sees it
+# metrics.bats - what keysvc metrics counts, as a strict reader of Prometheus' text form sees it, and status --watch
 
 setup_file()
 {
@@ -158,4 +158,77 @@ front_restarted()
         'v("keysvc_audit_records_total", chain="main-1") > 3'
     keysvc sign web/shop --in "$W/data" --out-file "$W/signature"
     look "$SIGNED == 1" "$TIMED == 1"
+}
+
+on_terminal()
+{
+    /usr/bin/python3 -B "$SOURCE/tests/system/terminal.py" "$@"
+}
+
+ESC=$'\033'
+
+@test "status --watch redraws on a terminal, and Ctrl-C ends it with code 0 and a clean terminal" {
+    on_terminal 40 'PER SECOND' "${ESC}[H" 'PER SECOND' -- keysvc status --watch=100ms >"$W/screen"
+    grep -qF "main" "$W/screen"
+    # It began on a screen of its own, and the last that it wrote gives cursor and screen back.
+    [[ "$(cat "$W/screen")" == "${ESC}[?1049h${ESC}[?25l"* ]]
+    [[ "$(cat "$W/screen")" == *"${ESC}[?25h${ESC}[?1049l" ]]
+    # No more lines than there is room for.
+    on_terminal 5 "${ESC}[J" -- keysvc status --watch 100ms >"$W/screen"
+    [ "$(sed "s/${ESC}\[J.*//" "$W/screen" | grep -cF "${ESC}[K")" = 4 ]
+}
+
+# watched UID: blocks in $W/blocks until watch_end.
+watch_begin()
+{
+    IN_PLACE=exec as "$1" keysvc status --watch=100ms >"$W/blocks" 2>&1 3>&- &
+    WATCH=$!
+    wait_for grep -q ready "$W/blocks"
+}
+
+watch_end()
+{
+    kill -INT $WATCH
+    wait $WATCH
+}
+
+blocks()
+{
+    [ "$(grep -c '^keysvcd ' "$W/blocks")" -gt "$1" ]
+}
+
+@test "status --watch writes blocks where there is no terminal, with rates for administrators" {
+    watch_begin "$ME"
+    keysvc sign web/shop --in "$W/data" --out-file "$W/signature"
+    wait_for blocks 3
+    wait_for grep -qE '^metrics +[1-9][0-9.]* ' "$W/blocks"
+    watch_end
+    not grep -q "$ESC" "$W/blocks"
+    grep -qE '^sign .* ms +[0-9.]+ ms' "$W/blocks"
+    fails 2 --watch keysvc status --watch --json
+    fails 2 100ms keysvc status --watch=10ms
+    fails 2 'too many' keysvc status 5
+}
+
+@test "status --watch of others has states and no rates" {
+    need_root
+    watch_begin "$BOB"
+    wait_for blocks 2
+    watch_end
+    not grep -q 'PER SECOND' "$W/blocks"
+}
+
+recovered()
+{
+    sed '1,/no answer/d' "$W/blocks" | grep -q '; the service was restarted; seen .*Z$'
+}
+
+@test "status --watch survives a service that is away, says so and goes on" {
+    watch_begin "$ME"
+    stop
+    wait_for grep -q 'no answer, asked again: NO_SERVICE' "$W/blocks"
+    start
+    wait_for recovered
+    watch_end
+    fails 17 NO_SERVICE env KEYSVC_SOCKET="$W/nowhere" keysvc status --watch
 }

@@ -80,6 +80,7 @@ _keysvc() {
     esac
 
     case "${words[0]} ${words[1]}" in
+    "status "*) options="--watch" ;;
     "key generate") options="--type" ;;
     "key rotate") options="--from" ;;
     "key import") options="--pkcs12 --pkcs8 --password-file --select --from --no-certificates" ;;
