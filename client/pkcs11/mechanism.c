@@ -42,14 +42,6 @@ static const struct { CK_MECHANISM_TYPE hash; CK_ULONG mgf; } PSS[KS_HASH_COUNT]
     [KS_HASH_SHA384] = {CKM_SHA384, CKG_MGF1_SHA384},
     [KS_HASH_SHA512] = {CKM_SHA512, CKG_MGF1_SHA512},
 };
-
-/* RFC 8017, 9.2, note 1: all but the digest. */
-#define DIGEST_INFO_HEAD_LEN 19
-static const uint8_t DIGEST_INFO[KS_HASH_COUNT][DIGEST_INFO_HEAD_LEN] = {
-    [KS_HASH_SHA256] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20},
-    [KS_HASH_SHA384] = {0x30, 0x41, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02, 0x05, 0x00, 0x04, 0x30},
-    [KS_HASH_SHA512] = {0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03, 0x05, 0x00, 0x04, 0x40},
-};
 /* clang-format on */
 
 static CK_RV read_parameter(const CK_MECHANISM *given, struct signing *out);
@@ -179,20 +171,6 @@ read_pss(const CK_MECHANISM *given, struct signing *out)
 /* --- raw inputs --- */
 
 static CK_RV
-read_digest_info(const uint8_t *data, size_t len, enum ks_hash *hash, const uint8_t **digest)
-{
-    for (unsigned int i = KS_HASH_NONE + 1; i < KS_HASH_COUNT; i++) {
-        if (len != DIGEST_INFO_HEAD_LEN + ks_hash_len((enum ks_hash)i) ||
-            memcmp(data, DIGEST_INFO[i], DIGEST_INFO_HEAD_LEN) != 0)
-            continue;
-        *hash = (enum ks_hash)i;
-        *digest = data + DIGEST_INFO_HEAD_LEN;
-        return CKR_OK;
-    }
-    return CKR_DATA_INVALID;
-}
-
-static CK_RV
 read_digest(const uint8_t *data, size_t len, enum ks_hash *hash, const uint8_t **digest)
 {
     for (unsigned int i = KS_HASH_NONE + 1; i < KS_HASH_COUNT; i++) {
@@ -213,7 +191,8 @@ mechanism_raw(const struct signing *signing, const uint8_t *data, size_t len, en
         return CKR_DATA_LEN_RANGE;
     switch (signing->mechanism->scheme) {
     case SCHEME_PKCS1:
-        return read_digest_info(data, len, hash, digest);
+        *hash = ks_digest_info_read(data, len, digest);
+        return *hash == KS_HASH_NONE ? CKR_DATA_INVALID : CKR_OK;
     case SCHEME_PSS:
         *hash = signing->hash;
         *digest = data;
