@@ -179,6 +179,15 @@ key_behind(const struct ks_key *a, const char *name, uint32_t version)
     return order > 0 || (order == 0 && a->version > version);
 }
 
+/* Each token has a keysvc/audit of its own. */
+static bool
+key_follows(const struct ks_key *a, const struct ks_key *b)
+{
+    return key_behind(a, b->name, b->version) ||
+           (strcmp(a->name, b->name) == 0 && a->version == b->version &&
+            strcmp(a->token, b->token) != 0);
+}
+
 static ks_err
 next_page(struct ks_list *list, struct ks_error *error)
 {
@@ -200,9 +209,8 @@ next_page(struct ks_list *list, struct ks_error *error)
     if (err)
         return err;
     for (size_t i = 0; i < n_page; i++) {
-        const char *before = i > 0 ? page[i - 1].name : request.list.after_name;
-
-        if (!key_behind(&page[i], before, i > 0 ? page[i - 1].version : request.list.after_version))
+        if (i == 0 ? !key_behind(&page[0], request.list.after_name, request.list.after_version)
+                   : !key_follows(&page[i], &page[i - 1]))
             return error_set(error, KS_ERR_INTERNAL, "keysvcd repeats itself in a list of keys");
     }
     free(list->page);
