@@ -257,6 +257,14 @@ is_gone()
     [ "${stat:0:1}" = Z ]
 }
 
+# The front of a killed keysvcd ends by itself, a moment later: another one refuses to start beside it.
+nobody_listens()
+{
+    local code=0
+    keysvc status >/dev/null 2>&1 || code=$?
+    [ "$code" = 17 ]
+}
+
 # A clean stop: within 15 s, exit code 0, no process left.
 stop()
 {

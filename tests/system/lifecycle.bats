@@ -91,6 +91,7 @@ END
     start
     kill -KILL "$(pid)"
     wait_for is_gone "$(pid)"
+    wait_for nobody_listens
     [ -S "$KEYSVC_SOCKET" ]
     start
     keysvc status

@@ -94,6 +94,7 @@ blocked()
     start
     kill -KILL "$(pid)"
     wait_for is_gone "$(pid)"
+    wait_for nobody_listens
     start
     keysvc key generate web/shop
     stop
@@ -222,6 +223,7 @@ blocked()
     for ((i = 0; i < rounds; i++)); do
         kill -KILL $(pid) $(token_pids)
         wait_for is_gone "$(pid)"
+        wait_for nobody_listens
         start nowait
         sleep "0.0$((RANDOM % 10))"
     done
