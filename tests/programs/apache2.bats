@@ -213,19 +213,7 @@ children_are_www_data()
     echo "timeout = 2s" >>"$W/openssl.cnf"
     start_apache
     serves "$W/etc/shop.crt"
-    front=$(front_pid)
-    kill -STOP "$front"
-    begin=$(date +%s%3N)
-    run handshake "$PORT"
-    took=$(($(date +%s%3N) - begin))
-    kill -CONT "$front"
-    [ "$status" != 0 ]
-    [ "$took" -ge 1500 ]
-    # The default is 10 s.
-    [ "$took" -lt 8000 ]
-    wait_for logged "web/shop@"
-    logged DEADLINE
-    wait_for serves "$W/etc/shop.crt"
+    held_for_the_timeout
 }
 
 @test "a key that is no more, and one that is another now" {

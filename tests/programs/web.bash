@@ -93,3 +93,22 @@ last_seen()
 {
     json "d['$1']['serials'][-1]" <"$W/seen"
 }
+
+# held_for_the_timeout: behind a stuck front a handshake fails after the time that openssl.cnf says, and then all is well.
+# The server was started with a timeout of 2s; the default is 10 s.
+held_for_the_timeout()
+{
+    local front begin took
+    front=$(front_pid)
+    kill -STOP "$front"
+    begin=$(date +%s%3N)
+    run handshake "$PORT"
+    took=$(($(date +%s%3N) - begin))
+    kill -CONT "$front"
+    [ "$status" != 0 ] || return 1
+    [ "$took" -ge 1500 ] || return 1
+    [ "$took" -lt 8000 ] || return 1
+    wait_for logged "web/shop@" || return 1
+    wait_for logged DEADLINE || return 1
+    wait_for serves "$W/etc/shop.crt"
+}
