@@ -317,7 +317,6 @@ wire_all(struct supervisor *supervisor, bool newcomers)
     for (size_t i = 0; (token = roster_token(supervisor->roster, i)); i++) {
         if (newcomers && !front_is_news(supervisor->front, token_name(token)))
             continue;
-        front_send_state(supervisor->front, token_status(token));
         for (size_t j = 0; j < token_n_workers(token); j++) {
             struct worker *worker = token_worker(token, j);
 
@@ -326,6 +325,7 @@ wire_all(struct supervisor *supervisor, bool newcomers)
             else
                 front_send_state(supervisor->front, worker_status(worker));
         }
+        front_send_state(supervisor->front, token_status(token));
     }
 }
 

@@ -101,8 +101,12 @@ on_worker(void *context, struct worker *worker, enum worker_event event)
 
     if (event == WORKER_IS_READY || event == WORKER_DUE)
         start_who_may(token);
+    /* The front is handed the worker before it hears that the token is ready. */
+    if (event == WORKER_IS_READY)
+        token->listener(token->context, token, worker, event);
     conclude(token);
-    token->listener(token->context, token, worker, event);
+    if (event != WORKER_IS_READY)
+        token->listener(token->context, token, worker, event);
 }
 
 static void

@@ -235,7 +235,7 @@ token_is()
     [ "$(token_state)" = "$1" ]
 }
 
-# Ready, and the front has a worker to give jobs to: it hears of the first before it is handed the second.
+# Ready, and the front has a worker to give jobs to: it sees a worker end before it hears so.
 token_serves()
 {
     local status

@@ -52,6 +52,18 @@ Test(supervisor_two, starts_the_second_worker_when_the_first_is_ready_and_wires_
     cr_assert_not(stage_exists(&stage, "s"));
 }
 
+Test(supervisor, tells_the_front_that_a_token_is_ready_after_it_has_a_worker_of_it, .init = open_one,
+     .fini = close_it)
+{
+    stage_start(&stage);
+    stage_expect(&stage, "front state main-0 ready", 1);
+    cr_assert(stage_in_order(&stage, "front worker main-1", "front state main-0 ready"));
+    kill(stage_pid(&stage, "main-1"), SIGKILL);
+    stage_expect(&stage, "front state main-0 ready", 2);
+    cr_assert_eq(stage_count(&stage, "front worker main-1"), 2);
+    cr_assert_eq(stage_stop(&stage), 0);
+}
+
 Test(supervisor_two, gives_a_new_front_sockets_to_all_workers_without_a_login, .init = open_two,
      .fini = close_it)
 {
