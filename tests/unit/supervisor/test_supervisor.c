@@ -52,8 +52,8 @@ Test(supervisor_two, starts_the_second_worker_when_the_first_is_ready_and_wires_
     cr_assert_not(stage_exists(&stage, "s"));
 }
 
-Test(supervisor, tells_the_front_that_a_token_is_ready_after_it_has_a_worker_of_it, .init = open_one,
-     .fini = close_it)
+Test(supervisor, tells_the_front_that_a_token_is_ready_after_it_has_a_worker_of_it,
+     .init = open_one, .fini = close_it)
 {
     stage_start(&stage);
     stage_expect(&stage, "front state main-0 ready", 1);
