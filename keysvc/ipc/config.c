@@ -100,6 +100,8 @@ config_free(struct config *config)
         return NULL;
     for (size_t i = 0; i < config->n_tokens; i++)
         profile_deinit(&config->tokens[i].profile);
+    for (size_t i = 0; i < config->n_groups; i++)
+        strv_deinit(&config->groups[i].tokens);
     for (size_t i = 0; i < config->n_classes; i++) {
         strv_deinit(&config->classes[i].usage);
         strv_deinit(&config->classes[i].names);
@@ -107,6 +109,7 @@ config_free(struct config *config)
     for (size_t i = 0; i < config->n_rules; i++)
         rule_deinit(&config->rules[i]);
     free(config->tokens);
+    free(config->groups);
     free(config->classes);
     free(config->rules);
     free(config->keys);
@@ -219,6 +222,20 @@ token_unpack(struct unpacker *in, struct config_token *token)
 }
 
 static void
+group_pack(struct buf *out, const struct config_group *group)
+{
+    pack_text(out, group->name);
+    pack_strv(out, &group->tokens);
+}
+
+static void
+group_unpack(struct unpacker *in, struct config_group *group)
+{
+    unpack_text(in, group->name, sizeof(group->name));
+    unpack_strv(in, CONFIG_MAX_TOKENS, &group->tokens);
+}
+
+static void
 class_pack(struct buf *out, const struct config_class *class)
 {
     pack_text(out, class->glob);
@@ -302,6 +319,9 @@ config_pack(struct buf *out, const struct config *config)
     pack_u32(out, (uint32_t)config->n_tokens);
     for (size_t i = 0; i < config->n_tokens; i++)
         token_pack(out, &config->tokens[i]);
+    pack_u32(out, (uint32_t)config->n_groups);
+    for (size_t i = 0; i < config->n_groups; i++)
+        group_pack(out, &config->groups[i]);
     pack_u32(out, (uint32_t)config->n_classes);
     for (size_t i = 0; i < config->n_classes; i++)
         class_pack(out, &config->classes[i]);
@@ -360,6 +380,10 @@ config_unpack(const void *data, size_t len, struct config **out)
         unpack_array(&in, CONFIG_MAX_TOKENS, sizeof(*config->tokens), &config->n_tokens);
     for (size_t i = 0; i < config->n_tokens; i++)
         token_unpack(&in, &config->tokens[i]);
+    config->groups =
+        unpack_array(&in, CONFIG_MAX_GROUPS, sizeof(*config->groups), &config->n_groups);
+    for (size_t i = 0; i < config->n_groups; i++)
+        group_unpack(&in, &config->groups[i]);
     config->classes =
         unpack_array(&in, CONFIG_MAX_CLASSES, sizeof(*config->classes), &config->n_classes);
     for (size_t i = 0; i < config->n_classes; i++)
@@ -386,6 +410,47 @@ config_token_find(const struct config *config, const char *name)
             return &config->tokens[i];
     }
     return NULL;
+}
+
+const struct config_group *
+config_group_find(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_groups; i++) {
+        if (strcmp(config->groups[i].name, name) == 0)
+            return &config->groups[i];
+    }
+    return NULL;
+}
+
+const struct config_group *
+config_group_of(const struct config *config, const char *token)
+{
+    for (size_t i = 0; i < config->n_groups; i++) {
+        if (strv_contains(&config->groups[i].tokens, token))
+            return &config->groups[i];
+    }
+    return NULL;
+}
+
+const char *
+config_member(const struct config *config, const char *place, size_t index)
+{
+    const struct config_group *group = config_group_find(config, place);
+
+    if (!group)
+        return index == 0 ? place : NULL;
+    return index < group->tokens.n_items ? group->tokens.items[index] : NULL;
+}
+
+bool
+config_is_member(const struct config *config, const char *place, const char *token)
+{
+    const struct config_group *group;
+
+    if (strcmp(place, token) == 0)
+        return true;
+    group = config_group_find(config, place);
+    return group && strv_contains(&group->tokens, token);
 }
 
 const struct config_key *

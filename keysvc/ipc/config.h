@@ -20,6 +20,7 @@
 #define CONFIG_PATH_MAX 1023 /* bytes */
 #define CONFIG_MAX_TOKENS 64
 #define CONFIG_MAX_WORKERS 16 /* processes a token */
+#define CONFIG_MAX_GROUPS CONFIG_MAX_TOKENS
 #define CONFIG_MAX_CLASSES 1024
 #define CONFIG_MAX_RULES 1024
 #define CONFIG_MAX_KEYS 1024    /* adopted by URI */
@@ -109,9 +110,16 @@ struct config_token {
         profile; /* environment of the token's own section is merged in, and wins */
 };
 
+/* Tokens that show the same keys. */
+struct config_group {
+    char name[CONFIG_TITLE_MAX + 1]; /* which no token has */
+    struct strv
+        tokens; /* names in the order of the section, at least one; each is in no other group */
+};
+
 struct config_class {
     char glob[GLOB_MAX_LEN + 1];
-    char token[CONFIG_TITLE_MAX + 1];
+    char token[CONFIG_TITLE_MAX + 1]; /* or group */
     enum ks_key_type type;
     enum ks_purpose purpose;
     bool tls13_only;   /* option tls = 1.3 */
@@ -153,6 +161,8 @@ struct config {
     struct config_limits limits;
     struct config_token *tokens;
     size_t n_tokens;
+    struct config_group *groups;
+    size_t n_groups;
     struct config_class *classes;
     size_t n_classes;
     struct config_rule *rules;
@@ -171,6 +181,14 @@ ks_err config_unpack(const void *data, size_t len, struct config **out) KS_MUST_
 
 /* NULL if there is none of that name. */
 const struct config_token *config_token_find(const struct config *config, const char *name);
+
+/* NULL: no group is called so, and: the token is in none. */
+const struct config_group *config_group_find(const struct config *config, const char *name);
+const struct config_group *config_group_of(const struct config *config, const char *token);
+
+/* The tokens that a class's `token` means, a group's in the order of its section; NULL: no more. */
+const char *config_member(const struct config *config, const char *place, size_t index);
+bool config_is_member(const struct config *config, const char *place, const char *token);
 
 /* NULL: not an adopted one. */
 const struct config_key *config_key_find(const struct config *config, const char *name);

@@ -3,7 +3,7 @@
  * config - reading keysvcd.conf
  *
  * Sections are read in the order in which they depend on each other: daemon, tokens (with their
- * profiles), classes (which name tokens), rules, adopted keys. A mistake is recorded and reading goes on, so that
+ * profiles), groups of them, classes (which name either), rules, adopted keys. A mistake is recorded and reading goes on, so that
  * one run of --check shows them all.
  */
 #include "supervisor/config.h"
@@ -136,6 +136,7 @@ read_file(const char *path, struct config_reading *reading, const char *profile_
     cfg_opt_t schema[] = {
         CONFFILE_SECTION("daemon", daemon_schema),
         CONFFILE_SECTIONS("token", config_token_schema),
+        CONFFILE_SECTIONS("group", config_group_schema),
         CONFFILE_SECTIONS("keys", config_class_schema),
         CONFFILE_SECTIONS("allow", config_rule_schema),
         CONFFILE_SECTIONS("key", config_key_schema),
@@ -196,6 +197,25 @@ read_tokens(const struct config_reading *reading, struct config *config)
 
         config->n_tokens++;
         err = config_token_read(reading, section, &config->tokens[i]);
+        if (err)
+            return err;
+    }
+    return KS_OK;
+}
+
+static ks_err
+read_groups(const struct config_reading *reading, struct config *config)
+{
+    size_t n = count_sections(reading, "group", CONFIG_MAX_GROUPS);
+
+    config->groups = calloc(n > 0 ? n : 1, sizeof(*config->groups));
+    if (!config->groups)
+        return KS_ERR_INTERNAL;
+    for (size_t i = 0; i < n; i++) {
+        cfg_t *section = cfg_getnsec(conffile_root(reading->file), "group", (unsigned int)i);
+        ks_err err = config_group_read(reading, config, section, &config->groups[i]);
+
+        config->n_groups++;
         if (err)
             return err;
     }
@@ -265,6 +285,8 @@ read_sections(struct config_reading *reading, struct config *config)
 
     read_daemon(reading, config);
     err = read_tokens(reading, config);
+    if (!err)
+        err = read_groups(reading, config);
     if (!err)
         err = read_classes(reading, config);
     if (!err)

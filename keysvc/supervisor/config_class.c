@@ -75,8 +75,8 @@ read_token(const struct config_reading *reading, const struct config *config, cf
     if (!token)
         conffile_error(reading->file, conffile_line(reading->file, section),
                        "keys \"%s\": token is missing", cfg_title(section));
-    else if (!config_token_find(config, token->text))
-        conffile_value_error(token, "there is no section token %s", token->text);
+    else if (!config_token_find(config, token->text) && !config_group_find(config, token->text))
+        conffile_value_error(token, "there is no section token or group %s", token->text);
     else
         text_copy(class->token, sizeof(class->token), token->text);
 }
@@ -99,19 +99,23 @@ read_type(cfg_t *section, struct config_class *class)
     class->type = KS_KEY_TYPE_EC_P256;
 }
 
-/* What the token could never make is no class: said now, not to the first who asks for a key. */
+/* What a token could never make is no class: said now, not to the first who asks for a key. */
 static void
 check_type(const struct config_reading *reading, const struct config *config, cfg_t *section,
            const struct config_class *class)
 {
-    const struct config_token *token = config_token_find(config, class->token);
     const struct conffile_value *type = conffile_get(section, "type");
+    const char *name;
 
-    if (!token || !(token->profile.lacks & CONFIG_LACKS_TYPE(class->type)))
-        return;
-    conffile_error(reading->file, type ? type->line : conffile_line(reading->file, section),
-                   "keys \"%s\": token %s (profile %s) cannot make %s keys", cfg_title(section),
-                   token->name, token->profile.name, ks_key_type_name(class->type));
+    for (size_t i = 0; (name = config_member(config, class->token, i)); i++) {
+        const struct config_token *token = config_token_find(config, name);
+
+        if (!token || !(token->profile.lacks & CONFIG_LACKS_TYPE(class->type)))
+            continue;
+        conffile_error(reading->file, type ? type->line : conffile_line(reading->file, section),
+                       "keys \"%s\": token %s (profile %s) cannot make %s keys", cfg_title(section),
+                       token->name, token->profile.name, ks_key_type_name(class->type));
+    }
 }
 
 static void

@@ -18,6 +18,7 @@ struct config_reading {
 };
 
 extern cfg_opt_t config_token_schema[];
+extern cfg_opt_t config_group_schema[];
 extern cfg_opt_t config_class_schema[];
 extern cfg_opt_t config_rule_schema[];
 extern cfg_opt_t config_key_schema[];
@@ -25,6 +26,10 @@ extern cfg_opt_t config_key_schema[];
 /* token NAME { ... } */
 ks_err config_token_read(const struct config_reading *reading, cfg_t *section,
                          struct config_token *token) KS_MUST_CHECK;
+
+/* group NAME { ... }; those before it and all tokens are in `config`. */
+ks_err config_group_read(const struct config_reading *reading, const struct config *config,
+                         cfg_t *section, struct config_group *group) KS_MUST_CHECK;
 
 /* keys "GLOB" { ... } */
 ks_err config_class_read(const struct config_reading *reading, const struct config *config,

@@ -60,7 +60,7 @@ adopt_list_make(const struct config *config, const struct config_token *token,
         struct fault skipped = FAULT_INIT;
         bool matches = false;
 
-        if (class && strcmp(class->token, token->name) != 0)
+        if (class && !config_is_member(config, class->token, token->name))
             continue;
         if (adopt_parse(config->keys[i].uri, info, item, &matches, &skipped) != KS_OK) {
             log_error("event=bad-key-uri token=%s key=%s text=\"%s\"", token->name,

@@ -465,7 +465,7 @@ note_purpose(struct worker *worker, struct key *key)
 
     if (strcmp(key->name, KEYNAME_AUDIT) == 0)
         purpose = KS_PURPOSE_AUDIT;
-    else if (class && strcmp(class->token, worker->token->name) != 0)
+    else if (class && !config_is_member(worker->config, class->token, worker->token->name))
         purpose = KS_PURPOSE_NONE;
     if (key->state == JOB_KEY_GONE || key->recorded_purpose == purpose)
         return;

@@ -151,9 +151,9 @@ worker_admit(const struct worker *worker, const struct job *job, const struct co
         fault_set(why, "the key %s is in no class of the configuration", job->name);
         return KS_ERR_DENIED;
     }
-    if (strcmp(found->token, worker->token->name) != 0) {
-        fault_set(why, "the class \"%s\" of the key %s belongs to the token %s", found->glob,
-                  job->name, found->token);
+    if (!config_is_member(worker->config, found->token, worker->token->name)) {
+        fault_set(why, "the class \"%s\" of the key %s belongs to %s", found->glob, job->name,
+                  found->token);
         return KS_ERR_DENIED;
     }
     if (found->purpose == KS_PURPOSE_NONE || found->purpose == KS_PURPOSE_AUDIT) {

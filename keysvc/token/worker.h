@@ -91,7 +91,7 @@ ks_err worker_reinitialize(struct worker *worker, struct fault *why) KS_MUST_CHE
 
 /*
  * May this job touch this key at all? BUSY: another generation; DENIED: the name is in no class, or
- * in one of another token; PURPOSE: the class signs nothing for clients.
+ * in one of other tokens; PURPOSE: the class signs nothing for clients.
  */
 ks_err worker_admit(const struct worker *worker, const struct job *job,
                     const struct config_class **class, struct fault *why) KS_MUST_CHECK;

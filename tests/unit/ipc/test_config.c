@@ -21,6 +21,11 @@ some_config(void)
     text_copy(config->tokens[0].store, sizeof(config->tokens[0].store), "/var/tokens");
     config->tokens[0].profile.lacks = CONFIG_LACKS_IMPORT | CONFIG_LACKS_CERTIFICATES;
     cr_assert_eq(strv_add(&config->tokens[0].profile.copies, "*/token.object"), KS_OK);
+    config->groups = calloc(1, sizeof(*config->groups));
+    config->n_groups = 1;
+    text_copy(config->groups[0].name, sizeof(config->groups[0].name), "both");
+    cr_assert_eq(strv_add(&config->groups[0].tokens, "west"), KS_OK);
+    cr_assert_eq(strv_add(&config->groups[0].tokens, "main"), KS_OK);
     config->keys = calloc(1, sizeof(*config->keys));
     config->n_keys = 1;
     text_copy(config->keys[0].name, sizeof(config->keys[0].name), "web/old");
@@ -65,6 +70,24 @@ Test(config, reads_back_as_it_was_written)
     cr_assert_str_eq(out->tokens[0].profile.copies.items[0], "*/token.object");
     cr_assert_str_eq(config_key_find(out, "web/old")->uri, "pkcs11:object=old");
     cr_assert_null(config_key_find(out, "web/new"));
+    cr_assert_str_eq(config_group_find(out, "both")->tokens.items[1], "main");
+}
+
+Test(config, a_group_means_its_tokens_in_their_order_and_a_token_itself)
+{
+    ks_auto(config_freep) struct config *config = some_config();
+
+    cr_assert_str_eq(config_member(config, "both", 0), "west");
+    cr_assert_str_eq(config_member(config, "both", 1), "main");
+    cr_assert_null(config_member(config, "both", 2));
+    cr_assert_str_eq(config_member(config, "main", 0), "main");
+    cr_assert_null(config_member(config, "main", 1));
+    cr_assert(config_is_member(config, "both", "west"));
+    cr_assert(config_is_member(config, "main", "main"));
+    cr_assert_not(config_is_member(config, "both", "other"));
+    cr_assert_not(config_is_member(config, "main", "west"));
+    cr_assert_eq(config_group_of(config, "main"), &config->groups[0]);
+    cr_assert_null(config_group_of(config, "other"));
 }
 
 Test(config, every_cut_is_refused_and_frees_what_was_read)
@@ -87,11 +110,11 @@ Test(config, a_count_out_of_bounds_allocates_nothing)
     ks_auto(buf_deinit) struct buf packed = BUF_INIT;
     struct config *out = NULL;
 
-    config->n_classes = config->n_rules = config->n_keys = 0;
+    config->n_groups = config->n_classes = config->n_rules = config->n_keys = 0;
     config->tokens->profile.environment.n_items = 0;
     config_pack(&packed, config);
     config->n_classes = 3;
-    config->n_rules = config->n_keys = 1;
+    config->n_groups = config->n_rules = config->n_keys = 1;
     config->tokens->profile.environment.n_items = 1;
     memset(packed.data + packed.len - 4, 0xff, 4);
     cr_assert_eq(config_unpack(packed.data, packed.len, &out), KS_ERR_BAD_REQUEST);

@@ -211,7 +211,17 @@ ParameterizedTestParameters(config, names_file_and_line_of_a_mistake)
         {HEAD "keys \"\" { token = main }", 3, "empty"},
         {HEAD "keys \"keysvc/x\" { token = main }", 3, "service's own"},
         {HEAD "\nkeys \"a\" {\n}", 4, "token is missing"},
-        {HEAD "keys \"a\" {\n token = other }", 4, "no section token other"},
+        {HEAD "keys \"a\" {\n token = other }", 4, "no section token or group other"},
+        {HEAD "group g {\n tokens = {main, other} }", 4, "no section token other"},
+        {HEAD "group g {\n tokens = {main,\n main} }", 5, "token main is named twice"},
+        {HEAD "group g { tokens = main }\ngroup h {\n tokens = main }", 5,
+         "token main is in group g already"},
+        {HEAD "group g { }", 3, "tokens is missing"},
+        {HEAD "group g { tokens = {} }", 3, "tokens is missing"},
+        {HEAD "group main { tokens = main }", 3, "a token is called so"},
+        {HEAD "group \"a b\" { tokens = main }", 3, "a name has 1 to"},
+        {HEAD "group g { tokens = main }\ngroup g { tokens = main }", 4, "g"},
+        {HEAD "group g { tokens = main store = /x }", 3, "store"},
         {HEAD "keys \"a\" { token = main\n type = dsa }", 4, "dsa"},
         {HEAD "keys \"a\" { token = main\n type = any }", 4, "any"},
         {HEAD "keys \"a\" { token = main\n purpose = ca }", 4, "reserved"},
@@ -411,6 +421,29 @@ Test(config, a_class_whose_type_its_token_cannot_make_is_refused_where_it_stands
     cr_assert(strstr(why.text, ":4: ") && strstr(why.text, "ec-p256"), "%s", why.text);
     snprintf(text, sizeof(text), "%skeys \"a\" { token = main type = ec-p384 }\n", head);
     config_free(conf_dir_load_good(text));
+    /* Of a group each member must be able to. */
+    why = (struct fault)FAULT_INIT;
+    snprintf(text, sizeof(text),
+             "%stoken west { profile = plain label = w pin-file = /w }\n"
+             "group g { tokens = {west, main} }\nkeys \"a\" { token = g type = ed25519 }\n",
+             head);
+    cr_assert_eq(conf_dir_load(text, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert(strstr(why.text, ":5: keys \"a\": token main"), "%s", why.text);
+}
+
+Test(config, a_group_stands_where_a_token_may_in_any_order_of_sections)
+{
+    ks_auto(config_freep) struct config *config = conf_dir_load_good(
+        "keys \"web/**\" { token = both }\n"
+        "group both { tokens = {west, main} }\n" HEAD
+        "token west { profile = plain label = west pin-file = /etc/keysvc/pin }\n");
+
+    cr_assert_eq(config->n_groups, 1);
+    cr_assert_str_eq(config->groups[0].name, "both");
+    cr_assert_str_eq(config->classes[0].token, "both");
+    cr_assert_str_eq(config_member(config, config->classes[0].token, 0), "west");
+    cr_assert_str_eq(config_member(config, config->classes[0].token, 1), "main");
+    cr_assert_null(config_member(config, config->classes[0].token, 2));
 }
 
 /* What config_warn() writes to the log. */

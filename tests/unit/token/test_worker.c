@@ -215,6 +215,25 @@ Test(worker, admits_only_names_of_a_class_of_its_own_token)
     }
 }
 
+Test(worker, admits_names_of_a_class_of_its_group_and_of_no_other)
+{
+    struct job job = bed_job(bed, JOB_SIGN, "away/a", 1);
+    struct config *config = bed->worker.config;
+    const struct config_class *class = NULL;
+    struct fault why = FAULT_INIT;
+
+    config->groups = calloc(2, sizeof(*config->groups));
+    config->n_groups = 2;
+    text_copy(config->groups[0].name, sizeof(config->groups[0].name), "others");
+    cr_assert_eq(strv_add(&config->groups[0].tokens, "west"), KS_OK);
+    text_copy(config->groups[1].name, sizeof(config->groups[1].name), "other");
+    cr_assert_eq(strv_add(&config->groups[1].tokens, "west"), KS_OK);
+    cr_assert_eq(worker_admit(&bed->worker, &job, &class, &why), KS_ERR_DENIED);
+    cr_assert_eq(strv_add(&config->groups[1].tokens, "main"), KS_OK);
+    cr_assert_eq(worker_admit(&bed->worker, &job, &class, &why), KS_OK);
+    cr_assert_eq(class, &config->classes[3]);
+}
+
 Test(worker, ends_for_failures_that_only_a_new_process_mends)
 {
     static const struct {
