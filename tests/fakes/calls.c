@@ -19,8 +19,8 @@ struct calls {
     _Atomic uint64_t counts[FUNCTION_COUNT];
 };
 
-#define FORWARD(name, parameters, arguments) [FUNCTION_##name] = #name,
-#define OWN(name) [FUNCTION_##name] = #name,
+#define FORWARD(scope, name, parameters, arguments) [FUNCTION_##name] = #name,
+#define OWN FORWARD
 static const char *const names[FUNCTION_COUNT] = {
 #include "tests/fakes/functions.h"
 };
@@ -46,17 +46,23 @@ calls_name(enum function function)
 struct calls *
 calls_open(const char *folder)
 {
+    return calls_map(folder, "calls", sizeof(struct calls));
+}
+
+void *
+calls_map(const char *folder, const char *name, size_t len)
+{
     char path[4096];
     void *mapped = MAP_FAILED;
     int fd;
 
-    snprintf(path, sizeof(path), "%s/calls", folder);
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0)
         return NULL;
     /* Growing to the size it has already changes nothing, whoever else does the same. */
-    if (ftruncate(fd, sizeof(struct calls)) == 0)
-        mapped = mmap(NULL, sizeof(struct calls), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (ftruncate(fd, (off_t)len) == 0)
+        mapped = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
     return mapped == MAP_FAILED ? NULL : mapped;
 }

@@ -5,10 +5,11 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
-#define FORWARD(name, parameters, arguments) FUNCTION_##name,
-#define OWN(name) FUNCTION_##name,
+#define FORWARD(scope, name, parameters, arguments) FUNCTION_##name,
+#define OWN FORWARD
 enum function {
 #include "tests/fakes/functions.h"
     FUNCTION_COUNT
@@ -27,3 +28,6 @@ struct calls *calls_close(struct calls *calls);
 /* The number of this call: 1 for the first. */
 uint64_t calls_count(struct calls *calls, enum function function);
 uint64_t calls_get(const struct calls *calls, enum function function);
+
+/* The bytes of FOLDER/NAME, mapped and shared; zeros where the file was shorter. NULL: errno. */
+void *calls_map(const char *folder, const char *name, size_t len);

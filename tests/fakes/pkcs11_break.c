@@ -15,6 +15,8 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,8 @@
 #include <unistd.h>
 
 #include "tests/fakes/calls.h"
+#include "tests/fakes/device.h"
+#include "tests/fakes/lie.h"
 #include "tests/fakes/rules.h"
 
 #define DEFAULT_MODULE "/usr/lib/softhsm/libsofthsm2.so"
@@ -32,8 +36,10 @@
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR out);
 static bool start(void);
 static struct rule enter(enum function function);
+static void crash(const struct rule *rule);
 static CK_RV leave(const struct rule *rule, CK_RV rv);
 static void reread_rules(void);
+static uint64_t read_seed(void);
 static void wait_ms(unsigned long ms);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -50,52 +56,98 @@ is_instead(const struct rule *rule)
     return rule->action == RULE_ANSWER && !rule->after;
 }
 
-#define OWN(name)
-#define FORWARD(name, parameters, arguments)                                                       \
+#define DEVICE_ONLY(name, parameters, call)                                                        \
+    static CK_RV own_##name parameters                                                             \
+    {                                                                                              \
+        return (void)rule, call;                                                                   \
+    }
+#define RULE const struct rule *rule
+DEVICE_ONLY(C_Initialize, (RULE, void *args), device_initialize(args))
+DEVICE_ONLY(C_Finalize, (RULE, void *reserved), device_finalize(reserved))
+DEVICE_ONLY(C_GetSlotList, (RULE, CK_BBOOL with_token, CK_SLOT_ID *slots, CK_ULONG *n_slots),
+            device_get_slot_list(with_token, slots, n_slots))
+DEVICE_ONLY(C_GetSlotInfo, (RULE, CK_SLOT_ID slot, CK_SLOT_INFO *info),
+            device_get_slot_info(slot, info))
+DEVICE_ONLY(C_OpenSession,
+            (RULE, CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NOTIFY notify,
+             CK_SESSION_HANDLE *session),
+            device_open_session(slot, flags, application, notify, session))
+DEVICE_ONLY(C_CloseSession, (RULE, CK_SESSION_HANDLE session), device_close_session(session))
+DEVICE_ONLY(C_CloseAllSessions, (RULE, CK_SLOT_ID slot), device_close_all_sessions(slot))
+DEVICE_ONLY(C_Login,
+            (RULE, CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_BYTE *pin, CK_ULONG len),
+            device_login(session, user, pin, len))
+DEVICE_ONLY(C_InitPIN, (RULE, CK_SESSION_HANDLE session, CK_BYTE *pin, CK_ULONG len),
+            device_init_pin(session, pin, len))
+DEVICE_ONLY(C_SetPIN,
+            (RULE, CK_SESSION_HANDLE session, CK_BYTE *old_pin, CK_ULONG old_len, CK_BYTE *pin,
+             CK_ULONG pin_len),
+            device_set_pin(session, old_pin, old_len, pin, pin_len))
+#undef RULE
+#undef DEVICE_ONLY
+
+static CK_RV
+own_C_GetTokenInfo(const struct rule *rule, CK_SLOT_ID slot, CK_TOKEN_INFO *info)
+{
+    CK_RV rv = device_get_token_info(slot, info);
+
+    if (rv == CKR_OK && rule->action == RULE_FLAGS)
+        info->flags |= rule->value;
+    return rv;
+}
+
+static CK_RV
+own_C_GetAttributeValue(const struct rule *rule, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+                        CK_ATTRIBUTE *attributes, CK_ULONG n_attributes)
+{
+    CK_RV rv = real->C_GetAttributeValue(session, object, attributes, n_attributes);
+
+    if (rule->action == RULE_LIE)
+        lie_about(attributes, n_attributes);
+    return rv;
+}
+
+static CK_RV
+own_C_Sign(const struct rule *rule, CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len,
+           CK_BYTE *signature, CK_ULONG *signature_len)
+{
+    CK_RV rv = real->C_Sign(session, data, data_len, signature, signature_len);
+
+    if (rv == CKR_OK && rule->action == RULE_WRONG && signature)
+        signature[*signature_len / 2] ^= 1;
+    return rv;
+}
+
+#define CHECK_MODULE CKR_OK
+#define CHECK_SLOT device_slot()
+#define CHECK_SESSION device_session(&session)
+#define EACH(scope, name, parameters, call)                                                        \
     static CK_RV break_##name parameters                                                           \
     {                                                                                              \
         struct rule rule = enter(FUNCTION_##name);                                                 \
+        CK_RV rv;                                                                                  \
                                                                                                    \
-        return is_instead(&rule) ? rule.value : leave(&rule, real->name arguments);                \
+        if (is_instead(&rule))                                                                     \
+            return rule.value;                                                                     \
+        rv = CHECK_##scope;                                                                        \
+        if (rv == CKR_OK)                                                                          \
+            rv = call;                                                                             \
+        return leave(&rule, rv);                                                                   \
     }
+#define UNPACKED(...) __VA_ARGS__
+#define FORWARD(scope, name, parameters, arguments)                                                \
+    EACH(scope, name, parameters, real->name arguments)
+#define OWN(scope, name, parameters, arguments)                                                    \
+    EACH(scope, name, parameters, own_##name(&rule, UNPACKED arguments))
 #include "tests/fakes/functions.h"
 #undef FORWARD
 #undef OWN
 
-static CK_RV
-break_C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO_PTR info)
-{
-    struct rule rule = enter(FUNCTION_C_GetTokenInfo);
-    CK_RV rv;
-
-    if (is_instead(&rule))
-        return rule.value;
-    rv = real->C_GetTokenInfo(slot, info);
-    if (rv == CKR_OK && rule.action == RULE_FLAGS)
-        info->flags |= rule.value;
-    return leave(&rule, rv);
-}
-
-static CK_RV
-break_C_Sign(CK_SESSION_HANDLE session, CK_BYTE_PTR data, CK_ULONG data_len, CK_BYTE_PTR signature,
-             CK_ULONG_PTR signature_len)
-{
-    struct rule rule = enter(FUNCTION_C_Sign);
-    CK_RV rv;
-
-    if (is_instead(&rule))
-        return rule.value;
-    rv = real->C_Sign(session, data, data_len, signature, signature_len);
-    if (rv == CKR_OK && rule.action == RULE_WRONG && signature)
-        signature[*signature_len / 2] ^= 1;
-    return leave(&rule, rv);
-}
-
 static CK_FUNCTION_LIST function_list = {
     .version = {2, 40},
     .C_GetFunctionList = C_GetFunctionList,
-#define OWN(name) .name = break_##name,
-#define FORWARD(name, parameters, arguments) .name = break_##name,
+#define FORWARD(scope, name, parameters, arguments) .name = break_##name,
+#define OWN FORWARD
 #include "tests/fakes/functions.h"
 #undef FORWARD
 #undef OWN
@@ -130,12 +182,13 @@ start(void)
         fprintf(stderr, "pkcs11-break: %s\n", dlerror());
         return false;
     }
-    if (!folder)
+    calls = folder ? calls_open(folder) : NULL;
+    if ((!folder || calls) && device_start(real, folder))
         return true;
-    calls = calls_open(folder);
-    if (!calls)
-        fprintf(stderr, "pkcs11-break: %s/calls: %m\n", folder);
-    return calls != NULL;
+    fprintf(stderr, "pkcs11-break: %s: %m\n", folder);
+    calls = calls_close(calls);
+    real = NULL;
+    return false;
 }
 
 /* Counts the call, finds its rule and obeys what comes before the real call. */
@@ -152,6 +205,7 @@ enter(enum function function)
     count = calls_count(calls, function);
     pthread_mutex_lock(&lock);
     reread_rules();
+    device_obey(&rules.device);
     found = rules_find(&rules, (int)function, count);
     rule = found ? *found : none;
     pthread_mutex_unlock(&lock);
@@ -160,17 +214,30 @@ enter(enum function function)
         wait_ms(rule.value);
     while (rule.action == RULE_HANG)
         wait_ms(FOREVER_MS);
-    if (rule.action == RULE_ABORT && !rule.after)
-        abort();
+    if (!rule.after)
+        crash(&rule);
     return rule;
 }
 
 static CK_RV
 leave(const struct rule *rule, CK_RV rv)
 {
-    if (rule->after && rule->action == RULE_ABORT)
-        abort();
+    if (rule->after)
+        crash(rule);
     return rule->after && rule->action == RULE_ANSWER ? rule->value : rv;
+}
+
+static void
+crash(const struct rule *rule)
+{
+    static volatile uintptr_t nowhere = sizeof(max_align_t);
+
+    if (rule->action == RULE_ABORT)
+        abort();
+    if (rule->action != RULE_SEGV)
+        return;
+    (void)signal(SIGSEGV, SIG_DFL); /* a sanitizer would report what is meant to happen */
+    *(volatile char *)nowhere = 1;
 }
 
 /* A file that is gone, or is no rules file, means that nothing is broken any more; the latter is
@@ -205,6 +272,26 @@ reread_rules(void)
         fprintf(stderr, "pkcs11-break: %s:%u: not a rule\n", path, line);
         memset(&rules, 0, sizeof(rules));
     }
+    rules.seed = read_seed();
+}
+
+static uint64_t
+read_seed(void)
+{
+    const char *given = getenv("PKCS11_BREAK_SEED");
+    char path[4096], text[32] = "1";
+    FILE *file = NULL;
+
+    if (given)
+        return strtoull(given, NULL, 0);
+    snprintf(path, sizeof(path), "%s/seed", folder);
+    file = fopen(path, "re");
+    if (!file)
+        return 1;
+    if (!fgets(text, sizeof(text), file))
+        fprintf(stderr, "pkcs11-break: %s: no number\n", path);
+    fclose(file);
+    return strtoull(text, NULL, 0);
 }
 
 static void

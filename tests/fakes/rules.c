@@ -11,7 +11,10 @@
 
 #include "tests/fakes/calls.h"
 
-static bool parse_line(char *line, struct rule *rule);
+static bool parse_line(char *line, struct rules *rules);
+static bool parse_device(const char *what, const char *value, struct rules_device *device);
+static bool parse_rule(char *line, struct rule *rule);
+static bool is_drawn(const struct rule *rule, uint64_t seed, int function, uint64_t count);
 static bool parse_when(const char *when, struct rule *rule);
 static bool parse_action(const char *action, struct rule *rule);
 static bool parse_rv(const char *name, unsigned long *rv);
@@ -21,38 +24,9 @@ static const struct {
     const char *name;
     CK_RV rv;
 } answers[] = {
-    {"CKR_OK", CKR_OK},
-    {"CKR_HOST_MEMORY", CKR_HOST_MEMORY},
-    {"CKR_SLOT_ID_INVALID", CKR_SLOT_ID_INVALID},
-    {"CKR_GENERAL_ERROR", CKR_GENERAL_ERROR},
-    {"CKR_FUNCTION_FAILED", CKR_FUNCTION_FAILED},
-    {"CKR_ATTRIBUTE_TYPE_INVALID", CKR_ATTRIBUTE_TYPE_INVALID},
-    {"CKR_ATTRIBUTE_VALUE_INVALID", CKR_ATTRIBUTE_VALUE_INVALID},
-    {"CKR_DATA_LEN_RANGE", CKR_DATA_LEN_RANGE},
-    {"CKR_DEVICE_ERROR", CKR_DEVICE_ERROR},
-    {"CKR_DEVICE_MEMORY", CKR_DEVICE_MEMORY},
-    {"CKR_DEVICE_REMOVED", CKR_DEVICE_REMOVED},
-    {"CKR_FUNCTION_NOT_SUPPORTED", CKR_FUNCTION_NOT_SUPPORTED},
-    {"CKR_KEY_HANDLE_INVALID", CKR_KEY_HANDLE_INVALID},
-    {"CKR_KEY_FUNCTION_NOT_PERMITTED", CKR_KEY_FUNCTION_NOT_PERMITTED},
-    {"CKR_MECHANISM_INVALID", CKR_MECHANISM_INVALID},
-    {"CKR_OBJECT_HANDLE_INVALID", CKR_OBJECT_HANDLE_INVALID},
-    {"CKR_OPERATION_ACTIVE", CKR_OPERATION_ACTIVE},
-    {"CKR_OPERATION_NOT_INITIALIZED", CKR_OPERATION_NOT_INITIALIZED},
-    {"CKR_PIN_INCORRECT", CKR_PIN_INCORRECT},
-    {"CKR_PIN_EXPIRED", CKR_PIN_EXPIRED},
-    {"CKR_PIN_LOCKED", CKR_PIN_LOCKED},
-    {"CKR_SESSION_CLOSED", CKR_SESSION_CLOSED},
-    {"CKR_SESSION_COUNT", CKR_SESSION_COUNT},
-    {"CKR_SESSION_HANDLE_INVALID", CKR_SESSION_HANDLE_INVALID},
-    {"CKR_TEMPLATE_INCONSISTENT", CKR_TEMPLATE_INCONSISTENT},
-    {"CKR_TOKEN_NOT_PRESENT", CKR_TOKEN_NOT_PRESENT},
-    {"CKR_TOKEN_NOT_RECOGNIZED", CKR_TOKEN_NOT_RECOGNIZED},
-    {"CKR_TOKEN_WRITE_PROTECTED", CKR_TOKEN_WRITE_PROTECTED},
-    {"CKR_USER_ALREADY_LOGGED_IN", CKR_USER_ALREADY_LOGGED_IN},
-    {"CKR_USER_NOT_LOGGED_IN", CKR_USER_NOT_LOGGED_IN},
-    {"CKR_USER_PIN_NOT_INITIALIZED", CKR_USER_PIN_NOT_INITIALIZED},
-    {"CKR_CRYPTOKI_NOT_INITIALIZED", CKR_CRYPTOKI_NOT_INITIALIZED},
+#define CKR(name) {#name, name},
+#include "tests/fakes/ckr-names.h"
+#undef CKR
 };
 
 unsigned
@@ -62,6 +36,7 @@ rules_parse(const char *text, struct rules *out)
     unsigned number = 0;
 
     memset(out, 0, sizeof(*out));
+    out->seed = 1;
     while (*text) {
         size_t len = strcspn(text, "\n");
         size_t kept = len < sizeof(line) ? len : sizeof(line) - 1;
@@ -73,9 +48,8 @@ rules_parse(const char *text, struct rules *out)
         line[strcspn(line, "#")] = '\0';
         if (line[strspn(line, " \t")] == '\0')
             continue;
-        if (out->n == RULES_MAX || !parse_line(line, &out->list[out->n]))
+        if (!parse_line(line, out))
             return number;
-        out->n++;
     }
     return 0;
 }
@@ -86,15 +60,64 @@ rules_find(const struct rules *rules, int function, uint64_t count)
     for (unsigned i = 0; i < rules->n; i++) {
         const struct rule *rule = &rules->list[i];
 
-        if (rule->function == function && count >= rule->first && count <= rule->last &&
-            count % rule->every == 0)
+        if ((rule->function == function || rule->function == FUNCTION_COUNT) &&
+            count >= rule->first && count <= rule->last && count % rule->every == 0 &&
+            is_drawn(rule, rules->seed, function, count))
             return rule;
     }
     return NULL;
 }
 
+/* splitmix64: nothing is remembered, so a process that crashed changes nothing for the next one. */
 static bool
-parse_line(char *line, struct rule *rule)
+is_drawn(const struct rule *rule, uint64_t seed, int function, uint64_t count)
+{
+    uint64_t x = seed * 0x9e3779b97f4a7c15 + (uint64_t)function * 0xd1342543de82ef95 + count;
+
+    if (rule->one_in == 0)
+        return true;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+    return (x ^ (x >> 31)) % rule->one_in == 0;
+}
+
+/* A rule, or a line about the device. */
+static bool
+parse_line(char *line, struct rules *rules)
+{
+    char what[16] = {0}, value[RULES_PATH_MAX] = {0}, rest;
+
+    /* No function's name begins like that. */
+    if (sscanf(line, " %15[a-z]:%511[^\n]%c", what, value, &rest) == 2)
+        return parse_device(what, value, &rules->device);
+    if (rules->n == RULES_MAX || !parse_rule(line, &rules->list[rules->n]))
+        return false;
+    rules->n++;
+    return true;
+}
+
+static bool
+parse_device(const char *what, const char *value, struct rules_device *device)
+{
+    char word[16] = {0}, folder[RULES_PATH_MAX] = {0};
+    int n_words = sscanf(value, "%15s %511[^\n]", word, folder);
+
+    folder[strcspn(folder, " \t")] = '\0';
+    if (strcmp(what, "token") == 0 && strcmp(word, "removed") == 0 && n_words == 1)
+        device->is_removed = true;
+    else if (strcmp(what, "token") == 0 && strcmp(word, "other") == 0 && n_words == 2)
+        memcpy(device->other, folder, sizeof(folder));
+    else if (strcmp(what, "sessions") == 0 && n_words == 1)
+        return parse_number(word, &device->max_sessions) && device->max_sessions > 0;
+    else if (strcmp(what, "pin") == 0 && n_words == 1)
+        return parse_number(word, &device->max_tries) && device->max_tries > 0;
+    else
+        return false;
+    return true;
+}
+
+static bool
+parse_rule(char *line, struct rule *rule)
 {
     char *when = strchr(line, ':');
     char *action = when ? strchr(when + 1, ':') : NULL;
@@ -103,8 +126,11 @@ parse_line(char *line, struct rule *rule)
         return false;
     *when++ = '\0';
     *action++ = '\0';
-    rule->function = calls_function(line + strspn(line, " \t"));
-    return rule->function != FUNCTION_COUNT && parse_when(when, rule) && parse_action(action, rule);
+    line += strspn(line, " \t");
+    rule->function = calls_function(line);
+    if (rule->function == FUNCTION_COUNT && strcmp(line, "*") != 0)
+        return false;
+    return parse_when(when, rule) && parse_action(action, rule);
 }
 
 static bool
@@ -119,6 +145,8 @@ parse_when(const char *when, struct rule *rule)
         return true;
     if (*when == '%')
         return parse_number(when + 1, &rule->every) && rule->every > 0;
+    if (*when == '~')
+        return parse_number(when + 1, &rule->one_in) && rule->one_in > 0;
     rule->first = strtoull(when, &end, 10);
     if (end == when || rule->first == 0)
         return false;
@@ -127,6 +155,14 @@ parse_when(const char *when, struct rule *rule)
     rule->last = rule->first;
     return *end == '\0';
 }
+
+static const struct {
+    const char *word;
+    enum rule_action action;
+} actions[] = {
+    {"hang", RULE_HANG}, {"slow", RULE_SLOW},   {"abort", RULE_ABORT}, {"segv", RULE_SEGV},
+    {"lie", RULE_LIE},   {"wrong", RULE_WRONG}, {"flags", RULE_FLAGS},
+};
 
 static bool
 parse_action(const char *action, struct rule *rule)
@@ -139,12 +175,11 @@ parse_action(const char *action, struct rule *rule)
         action += strlen("after ");
     if (sscanf(action, "%63s %31s", word, value) < 1)
         return false;
-    rule->action = strcmp(word, "hang") == 0    ? RULE_HANG
-                   : strcmp(word, "slow") == 0  ? RULE_SLOW
-                   : strcmp(word, "abort") == 0 ? RULE_ABORT
-                   : strcmp(word, "wrong") == 0 ? RULE_WRONG
-                   : strcmp(word, "flags") == 0 ? RULE_FLAGS
-                                                : RULE_ANSWER;
+    rule->action = RULE_ANSWER;
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+        if (strcmp(actions[i].word, word) == 0)
+            rule->action = actions[i].action;
+    }
     switch (rule->action) {
     case RULE_ANSWER:
         return parse_rv(word, &rule->value) && value[0] == '\0';
