@@ -198,6 +198,15 @@ print_error(ks_err err)
 }
 
 static void
+print_row(const struct ckr_info *row, const char *name, const char *number)
+{
+    const struct err_info *told = err_info(row->err);
+
+    printf("| %s | %s | %s | %s | %s |\n", name, number, ACTION[row->action].name, told->name,
+           told->retryable ? "yes" : "no");
+}
+
+static void
 print_ckr(void)
 {
     size_t n_rows;
@@ -205,19 +214,23 @@ print_ckr(void)
 
     printf("\n## Values of PKCS#11\n\n"
            "What a module answers stands in messages and in the log, \"C_Sign: CKR_DEVICE_REMOVED "
-           "(0x32)\". This is what the token's process does then,\n"
-           "and what the client is told if that did not help.\n\n");
+           "(0x32)\". This is what keysvcd does then, what the\n"
+           "client is told if that did not help, and whether the same request may succeed later. "
+           "(CKR_USER_ALREADY_LOGGED_IN from C_Login\n"
+           "itself is no error.)\n\n");
     for (size_t i = 1; i < ARRAY_LEN(ACTION); i++)
         printf("- **%s**: %s\n", ACTION[i].name, ACTION[i].meaning);
-    printf("\n| value | number | action | told |\n| --- | --- | --- | --- |\n");
+    printf(
+        "\n| value | number | what keysvcd does | told | again? |\n| --- | --- | --- | --- | --- "
+        "|\n");
     for (size_t i = 0; i < n_rows; i++) {
+        char number[32];
+
+        snprintf(number, sizeof(number), "0x%lx", rows[i].rv);
         if (rows[i].rv != CKR_OK)
-            printf("| %s | 0x%lx | %s | %s |\n", rows[i].name, rows[i].rv,
-                   ACTION[rows[i].action].name, err_info(rows[i].err)->name);
+            print_row(&rows[i], rows[i].name, number);
     }
-    printf("| any other, a vendor's own | | %s | %s |\n",
-           ACTION[ckr_info(CKR_VENDOR_DEFINED)->action].name,
-           err_info(ckr_info(CKR_VENDOR_DEFINED)->err)->name);
+    print_row(ckr_info(CKR_VENDOR_DEFINED), "any other, a vendor's own", "");
 }
 
 /* An error without a story fails here, and with it the check. */

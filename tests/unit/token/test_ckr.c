@@ -17,6 +17,42 @@ Test(ckr, has_each_value_once_and_an_error_for_all_but_ok)
     }
 }
 
+Test(ckr, has_every_value_of_the_standard_with_its_name)
+{
+    static const struct {
+        const char *name;
+        CK_RV rv;
+    } standard[] = {
+#define CKR(name) {#name, name},
+#include "tests/fakes/ckr-names.h"
+#undef CKR
+    };
+    size_t n_rows;
+
+    (void)ckr_table(&n_rows);
+    for (size_t i = 0; i < ARRAY_LEN(standard); i++) {
+        /* Where the vendors' begin: none itself. */
+        if (standard[i].rv != CKR_VENDOR_DEFINED)
+            cr_expect_str_eq(ckr_info(standard[i].rv)->name, standard[i].name);
+    }
+    cr_assert_eq(n_rows, ARRAY_LEN(standard) - 1);
+}
+
+Test(ckr, says_that_it_may_succeed_later_exactly_where_something_can_come_back)
+{
+    size_t n_rows;
+    const struct ckr_info *table = ckr_table(&n_rows);
+
+    for (size_t i = 0; i < n_rows; i++) {
+        bool retryable = err_info(table[i].err)->retryable;
+
+        if (table[i].action >= CKR_ACTION_LOGIN && table[i].action <= CKR_ACTION_ABSENT)
+            cr_expect(retryable, "%s", table[i].name);
+        if (table[i].action == CKR_ACTION_UNSUPPORTED || table[i].action == CKR_ACTION_BLOCKED)
+            cr_expect_not(retryable, "%s", table[i].name);
+    }
+}
+
 Test(ckr, blocks_the_login_exactly_where_the_pin_was_refused)
 {
     size_t n_rows;
