@@ -69,3 +69,9 @@ pulse_leave(struct pulse *pulse)
 {
     atomic_store_explicit(&pulse->phase, PULSE_IDLE, memory_order_release);
 }
+
+void
+pulse_done(struct pulse *pulse)
+{
+    atomic_fetch_add_explicit(&pulse->n_done, 1, memory_order_relaxed);
+}

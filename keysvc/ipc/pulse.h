@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pulse - one shared page in which a token process shows the call it is in, so that the supervisor
- * sees a hang
+ * sees a hang, and that it is of use, so that it is soon back when it dies
  *
  * The token process writes, the supervisor only reads and takes nothing in it for granted: the
  * worst a lie achieves is that the liar is killed, or is not.
@@ -24,6 +24,7 @@ struct pulse {
     _Atomic uint32_t phase;
     _Atomic uint64_t since_ms; /* clock_mono_ms() at the start of the call */
     _Atomic uint64_t n_calls;
+    _Atomic uint64_t n_done; /* jobs that were answered with what they asked for */
 };
 
 /* Supervisor: a sealed memfd, and its own view of it. */
@@ -34,3 +35,4 @@ struct pulse *pulse_unmap(struct pulse *pulse);
 
 void pulse_enter(struct pulse *pulse, enum pulse_phase phase);
 void pulse_leave(struct pulse *pulse);
+void pulse_done(struct pulse *pulse);

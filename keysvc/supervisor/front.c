@@ -237,6 +237,7 @@ take_ready(struct front *front, struct message *message, struct fault *why)
     if (front->state == FRONT_STOPPING)
         return KS_OK;
     front->state = FRONT_READY;
+    backoff_ready(&front->backoff, clock_mono_ms());
     log_info("child=front event=ready pid=%d", (int)child_pid(front->child));
     if (front->config_sent != settings_config(front->launch->settings)->generation)
         send_config(front);

@@ -218,7 +218,7 @@ static const struct end {
 } ends[] = {
     {CONTROL_EXIT_OK, TOKEN_STATE_FAILED, 0, BACKOFF_MAX_MS},
     {CONTROL_EXIT_SETUP, TOKEN_STATE_FAILED, BACKOFF_NO_TOKEN_MS, BACKOFF_MAX_MS},
-    {CONTROL_EXIT_NO_TOKEN, TOKEN_STATE_ABSENT, BACKOFF_NO_TOKEN_MS, BACKOFF_ABSENT_MAX_MS},
+    {CONTROL_EXIT_NO_TOKEN, TOKEN_STATE_ABSENT, BACKOFF_NO_TOKEN_MS, BACKOFF_NO_TOKEN_MS},
     {CONTROL_EXIT_LOGIN_BLOCKED, TOKEN_STATE_LOGIN_BLOCKED, 0, BACKOFF_MAX_MS},
     {CONTROL_EXIT_TOKEN_LOST, TOKEN_STATE_FAILED, 0, BACKOFF_MAX_MS},
 };
@@ -233,7 +233,7 @@ end_of(int wait_status)
     return (struct end){-1, TOKEN_STATE_FAILED, 0, BACKOFF_MAX_MS};
 }
 
-/* A token may be absent for days, and is looked for every few seconds: one line for each reason. */
+/* A token may be absent for days, and is looked for each second: one line for each reason. */
 static void
 log_end(struct worker *worker, enum token_state state, const char *how)
 {
@@ -288,6 +288,8 @@ on_gone(void *context, int wait_status)
     child_exit_text(wait_status, how, sizeof(how));
     log_end(worker, end.state, how);
     worker->child = child_free(worker->child);
+    if (worker->pulse && atomic_load(&worker->pulse->n_done) > 0)
+        backoff_useful(&worker->backoff);
     worker->pulse = pulse_unmap(worker->pulse);
     worker->state = WORKER_DOWN;
     worker->login_wanted = false;

@@ -8,6 +8,7 @@
  */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "supervisor/checkpoint.h"
 #include "supervisor/stores.h"
@@ -196,6 +197,7 @@ take_ready(struct worker *worker, struct message *message, struct fault *why)
     if (worker->state == WORKER_STOPPING)
         return KS_OK;
     worker->state = WORKER_READY;
+    backoff_ready(&worker->backoff, clock_mono_ms());
     worker->status.state = TOKEN_STATE_READY;
     worker->status.text[0] = '\0';
     worker->said[0] = worker->absence[0] = '\0';

@@ -267,7 +267,7 @@ say_failure(struct worker *worker, int exit_code, const struct fault *why)
     if (exit_code == CONTROL_EXIT_OK)
         return;
     if (exit_code == CONTROL_EXIT_NO_TOKEN) {
-        /* It may be so for days, every few seconds: the supervisor says it once. */
+        /* It may be so for days, each second: the supervisor says it once. */
         log_debug("event=no-token text=\"%s\"", why->text);
         token_state = TOKEN_STATE_ABSENT;
     } else {

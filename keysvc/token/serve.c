@@ -407,6 +407,8 @@ reply(struct worker *worker, const struct waiting *waiting, uint32_t n_unsynced)
         reply.key.public_key_len = key->spki.len;
         memcpy(reply.key.public_key, key->spki.der, key->spki.len);
     }
+    if (!waiting->err && worker->p11.pulse)
+        pulse_done(worker->p11.pulse);
     job_reply_pack(&body, &reply);
     if (channel_queue(worker->front, JOB_MESSAGE_REPLY, &body, NULL, 0) != KS_OK)
         log_error("event=reply-lost token=%s request=%llu", worker->token->name,

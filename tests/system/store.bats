@@ -82,7 +82,7 @@ blocked()
     token_is ready
     keysvc sign web/shop --in "$W/data" >"$W/signature"
     second_is absent
-    # Not once a try: it tries every few seconds.
+    # Not once a try: it tries each second.
     [ "$(grep -c 'child=main/1 event=ended' "$W/log")" = 1 ]
     stop
     wait_for second_is ready

@@ -75,18 +75,62 @@ Test(backoff, never_waits_less_than_its_floor)
     cr_assert_eq(live(&backoff, &now_ms, 5, BACKOFF_NO_TOKEN_MS), BACKOFF_NO_TOKEN_MS);
 }
 
-Test(backoff, looks_for_an_absent_token_every_few_seconds_however_long_it_is_away)
+/* Starts, becomes ready, serves, dies; the wait. */
+static uint32_t
+serve(struct backoff *backoff, uint64_t *now_ms, uint32_t served_ms, bool useful)
+{
+    uint32_t wait_ms;
+
+    backoff_started(backoff, *now_ms);
+    *now_ms += 50;
+    backoff_ready(backoff, *now_ms);
+    *now_ms += served_ms;
+    if (useful)
+        backoff_useful(backoff);
+    wait_ms = backoff_died(backoff, 0, BACKOFF_MAX_MS, *now_ms);
+    *now_ms += wait_ms;
+    return wait_ms;
+}
+
+Test(backoff, starts_at_once_what_served_for_as_long_as_it_would_have_to_wait)
+{
+    struct backoff backoff = {0};
+    uint64_t now_ms = 1000;
+
+    for (int i = 0; i < 10; i++)
+        cr_assert_eq(serve(&backoff, &now_ms, BACKOFF_FIRST_MS, false), 0);
+    /* A little less, and it is as if it had not been ready at all. */
+    cr_assert_eq(serve(&backoff, &now_ms, BACKOFF_FIRST_MS - 1, false), BACKOFF_FIRST_MS);
+    for (int i = 0; i < 20; i++)
+        serve(&backoff, &now_ms, BACKOFF_FIRST_MS - 1, false);
+    cr_assert_eq(backoff.wait_ms, BACKOFF_MAX_MS);
+}
+
+Test(backoff, does_not_let_what_did_its_work_wait_for_long)
+{
+    struct backoff backoff = {0};
+    uint64_t now_ms = 1000;
+
+    for (int i = 0; i < 20; i++)
+        cr_assert_leq(serve(&backoff, &now_ms, 1, true), BACKOFF_USEFUL_MAX_MS);
+    cr_assert_eq(backoff.wait_ms, BACKOFF_USEFUL_MAX_MS);
+    /* The next one did not, and the doubling goes on from there. */
+    cr_assert_eq(serve(&backoff, &now_ms, 1, false), 2 * BACKOFF_USEFUL_MAX_MS);
+    cr_assert_eq(live(&backoff, &now_ms, 5, 0), 4 * BACKOFF_USEFUL_MAX_MS);
+}
+
+Test(backoff, looks_for_an_absent_token_each_second_however_long_it_is_away)
 {
     struct backoff backoff = {0};
     uint64_t now_ms = 1000;
     uint32_t wait_ms = 0;
 
+    live(&backoff, &now_ms, 5, 0);
     for (int i = 0; i < 20; i++) {
         backoff_started(&backoff, now_ms);
         now_ms += 5;
-        wait_ms = backoff_died(&backoff, BACKOFF_NO_TOKEN_MS, BACKOFF_ABSENT_MAX_MS, now_ms);
-        cr_assert(wait_ms >= BACKOFF_NO_TOKEN_MS && wait_ms <= BACKOFF_ABSENT_MAX_MS);
+        wait_ms = backoff_died(&backoff, BACKOFF_NO_TOKEN_MS, BACKOFF_NO_TOKEN_MS, now_ms);
+        cr_assert_eq(wait_ms, BACKOFF_NO_TOKEN_MS);
         now_ms += wait_ms;
     }
-    cr_assert_eq(wait_ms, BACKOFF_ABSENT_MAX_MS);
 }
