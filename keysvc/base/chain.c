@@ -14,9 +14,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
-#include "base/chain_end.h"
+#include "base/chain_private.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/hex.h"
@@ -31,94 +32,10 @@
 #define END_RESERVE                                                                                \
     (LITERAL_LEN(CUT_MEMBER) + LITERAL_LEN(HASH_MEMBER) + CHAIN_HASH_TEXT_LEN +                    \
      LITERAL_LEN(RECORD_END))
-#define NUMBER_MAX 20                 /* digits of 64 bits */
-#define PENDING_MAX (8 * 1024 * 1024) /* bytes gathered: thousands of records in one flush */
+#define NUMBER_MAX 20 /* digits of 64 bits */
 
-struct chain {
-    int fd;
-    char name[CHAIN_NAME_MAX + 1];
-    struct digest *digest;
-
-    struct buf pending;
-    size_t lead;  /* 1: pending begins with the newline that the file needs */
-    uint64_t seq; /* of the last gathered record */
-    uint8_t hash[KS_SHA256_LEN];
-    uint64_t n_gathered; /* by callers */
-
-    bool in_record;
-    size_t record_len; /* of the record that is being put together, behind pending.len */
-    bool cut;
-
-    uint64_t file_seq;
-    uint8_t file_hash[KS_SHA256_LEN];
-    struct buf tail;
-    bool needs_newline; /* the last whole record lacks its newline only */
-    bool continues;     /* the record "continued" is not yet in the file */
-    bool failed;
-    bool dirty;
-    uint64_t withdrawn; /* records refused and not yet said so in the file */
-
-    uint64_t second; /* whose text is kept */
-    char second_text[CLOCK_TEXT_LEN];
-};
-
-static void restart_pending(struct chain *chain);
 static ks_err write_pending(struct chain *chain, struct fault *why);
 static size_t settle(struct chain *chain, size_t written);
-
-static bool
-name_valid(const char *name)
-{
-    size_t len = strlen(name);
-
-    return len > 0 && len <= CHAIN_NAME_MAX &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len;
-}
-
-ks_err
-chain_open(int fd, const char *name, uint64_t first_seq, const uint8_t *first_prev,
-           struct chain **out, struct fault *why)
-{
-    ks_auto(chain_freep) struct chain *chain = calloc(1, sizeof(*chain));
-    struct chain_end end;
-    ks_err err;
-
-    if (!chain) {
-        close(fd);
-        fault_set(why, "audit file %s: no memory", name);
-        return KS_ERR_INTERNAL;
-    }
-    chain->fd = fd;
-    chain->second = UINT64_MAX;
-    chain->pending = (struct buf){.max = PENDING_MAX};
-    chain->tail = (struct buf){.max = CHAIN_TORN_MAX};
-    if (!name_valid(name) || !text_copy(chain->name, sizeof(chain->name), name) || first_seq == 0 ||
-        (first_seq > 1 && !first_prev)) {
-        fault_set(why, "audit file: no chain can begin with this name and number");
-        return KS_ERR_BAD_REQUEST;
-    }
-    err = digest_new(&chain->digest);
-    if (err) {
-        fault_set(why, "audit file %s: no SHA-256", name);
-        return err;
-    }
-    chain->file_seq = first_seq - 1;
-    chain->continues = first_seq > 1;
-    if (first_prev && first_seq > 1)
-        memcpy(chain->file_hash, first_prev, KS_SHA256_LEN);
-    err = chain_end_read(fd, name, chain->digest, &end, &chain->tail, why);
-    if (err)
-        return err;
-    if (end.found) {
-        chain->file_seq = end.seq;
-        memcpy(chain->file_hash, end.hash, KS_SHA256_LEN);
-        chain->needs_newline = end.needs_newline;
-        chain->continues = false;
-    }
-    restart_pending(chain);
-    *out = ks_steal(&chain);
-    return KS_OK;
-}
 
 struct chain *
 chain_free(struct chain *chain)
@@ -383,13 +300,15 @@ gather_own(struct chain *chain)
     }
     if (chain->continues) {
         chain_begin(chain, "continued");
+        if (chain->lost)
+            chain_number(chain, "lost", 1);
         chain_end(chain);
     }
     chain->n_gathered = 0;
 }
 
-static void
-restart_pending(struct chain *chain)
+void
+chain_restart(struct chain *chain)
 {
     chain->pending.len = 0;
     chain->pending.failed = false;
@@ -401,6 +320,49 @@ restart_pending(struct chain *chain)
 }
 
 /* Flushing. */
+
+/* Without its last name the file is gone when we close it; what was cut out of it is gone now. */
+bool
+chain_lost(const struct chain *chain, const char **how)
+{
+    struct stat status;
+
+    if (fstat(chain->fd, &status) < 0)
+        return false;
+    *how = status.st_nlink == 0 ? "was removed" : "was cut from outside";
+    return (chain->named && status.st_nlink == 0) || (uint64_t)status.st_size < chain->size;
+}
+
+/* Is what is written a record that somebody will find? */
+static bool
+may_write(const struct chain *chain, struct fault *why)
+{
+    const char *how = chain->blocked;
+
+    if (how[0] == '\0' && !chain_lost(chain, &how))
+        return true;
+    fault_set(why, "audit file %s: %s", chain->name, how);
+    fault_hint(
+        why,
+        "if something stands under its name, keep it as evidence and move it away: keysvcd makes a "
+        "new file within a second, and the chain goes on in it");
+    return false;
+}
+
+void
+chain_block(struct chain *chain, const char *reason)
+{
+    snprintf(chain->blocked, sizeof(chain->blocked), "%.127s", reason);
+}
+
+static bool
+sync_file(const struct chain *chain, struct fault *why)
+{
+    if (fdatasync(chain->fd) == 0)
+        return true;
+    fault_set(why, "audit file %s: fdatasync: %s", chain->name, strerror(errno));
+    return false;
+}
 
 ks_err
 chain_flush(struct chain *chain, bool sync, struct fault *why)
@@ -416,11 +378,10 @@ chain_flush(struct chain *chain, bool sync, struct fault *why)
     }
     if (!sync || !chain->dirty)
         return KS_OK;
-    if (fdatasync(chain->fd) < 0) {
-        fault_set(why, "audit file %s: fdatasync: %s", chain->name, strerror(errno));
+    if (!may_write(chain, why) || !sync_file(chain, why)) {
         chain->failed = true;
         chain->withdrawn += n_gathered;
-        restart_pending(chain);
+        chain_restart(chain);
         return KS_ERR_AUDIT_UNWRITABLE;
     }
     chain->dirty = false;
@@ -452,28 +413,31 @@ write_pending(struct chain *chain, struct fault *why)
 {
     bool told = chain->failed; /* pending begins with our own record of the failure before */
     bool gathered = !chain->pending.failed && !chain->tail.failed;
+    bool may = may_write(chain, why);
     size_t written = 0, n_whole;
     int error = ENOMEM;
 
-    if (gathered)
+    if (gathered && may)
         written = write_all(chain->fd, &chain->pending, &error);
+    chain->size += written;
     chain->dirty = chain->dirty || written > 0;
     if (gathered && written == chain->pending.len) {
         chain->file_seq = chain->seq;
         memcpy(chain->file_hash, chain->hash, KS_SHA256_LEN);
         chain->tail.len = 0;
-        chain->needs_newline = chain->continues = chain->failed = false;
+        chain->needs_newline = chain->continues = chain->lost = chain->failed = false;
         chain->withdrawn = 0;
-        restart_pending(chain);
+        chain_restart(chain);
         return KS_OK;
     }
-    fault_set(why, "audit file %s: cannot be written: %s", chain->name, strerror(error));
+    if (may)
+        fault_set(why, "audit file %s: cannot be written: %s", chain->name, strerror(error));
     n_whole = settle(chain, written);
     if (told && n_whole > 0)
         chain->withdrawn = 0;
     chain->withdrawn += chain->n_gathered;
     chain->failed = true;
-    restart_pending(chain);
+    chain_restart(chain);
     return KS_ERR_AUDIT_UNWRITABLE;
 }
 
@@ -489,7 +453,7 @@ settle_line(struct chain *chain, const char *line, size_t len)
     chain->file_seq = record.seq;
     memcpy(chain->file_hash, record.hash, KS_SHA256_LEN);
     if (record_is(&record, "continued"))
-        chain->continues = false;
+        chain->continues = chain->lost = false;
 }
 
 /*

@@ -12,7 +12,8 @@
  *   torn        closes a line that a crash or a full disk cut off: `length` and `sha256` of the
  *               bytes after the last whole record; its own prev is that record's hash
  *   unwritable  a flush failed and nothing of it, or only whole lines, reached the file
- *   continued   the first record of a file that continues another after a rotation
+ *   continued   the first record of a file that continues another after a rotation; with `lost`: 1
+ *               if that one was removed or cut while it was written, so that records are gone
  * torn and unwritable say in `withdrawn` how many gathered records were refused by that flush. What
  * stands in the file as a whole record counts, even if its flush failed after it. Anything else
  * that breaks the chain is an alteration (verify.h).
@@ -37,15 +38,37 @@
 
 struct chain;
 
+/* What the next file of a chain has to say and know of the one before. */
+struct chain_past {
+    uint64_t seq; /* of the last flushed record, and its hash */
+    uint8_t hash[KS_SHA256_LEN];
+    bool lost;   /* the file was removed or cut while it was written */
+    bool failed; /* chain_failed(), with so many records refused and not yet said so */
+    uint64_t n_withdrawn;
+};
+
 /*
  * Takes `fd` (O_RDWR | O_APPEND), also when it fails. Reads the end of the file only: the next
  * sequence number and hash come from the last whole record; a torn last line is closed and recorded
- * (written with the first flush). For an empty file, `first_seq` and `first_prev` continue another
- * file after a rotation; 1 and NULL begin a new chain. BAD_REQUEST: the last whole line is no
- * record, or the bytes behind it no torn one; AUDIT_UNWRITABLE: the file cannot be read.
+ * (written with the first flush). An empty file begins a new chain. BAD_REQUEST: the last whole line
+ * is no record, or the bytes behind it no torn one; AUDIT_UNWRITABLE: the file cannot be read.
  */
-ks_err chain_open(int fd, const char *name, uint64_t first_seq, const uint8_t *first_prev,
-                  struct chain **out, struct fault *why) KS_MUST_CHECK;
+ks_err chain_open(int fd, const char *name, struct chain **out, struct fault *why) KS_MUST_CHECK;
+
+/*
+ * A chain goes on in another file: chain_past() of the old, chain_check_next() that the new one is
+ * fit for it, which leaves `fd` alone, chain_open_next(), which takes it. BAD_REQUEST also: the file
+ * holds records, and the last one is not the chain's; an older copy must not make it fork.
+ */
+void chain_past(const struct chain *chain, struct chain_past *out);
+ks_err chain_check_next(int fd, const char *name, const struct chain_past *past,
+                        struct fault *why) KS_MUST_CHECK;
+ks_err chain_open_next(int fd, const char *name, const struct chain_past *past, struct chain **out,
+                       struct fault *why) KS_MUST_CHECK;
+
+/* The file is not, or no longer, the one that stands under the chain's name: every flush is refused
+ * with that reason, until the chain goes on in another file. */
+void chain_block(struct chain *chain, const char *reason);
 
 /* Takes NULL; flushes nothing; closes the descriptor; returns NULL. */
 struct chain *chain_free(struct chain *chain);
@@ -65,7 +88,8 @@ void chain_end(struct chain *chain);
 size_t chain_pending(const struct chain *chain);
 
 /* Writes what was gathered; `sync`: and fdatasync. AUDIT_UNWRITABLE: nothing gathered since the
- * last flush counts. */
+ * last flush counts. So it is too once the file has lost its last name, or is shorter than what was
+ * written: what is written to nowhere is no record. */
 ks_err chain_flush(struct chain *chain, bool sync, struct fault *why) KS_MUST_CHECK;
 
 /* The last flush failed: refuse before the work is done, and chain_flush() now and then to try

@@ -33,6 +33,7 @@ struct verify {
     uint64_t line, offset; /* of the line looked at */
     bool starts;           /* only the chain's own records yet, in a file that continues another */
     bool any_record_in_file;
+    uint64_t file_first_seq; /* of the file that is read */
     bool in_region;
     bool line_closed; /* the line looked at ends with a newline */
     struct buf region;
@@ -410,9 +411,12 @@ check_begin(struct verify *verify, const struct record *record, struct fault *wh
 {
     const unsigned long long seq = record->seq;
     bool continued = record_is(record, "continued");
+    struct record_member lost;
 
-    if (!verify->any_record_in_file)
+    if (!verify->any_record_in_file) {
         verify->starts = record->seq > 1;
+        verify->file_first_seq = record->seq;
+    }
     verify->any_record_in_file = true;
     if (continued && !verify->starts)
         return altered(verify, why, "record %llu begins a file and stands inside one", seq);
@@ -421,6 +425,13 @@ check_begin(struct verify *verify, const struct record *record, struct fault *wh
         return altered(verify, why, "the records before record %llu are missing", seq);
     if (continued)
         verify->starts = false;
+    if (continued && record_find(record, "lost", &lost) &&
+        verify->file_first_seq == verify->result.first_seq)
+        return altered(
+            verify, why,
+            "the records up to %llu are lost: their file was removed or cut while it was "
+            "written",
+            (unsigned long long)verify->file_first_seq - 1);
     return KS_OK;
 }
 

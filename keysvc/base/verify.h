@@ -7,7 +7,8 @@
  * is read in order, the oldest first:
  *   verify_new() -> verify_add() for each file -> verify_end() -> verify_free()
  * What is seen: any flipped byte, a record cut out, moved or put in, at the front too (a file
- * begins with record 1 or with "continued"), and, where a checkpoint was kept outside, a cut at the
+ * begins with record 1 or with "continued"), a file whose writer saw the one before it being removed
+ * or cut, unless that one is read too, and whole, and, where a checkpoint was kept outside, a cut at the
  * end back to it and a file that claims to continue more than it names. What is not: a whole chain
  * written anew after the last checkpoint that is signed or kept outside; older files that are gone
  * (first_seq > 1 says so).

@@ -45,7 +45,7 @@ audit_new(int fd, bool sync_always, struct audit **out, struct fault *why)
         fault_set(why, "no memory for the audit");
         return KS_ERR_INTERNAL;
     }
-    err = chain_open(fd, CHAIN_NAME, 1, NULL, &audit->chain, why);
+    err = chain_open(fd, CHAIN_NAME, &audit->chain, why);
     if (err) {
         free(audit);
         return err;
@@ -69,19 +69,26 @@ audit_free(struct audit *audit)
 ks_err
 audit_rotate(struct audit *audit, int fd, struct fault *why)
 {
-    uint8_t hash[KS_SHA256_LEN];
+    struct chain_past past;
     struct chain *chain;
-    uint64_t seq;
     ks_err err;
 
     audit_sync(audit);
-    chain_head(audit->chain, &seq, hash);
-    err = chain_open(fd, CHAIN_NAME, seq + 1, seq ? hash : NULL, &chain, why);
-    if (err)
+    chain_past(audit->chain, &past);
+    err = chain_open_next(fd, CHAIN_NAME, &past, &chain, why);
+    if (err) {
+        chain_block(audit->chain, "the file under its name is another one");
         return err;
+    }
     chain_free(audit->chain);
     audit->chain = chain;
     return KS_OK;
+}
+
+void
+audit_gone(struct audit *audit)
+{
+    chain_block(audit->chain, "it is no longer found under its name");
 }
 
 void

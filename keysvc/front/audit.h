@@ -32,8 +32,12 @@ struct audit_request {
 ks_err audit_new(int fd, bool sync_always, struct audit **out, struct fault *why) KS_MUST_CHECK;
 struct audit *audit_free(struct audit *audit);
 
-/* Takes `fd`: a new file that continues the chain. On failure the old one goes on being used. */
+/* Takes `fd`: a new file that continues the chain. On failure nothing is written any more until a
+ * file comes that does. */
 ks_err audit_rotate(struct audit *audit, int fd, struct fault *why) KS_MUST_CHECK;
+
+/* The file is not where it belongs: nothing is written until audit_rotate(). */
+void audit_gone(struct audit *audit);
 
 void audit_configure(struct audit *audit, bool sync_always);
 

@@ -30,6 +30,7 @@ static ks_err take_worker(struct control *control, struct message *message);
 static ks_err take_state(struct control *control, struct message *message);
 static ks_err take_config(struct control *control, struct message *message);
 static ks_err take_audit(struct control *control, struct message *message);
+static ks_err take_audit_gone(struct control *control, struct message *message);
 static ks_err take_result(struct control *control, struct message *message);
 static ks_err take_stop(struct control *control, struct message *message);
 static ks_err take_tally(struct control *control, struct message *message);
@@ -44,7 +45,7 @@ static const struct {
     [CONTROL_STATE] = {take_state, 0},   [CONTROL_WORKER] = {take_worker, 1},
     [CONTROL_CONFIG] = {take_config, 0}, [CONTROL_AUDIT] = {take_audit, 1},
     [CONTROL_STOP] = {take_stop, 0},     [CONTROL_ADMIN_RESULT] = {take_result, 0},
-    [CONTROL_TALLY] = {take_tally, 0},
+    [CONTROL_TALLY] = {take_tally, 0},   [CONTROL_AUDIT_GONE] = {take_audit_gone, 0},
 };
 
 ks_err
@@ -225,7 +226,6 @@ take_config(struct control *control, struct message *message)
     return say_generation(control, CONTROL_CONFIG_DONE, control->front->config->generation);
 }
 
-/* The old file goes on being used if the new one cannot be. */
 static ks_err
 take_audit(struct control *control, struct message *message)
 {
@@ -233,6 +233,13 @@ take_audit(struct control *control, struct message *message)
 
     if (audit_rotate(control->front->audit, message_take_fd(message, 0), &why) != KS_OK)
         log_error("event=audit-rotation-failed reason=\"%s\"", why.text);
+    return message->len == 0 ? KS_OK : KS_ERR_BAD_REQUEST;
+}
+
+static ks_err
+take_audit_gone(struct control *control, struct message *message)
+{
+    audit_gone(control->front->audit);
     return message->len == 0 ? KS_OK : KS_ERR_BAD_REQUEST;
 }
 

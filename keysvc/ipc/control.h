@@ -14,6 +14,7 @@
  *     FRONT  + socket to the front       STATE         what status shows
  *     CONFIG                             CONFIG_DONE   jobs of this generation are welcome
  *     AUDIT  + a new audit file          CHECKPOINT    a signed checkpoint, to be kept elsewhere
+ *     AUDIT_GONE
  *     STOP
  *
  *   supervisor -> front                front -> supervisor
@@ -23,6 +24,7 @@
  *     ADMIN_RESULT
  *     CONFIG                             CONFIG_DONE
  *     AUDIT  + a new audit file          CHECKPOINT    of the front's own chain
+ *     AUDIT_GONE
  *     STOP
  */
 #pragma once
@@ -68,6 +70,9 @@ enum control_message {
     CONTROL_STORE_LOCK =
         20, /* empty; 1 descriptor: the token's store, locked; kept open while keysvcd runs */
     CONTROL_TALLY = 21, /* control_tally */
+    CONTROL_AUDIT_GONE =
+        22, /* empty: the child's audit file is not found under its name, and no new one
+                                can be made: no record counts until AUDIT comes */
 };
 
 /* Exit codes of a token process; anything else is a crash and is restarted with back-off. */

@@ -55,6 +55,7 @@ audit_files_open(const char *audit_dir, struct audit_file *file, int *fd, struct
     }
     file->dev = (uint64_t)status.st_dev;
     file->ino = (uint64_t)status.st_ino;
+    file->missing = false;
     *fd = ks_steal_fd(&log);
     return KS_OK;
 }
@@ -69,4 +70,18 @@ audit_files_rotated(const char *audit_dir, const struct audit_file *file)
     if (lstat(path, &status) < 0)
         return errno == ENOENT;
     return (uint64_t)status.st_dev != file->dev || (uint64_t)status.st_ino != file->ino;
+}
+
+ks_err
+audit_files_follow(const char *audit_dir, struct audit_file *file, int *fd, struct fault *why)
+{
+    bool known = file->missing;
+    ks_err err;
+
+    *fd = -1;
+    if (!known && !audit_files_rotated(audit_dir, file))
+        return KS_OK;
+    err = audit_files_open(audit_dir, file, fd, why);
+    file->missing = err != KS_OK;
+    return known ? KS_OK : err;
 }

@@ -5,6 +5,7 @@
  *
  * We open them, as ourselves, for appending; the child only holds the descriptor. A file that was
  * renamed away is followed by a new one under the old name; the child carries its chain on in it.
+ * Nobody has to say so: whoever keeps the child looks each second whether the file is still there.
  */
 #pragma once
 
@@ -19,6 +20,7 @@
 struct audit_file {
     char chain[AUDIT_FILES_CHAIN_MAX + 1];
     uint64_t dev, ino;
+    bool missing; /* found gone, and no new one could be made */
 };
 
 /* "TOKEN-N"; AUDIT_FILES_FRONT for token NULL. */
@@ -31,3 +33,11 @@ ks_err audit_files_open(const char *audit_dir, struct audit_file *file, int *fd,
 
 /* The name no longer leads to the file that is written. */
 bool audit_files_rotated(const char *audit_dir, const struct audit_file *file);
+
+/*
+ * What a look at the name shows: *fd is the file to go on with, the one before too if it is back;
+ * -1: nothing new. AUDIT_UNWRITABLE, for the first look that finds it so: the file is gone, and
+ * what stands in its place, if anything, cannot be written; the child must not go on either.
+ */
+ks_err audit_files_follow(const char *audit_dir, struct audit_file *file, int *fd,
+                          struct fault *why) KS_MUST_CHECK;

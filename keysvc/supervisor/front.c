@@ -459,18 +459,18 @@ void
 front_rotate_audit(struct front *front)
 {
     const char *folder = settings_config(front->launch->settings)->audit_dir;
-    struct audit_file file = front->audit;
     ks_auto(closep) int fd = -1;
     struct fault why = FAULT_INIT;
 
-    if (front->state != FRONT_READY || !audit_files_rotated(folder, &front->audit))
+    if (front->state != FRONT_READY)
         return;
-    if (audit_files_open(folder, &file, &fd, &why) != KS_OK) {
+    if (audit_files_follow(folder, &front->audit, &fd, &why) != KS_OK) {
         front->launch->tally->n_audit_failures++;
-        log_error("child=front event=audit-rotation error=\"%s\"", LOG_TEXT(why.text));
-        return;
+        log_error("child=front event=audit-gone error=\"%s\" hint=\"%s\"", LOG_TEXT(why.text),
+                  LOG_TEXT(why.hint));
+        child_send(front->child, CONTROL_AUDIT_GONE, NULL, NULL, 0);
+    } else if (fd >= 0) {
+        child_send(front->child, CONTROL_AUDIT, NULL, &fd, 1);
+        log_info("child=front event=audit-rotation");
     }
-    front->audit = file;
-    child_send(front->child, CONTROL_AUDIT, NULL, &fd, 1);
-    log_info("child=front event=audit-rotation");
 }

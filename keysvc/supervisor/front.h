@@ -59,4 +59,5 @@ void front_send_config(struct front *front);
 bool front_is_news(const struct front *front, const char *token);
 bool front_owes_config(const struct front *front);
 
+/* As worker_rotate_audit(). */
 void front_rotate_audit(struct front *front);

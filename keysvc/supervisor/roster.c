@@ -210,6 +210,7 @@ roster_tick(struct roster *roster, uint64_t now_ms)
 
         if (entry->leave_ms == 0) {
             token_check_hangs(entry->token, now_ms);
+            token_rotate_audit(entry->token);
             if (poll)
                 token_poll(entry->token);
         } else if (now_ms - entry->leave_ms > ROSTER_LEAVE_MS && !token_gone(entry->token)) {

@@ -35,7 +35,7 @@ void roster_stop(struct roster *roster);
 /* No process is left, and nobody waits for his start. */
 bool roster_empty(const struct roster *roster);
 
-/* Every HANG_POLL_MS: hangs, blocked logins, those who leave too slowly. */
+/* Every HANG_POLL_MS: hangs, blocked logins, audit files, those who leave too slowly. */
 void roster_tick(struct roster *roster, uint64_t now_ms);
 void roster_rotate_audit(struct roster *roster);
 size_t roster_owes_config(struct roster *roster, bool kill);

@@ -391,6 +391,8 @@ on_tick(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     roster_tick(supervisor->roster, now_ms);
+    if (supervisor->stop_ms == 0)
+        front_rotate_audit(supervisor->front);
     reload_tick(supervisor->reload, now_ms);
     front_send_tally(supervisor->front);
     if (supervisor->stop_ms != 0 && !supervisor->tokens_stopping &&

@@ -450,18 +450,18 @@ void
 worker_rotate_audit(struct worker *worker)
 {
     const char *folder = settings_config(worker->settings)->audit_dir;
-    struct audit_file file = worker->audit;
     ks_auto(closep) int fd = -1;
     struct fault why = FAULT_INIT;
 
-    if (worker->state != WORKER_READY || !audit_files_rotated(folder, &worker->audit))
+    if (worker->state != WORKER_READY)
         return;
-    if (audit_files_open(folder, &file, &fd, &why) != KS_OK) {
+    if (audit_files_follow(folder, &worker->audit, &fd, &why) != KS_OK) {
         worker->launch->tally->n_audit_failures++;
-        log_error("child=%s event=audit-rotation error=\"%s\"", worker->name, LOG_TEXT(why.text));
-        return;
+        log_error("child=%s event=audit-gone error=\"%s\" hint=\"%s\"", worker->name,
+                  LOG_TEXT(why.text), LOG_TEXT(why.hint));
+        child_send(worker->child, CONTROL_AUDIT_GONE, NULL, NULL, 0);
+    } else if (fd >= 0) {
+        child_send(worker->child, CONTROL_AUDIT, NULL, &fd, 1);
+        log_info("child=%s event=audit-rotation", worker->name);
     }
-    worker->audit = file;
-    child_send(worker->child, CONTROL_AUDIT, NULL, &fd, 1);
-    log_info("child=%s event=audit-rotation", worker->name);
 }

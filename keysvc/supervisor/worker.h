@@ -73,7 +73,7 @@ void worker_send_config(struct worker *worker, struct settings *settings);
 /* READY and has not yet answered the last CONFIG. */
 bool worker_owes_config(const struct worker *worker);
 
-/* Gives it a new audit file if its own was renamed away. */
+/* Gives it a new audit file if its own was renamed away or removed; tells it if none can be had. */
 void worker_rotate_audit(struct worker *worker);
 
 enum worker_state worker_state(const struct worker *worker);

@@ -24,8 +24,8 @@ struct audit {
     bool wants_checkpoint;
     uint64_t synced_seq; /* the last record that is on the disk */
     uint64_t n_syncs, n_failures;
-    uint64_t head_seq; /* of the file that audit_close() closed */
-    uint8_t head_hash[KS_SHA256_LEN];
+    bool failing;           /* the last flush failed, and that was logged */
+    struct chain_past past; /* of the file that audit_close() closed */
 };
 
 static const char *const operation_names[JOB_OPERATION_COUNT] = {
@@ -45,6 +45,7 @@ static const char *const operation_names[JOB_OPERATION_COUNT] = {
 };
 
 static void count(struct audit *audit, ks_err err);
+static void say(struct audit *audit, ks_err err, const struct fault *why);
 static uint64_t last_seq(const struct audit *audit);
 static void add_caller(struct chain *chain, const struct job_caller *caller);
 static void see_line(const char *line, audit_see_fn see, void *context);
@@ -60,7 +61,7 @@ audit_open(int fd, const char *name, struct audit **out, struct fault *why)
         close(fd);
         return KS_ERR_INTERNAL;
     }
-    err = chain_open(fd, audit->name, 1, NULL, &audit->chain, why);
+    err = chain_open(fd, audit->name, &audit->chain, why);
     if (err)
         return err;
     audit->synced_seq = last_seq(audit);
@@ -85,20 +86,40 @@ audit_freep(struct audit **audit)
 }
 
 ks_err
-audit_close(struct audit *audit, struct fault *why)
+audit_check_next(struct audit *audit, int fd, struct fault *why)
 {
-    ks_err err = audit_flush(audit, true, why);
+    struct fault ignored = FAULT_INIT; /* it is logged */
+    struct chain_past past;
+    ks_err err;
 
-    chain_head(audit->chain, &audit->head_seq, audit->head_hash);
-    audit->chain = chain_free(audit->chain);
+    (void)!audit_flush(audit, true, &ignored);
+    chain_past(audit->chain, &past);
+    err = chain_check_next(fd, audit->name, &past, why);
+    if (err)
+        chain_block(audit->chain, "the file under its name is another one");
     return err;
+}
+
+void
+audit_close(struct audit *audit)
+{
+    struct fault ignored = FAULT_INIT; /* it is logged */
+
+    (void)!audit_flush(audit, true, &ignored);
+    chain_past(audit->chain, &audit->past);
+    audit->chain = chain_free(audit->chain);
+}
+
+void
+audit_gone(struct audit *audit)
+{
+    chain_block(audit->chain, "it is no longer found under its name");
 }
 
 ks_err
 audit_reopen(struct audit *audit, int fd, struct fault *why)
 {
-    return chain_open(fd, audit->name, audit->head_seq + 1,
-                      audit->head_seq > 0 ? audit->head_hash : NULL, &audit->chain, why);
+    return chain_open_next(fd, audit->name, &audit->past, &audit->chain, why);
 }
 
 void
@@ -216,6 +237,7 @@ audit_flush(struct audit *audit, bool sync, struct fault *why)
         return KS_OK;
     err = chain_flush(audit->chain, sync, why);
     count(audit, err);
+    say(audit, err, why);
     if (has_records && !err)
         audit->wants_checkpoint = true;
     if (!chain_dirty(audit->chain))
@@ -234,6 +256,19 @@ count(struct audit *audit, ks_err err)
         audit->n_syncs++;
         audit->synced_seq = last_seq(audit);
     }
+}
+
+/* Once each way: a full disk under load fails thousands of flushes a second. */
+static void
+say(struct audit *audit, ks_err err, const struct fault *why)
+{
+    if (err && !audit->failing)
+        log_error("event=audit-unwritable chain=%s error=\"%s\" hint=\"%s\" "
+                  "consequence=\"signatures and changes are refused, reads go on\"",
+                  audit->name, LOG_TEXT(why->text), LOG_TEXT(why->hint));
+    else if (!err && audit->failing)
+        log_warning("event=audit-writable chain=%s", audit->name);
+    audit->failing = err != KS_OK;
 }
 
 static uint64_t
@@ -292,8 +327,7 @@ audit_tick(struct audit *audit, const struct config *config)
 
     if (audit->sync_due_ms > 0 && audit->sync_due_ms <= now_ms) {
         audit->sync_due_ms = now_ms + SYNC_INTERVAL_MS;
-        if (audit_flush(audit, true, &why) != KS_OK)
-            log_error("event=audit-sync-failed text=\"%s\"", why.text);
+        (void)!audit_flush(audit, true, &why); /* a failure is logged */
     }
     return checkpoint_due_ms(audit, config) <= now_ms;
 }

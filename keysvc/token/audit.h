@@ -29,10 +29,15 @@ void audit_freep(struct audit **audit);
 /*
  * Rotation in two steps, because both files use one descriptor number: audit_close() writes and
  * syncs what is gathered and closes the old file; audit_reopen() takes the new one and continues
- * the chain.
+ * the chain. Before, audit_check_next(), which leaves `fd` alone: if that one cannot continue it,
+ * nothing is written any more until a file comes that can.
  */
-ks_err audit_close(struct audit *audit, struct fault *why) KS_MUST_CHECK;
+ks_err audit_check_next(struct audit *audit, int fd, struct fault *why) KS_MUST_CHECK;
+void audit_close(struct audit *audit);
 ks_err audit_reopen(struct audit *audit, int fd, struct fault *why) KS_MUST_CHECK;
+
+/* The file is not where it belongs: nothing is written until the next one comes. */
+void audit_gone(struct audit *audit);
 
 void audit_start(struct audit *audit, const struct config *config, uint32_t worker_index);
 void audit_config(struct audit *audit, const struct config *config);
@@ -59,7 +64,8 @@ void audit_checkpoint(struct audit *audit, const struct control_checkpoint *chec
 /* Of the last flushed record. */
 void audit_checkpoint_text(const struct audit *audit, char out[static CHAIN_CHECKPOINT_MAX]);
 
-/* AUDIT_UNWRITABLE: nothing gathered since the last flush counts. */
+/* AUDIT_UNWRITABLE: nothing gathered since the last flush counts. Logs when this begins to fail and
+ * when it works again. */
 ks_err audit_flush(struct audit *audit, bool sync, struct fault *why) KS_MUST_CHECK;
 
 /* Where the chain stands, for the front. */

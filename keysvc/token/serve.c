@@ -137,8 +137,7 @@ take_config(struct worker *worker, struct config *config)
     take_adopted(worker);
     audit_config(worker->audit, worker->config);
     serve_purposes(worker);
-    if (audit_flush(worker->audit, false, &why) != KS_OK)
-        log_error("event=audit-unwritable token=%s text=\"%s\"", worker->token->name, why.text);
+    (void)!audit_flush(worker->audit, false, &why); /* a failure is logged */
     log_info("event=reload token=%s generation=%llu", worker->token->name,
              (unsigned long long)worker->config->generation);
     if (parent_config_done(worker->parent, worker->config->generation) != KS_OK)
@@ -151,8 +150,13 @@ take_audit(struct worker *worker, int fd)
 {
     struct fault why = FAULT_INIT;
 
-    if (audit_close(worker->audit, &why) != KS_OK)
-        log_error("event=audit-unwritable token=%s text=\"%s\"", worker->token->name, why.text);
+    if (audit_check_next(worker->audit, fd, &why) != KS_OK) {
+        log_error("event=audit-rotation-failed token=%s text=\"%s\" hint=\"%s\"",
+                  worker->token->name, LOG_TEXT(why.text), LOG_TEXT(why.hint));
+        close(fd);
+        return true;
+    }
+    audit_close(worker->audit);
     if (audit_guard_place(&fd, &why) != KS_OK || audit_reopen(worker->audit, fd, &why) != KS_OK) {
         closep(&fd);
         worker->audit = audit_free(worker->audit);
@@ -183,6 +187,8 @@ take_news(struct worker *worker)
     int front_fd = parent_take_front(worker->parent);
     bool fine = true;
 
+    if (parent_take_audit_gone(worker->parent))
+        audit_gone(worker->audit);
     if (audit_fd >= 0)
         fine = take_audit(worker, audit_fd);
     if (config && fine)
@@ -243,8 +249,7 @@ stop(struct worker *worker)
         checkpoint_make(worker);
         audit_stop(worker->audit);
     }
-    if (audit_flush(worker->audit, true, &why) != KS_OK)
-        log_error("event=audit-unwritable token=%s text=\"%s\"", worker->token->name, why.text);
+    (void)!audit_flush(worker->audit, true, &why); /* a failure is logged */
     flush_last_answers(worker);
 }
 
@@ -420,18 +425,14 @@ static void
 settle(struct worker *worker, struct batch *batch)
 {
     struct fault why = FAULT_INIT;
-    bool has_record = true;
+    bool has_record;
     uint64_t n_unsynced;
 
     if (batch->n_items == 0)
         return;
     if (worker->index == 1)
         send_changes(worker);
-    if (audit_flush(worker->audit, worker->config->audit_sync_always, &why) != KS_OK) {
-        log_error("event=audit-unwritable token=%s jobs=%zu text=\"%s\"", worker->token->name,
-                  batch->n_items, why.text);
-        has_record = false;
-    }
+    has_record = audit_flush(worker->audit, worker->config->audit_sync_always, &why) == KS_OK;
     n_unsynced = audit_stats(worker->audit).n_unsynced;
     n_unsynced = n_unsynced < UINT32_MAX ? n_unsynced : UINT32_MAX;
     for (size_t i = 0; i < batch->n_items; i++) {

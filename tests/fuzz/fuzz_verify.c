@@ -56,7 +56,7 @@ gone_on(int fd)
     struct chain *chain;
     bool opened;
 
-    opened = chain_open(dup(fileno(stream)), "main-1", 1, NULL, &chain, &why) == KS_OK;
+    opened = chain_open(dup(fileno(stream)), "main-1", &chain, &why) == KS_OK;
     fclose(stream);
     if (!opened)
         return false;

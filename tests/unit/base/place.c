@@ -79,8 +79,7 @@ place_chain(const struct place *place)
     struct fault why = FAULT_INIT;
     struct chain *chain;
 
-    cr_assert_eq(chain_open(place_open(place), "main-1", 1, NULL, &chain, &why), KS_OK, "%s",
-                 why.text);
+    cr_assert_eq(chain_open(place_open(place), "main-1", &chain, &why), KS_OK, "%s", why.text);
     return chain;
 }
 

@@ -146,7 +146,7 @@ sample_chain(int fd, const char *name)
     struct fault why = FAULT_INIT;
     struct chain *chain;
 
-    cr_assert_eq(chain_open(dup(fd), name, 1, NULL, &chain, &why), KS_OK, "%s", why.text);
+    cr_assert_eq(chain_open(dup(fd), name, &chain, &why), KS_OK, "%s", why.text);
     return chain;
 }
 

@@ -217,8 +217,8 @@ Test(chain, refuses_a_file_whose_end_is_no_record)
         place_flush(chain);
         chain_free(chain);
         place_append(&place, ends[i], strlen(ends[i]) + (i == 4 ? 2 : 0));
-        cr_assert_eq(chain_open(place_open(&place), "main-1", 1, NULL, &chain, &why),
-                     KS_ERR_BAD_REQUEST, "%s", ends[i]);
+        cr_assert_eq(chain_open(place_open(&place), "main-1", &chain, &why), KS_ERR_BAD_REQUEST,
+                     "%s", ends[i]);
         cr_assert(why.text[0] && why.hint[0]);
         close(place.fd);
     }
@@ -236,8 +236,7 @@ Test(chain, refuses_a_last_record_that_was_altered)
     chain_free(chain);
     text = place_text(&place);
     cr_assert_eq(pwrite(place.fd, "2", 1, strstr(text, ":41,") + 2 - text), 1);
-    cr_assert_eq(chain_open(place_open(&place), "main-1", 1, NULL, &chain, &why),
-                 KS_ERR_BAD_REQUEST);
+    cr_assert_eq(chain_open(place_open(&place), "main-1", &chain, &why), KS_ERR_BAD_REQUEST);
     free(text);
     close(place.fd);
 }
@@ -249,11 +248,9 @@ Test(chain, refuses_what_is_no_file_to_append_to)
     int pipes[2];
 
     cr_assert_eq(pipe2(pipes, O_CLOEXEC), 0);
-    cr_assert_eq(chain_open(pipes[1], "main-1", 1, NULL, &chain, &why), KS_ERR_AUDIT_UNWRITABLE);
+    cr_assert_eq(chain_open(pipes[1], "main-1", &chain, &why), KS_ERR_AUDIT_UNWRITABLE);
     close(pipes[0]);
-    cr_assert_eq(chain_open(memfd_create("audit", MFD_CLOEXEC), "a b", 1, NULL, &chain, &why),
-                 KS_ERR_BAD_REQUEST);
-    cr_assert_eq(chain_open(memfd_create("audit", MFD_CLOEXEC), "main-1", 2, NULL, &chain, &why),
+    cr_assert_eq(chain_open(memfd_create("audit", MFD_CLOEXEC), "a b", &chain, &why),
                  KS_ERR_BAD_REQUEST);
 }
 
@@ -296,20 +293,20 @@ Test(chain, continues_another_file_after_a_rotation)
     struct place old = place_new(), new = place_new();
     struct chain *chain = place_chain(&old), *next;
     struct fault why = FAULT_INIT;
-    uint8_t hash[KS_SHA256_LEN];
-    uint64_t seq;
+    struct chain_past past;
     char *text;
 
     place_gather(chain, 1);
     place_flush(chain);
-    chain_head(chain, &seq, hash);
-    cr_assert_eq(chain_open(place_open(&new), "main-1", seq + 1, hash, &next, &why), KS_OK);
+    chain_past(chain, &past);
+    cr_assert_not(past.lost);
+    cr_assert_eq(chain_open_next(place_open(&new), "main-1", &past, &next, &why), KS_OK);
     place_gather(next, 2);
     place_flush(next);
     cr_assert_eq(place_head(next), 3);
     text = place_text(&new);
     cr_assert_not_null(strstr(text, "{\"seq\":2,"));
-    cr_assert_not_null(strstr(text, "\"event\":\"continued\""));
+    cr_assert_not_null(strstr(text, "\"event\":\"continued\",\"hash\""));
     cr_assert_eq(place_verify(&new, KS_OK).first_seq, 2);
     free(text);
     chain_free(chain);
@@ -320,15 +317,16 @@ Test(chain, continues_another_file_after_a_rotation)
 
 Test(chain, reopening_a_rotated_file_does_not_say_continued_twice)
 {
+    struct chain_past past = {.seq = 9, .hash = {1}};
     struct place place = place_new();
     struct fault why = FAULT_INIT;
-    uint8_t prev[KS_SHA256_LEN] = {1};
     struct chain *chain;
 
     for (int i = 0; i < 2; i++) {
-        cr_assert_eq(chain_open(place_open(&place), "main-1", 10, prev, &chain, &why), KS_OK);
+        cr_assert_eq(chain_open_next(place_open(&place), "main-1", &past, &chain, &why), KS_OK);
         place_gather(chain, 1);
         place_flush(chain);
+        chain_past(chain, &past);
         chain_free(chain);
     }
     cr_assert_eq(place_verify(&place, KS_OK).n_records, 3);

@@ -125,10 +125,10 @@ Test(chain, says_continued_even_if_the_disk_was_full_at_the_rotation)
     for (size_t room = 0; room < 900; room += 7) {
         struct place place = place_new();
         struct fault why = FAULT_INIT;
-        uint8_t prev[KS_SHA256_LEN] = {1};
+        const struct chain_past past = {.seq = 9, .hash = {1}};
         struct chain *chain;
 
-        cr_assert_eq(chain_open(place_open(&place), "main-1", 10, prev, &chain, &why), KS_OK);
+        cr_assert_eq(chain_open_next(place_open(&place), "main-1", &past, &chain, &why), KS_OK);
         for (int i = 0; i < 2; i++) {
             place_gather(chain, 1);
             leave_room(&place, room);

@@ -18,20 +18,20 @@ struct rotated {
 };
 
 static struct rotated
-rotated_new(void)
+rotated_new(bool lost)
 {
     struct rotated rotated = {sample_fd(), sample_fd(), 0};
     struct chain *old = sample_chain(rotated.old_fd, "main-1"), *new;
     struct fault why = FAULT_INIT;
-    uint8_t hash[KS_SHA256_LEN];
+    struct chain_past past;
 
     sample_event(old, "start");
     sample_generate(old, 77, "intent");
     sample_flush(old);
-    chain_head(old, &rotated.last_of_old, hash);
-    cr_assert_eq(
-        chain_open(dup(rotated.new_fd), "main-1", rotated.last_of_old + 1, hash, &new, &why),
-        KS_OK);
+    chain_past(old, &past);
+    past.lost = lost;
+    rotated.last_of_old = past.seq;
+    cr_assert_eq(chain_open_next(dup(rotated.new_fd), "main-1", &past, &new, &why), KS_OK);
     sample_generate(new, 77, "result");
     sample_event(new, "stop");
     sample_flush(new);
@@ -65,7 +65,7 @@ check_files(const int *fds, size_t n_fds, struct verify_result *result, struct f
 
 Test(verify, reads_a_rotated_chain_over_its_files)
 {
-    struct rotated rotated = rotated_new();
+    struct rotated rotated = rotated_new(false);
     const int both[] = {rotated.old_fd, rotated.new_fd};
     struct fault why = FAULT_INIT;
     struct verify_result result;
@@ -88,10 +88,12 @@ check_continued(const struct sample *sample, uint64_t after, const uint8_t hash[
 {
     struct sample file = {0};
     int fd = sample_fd();
+    struct chain_past past = {.seq = after};
     struct chain *chain;
     ks_err err;
 
-    cr_assert_eq(chain_open(dup(fd), "main-1", after + 1, hash, &chain, why), KS_OK);
+    memcpy(past.hash, hash, sizeof(past.hash));
+    cr_assert_eq(chain_open_next(dup(fd), "main-1", &past, &chain, why), KS_OK);
     sample_sign(chain, 99);
     sample_flush(chain);
     chain_free(chain);
@@ -135,7 +137,7 @@ Test(verify, a_file_may_continue_what_the_checkpoint_names_and_nothing_after_it)
 
 Test(verify, names_files_that_do_not_continue_each_other)
 {
-    struct rotated a = rotated_new(), b = rotated_new();
+    struct rotated a = rotated_new(false), b = rotated_new(false);
     const int mixed[] = {a.old_fd, b.new_fd}, backwards[] = {a.new_fd, a.old_fd},
               twice[] = {a.old_fd, a.old_fd};
     struct fault why = FAULT_INIT;
@@ -153,7 +155,7 @@ Test(verify, names_files_that_do_not_continue_each_other)
 
 Test(verify, a_rotated_file_without_its_first_record_is_altered)
 {
-    struct rotated rotated = rotated_new();
+    struct rotated rotated = rotated_new(false);
     struct sample sample = {0};
     static const struct verify_options options = {.keys = NULL};
     struct fault why = FAULT_INIT;
@@ -300,4 +302,21 @@ Test(verify, a_member_is_found_and_read_back)
     cr_assert_not(record_find(&record, "hash", &member));
     sample_deinit(&sample);
     close(fd);
+}
+
+Test(verify, names_a_file_that_was_removed_while_it_was_written)
+{
+    struct rotated rotated = rotated_new(true);
+    const int both[] = {rotated.old_fd, rotated.new_fd};
+    struct verify_result result;
+    struct fault why = FAULT_INIT;
+
+    cr_assert_eq(check_files(&rotated.new_fd, 1, &result, &why), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(result.bad_line, 1);
+    cr_assert(strstr(why.text, "up to 2 are lost"), "%s", why.text);
+    /* Somebody had a copy of it, and it is whole. */
+    why = (struct fault)FAULT_INIT;
+    cr_assert_eq(check_files(both, 2, &result, &why), KS_OK, "%s", why.text);
+    close(rotated.old_fd);
+    close(rotated.new_fd);
 }

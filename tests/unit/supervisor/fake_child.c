@@ -191,6 +191,9 @@ take(struct message *message, bool answer)
     case CONTROL_AUDIT:
         note("audit fds=%zu len=%zu", message->n_fds, message->len);
         break;
+    case CONTROL_AUDIT_GONE:
+        note("audit-gone fds=%zu len=%zu", message->n_fds, message->len);
+        break;
     case CONTROL_START_GO:
         note("start-go store=%d", message->len == 1 ? message->body[0] : -1);
         break;

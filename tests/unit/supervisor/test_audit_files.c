@@ -103,3 +103,52 @@ Test(audit_files, refuses_a_name_that_would_leave_the_folder)
     text_copy(file.chain, sizeof(file.chain), "../x");
     cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &why), KS_ERR_BAD_REQUEST);
 }
+
+Test(audit_files, follows_a_file_that_was_removed_with_a_new_one)
+{
+    struct fault why = FAULT_INIT;
+    char path[256];
+    int fd;
+
+    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &why), KS_OK);
+    close(fd);
+    cr_assert_eq(audit_files_follow(stage.folder, &file, &fd, &why), KS_OK);
+    cr_assert_eq(fd, -1);
+    stage_path(&stage, "main-1.log", path, sizeof(path));
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(audit_files_follow(stage.folder, &file, &fd, &why), KS_OK);
+    cr_assert(fd >= 0);
+    close(fd);
+    cr_assert_eq(access(path, F_OK), 0);
+    cr_assert_eq(audit_files_follow(stage.folder, &file, &fd, &why), KS_OK);
+    cr_assert_eq(fd, -1);
+}
+
+/* The first look says it; the file is taken up again as soon as it is back, the same one too. */
+Test(audit_files, says_once_that_a_file_is_gone_and_sees_when_it_is_back)
+{
+    struct fault why = FAULT_INIT;
+    char path[256], kept[256];
+    int fd;
+
+    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &why), KS_OK);
+    close(fd);
+    stage_path(&stage, "main-1.log", path, sizeof(path));
+    stage_path(&stage, "main-1.log.1", kept, sizeof(kept));
+    rename_away();
+    cr_assert_eq(mkdir(path, 0700), 0);
+    cr_assert_eq(audit_files_follow(stage.folder, &file, &fd, &why), KS_ERR_AUDIT_UNWRITABLE);
+    cr_assert_eq(fd, -1);
+    cr_assert(strstr(why.text, path), "%s", why.text);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(audit_files_follow(stage.folder, &file, &fd, &why), KS_OK);
+        cr_assert_eq(fd, -1);
+    }
+    cr_assert_eq(rmdir(path), 0);
+    cr_assert_eq(rename(kept, path), 0);
+    cr_assert_eq(audit_files_follow(stage.folder, &file, &fd, &why), KS_OK);
+    cr_assert(fd >= 0);
+    close(fd);
+    cr_assert_eq(audit_files_follow(stage.folder, &file, &fd, &why), KS_OK);
+    cr_assert_eq(fd, -1);
+}

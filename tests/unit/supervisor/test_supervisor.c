@@ -251,6 +251,27 @@ Test(supervisor, hands_out_a_new_audit_file_after_a_rename, .init = open_one, .f
     cr_assert_eq(stage_count(&stage, "audit fds"), 1);
 }
 
+/* No signal says so: it is looked for. */
+Test(supervisor, gives_a_new_file_for_one_that_is_gone_and_says_so_where_none_can_be_made,
+     .init = open_one, .fini = close_it)
+{
+    char front[256], main_1[256];
+
+    stage_start(&stage);
+    stage_expect(&stage, "main-1 front", 1);
+    stage_path(&stage, "audit/main-1.log", main_1, sizeof(main_1));
+    stage_path(&stage, "audit/front.log", front, sizeof(front));
+    cr_assert_eq(unlink(main_1), 0);
+    stage_expect(&stage, "main-1 audit fds=1 len=0", 1);
+    cr_assert(stage_exists(&stage, "audit/main-1.log"));
+    cr_assert_eq(unlink(front), 0);
+    cr_assert_eq(mkdir(front, 0700), 0);
+    stage_expect(&stage, "front audit-gone fds=0 len=0", 1);
+    cr_assert_eq(rmdir(front), 0);
+    stage_expect(&stage, "front audit fds=1 len=0", 1);
+    cr_assert_eq(stage_stop(&stage), 0);
+}
+
 Test(supervisor, tells_the_workers_of_a_new_generation_before_the_front, .init = open_two,
      .fini = close_it)
 {
