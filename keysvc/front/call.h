@@ -54,7 +54,9 @@ struct call {
     struct buf job;                    /* packed, until a worker has it */
     int files[PASSED_MAX];             /* beside the job, until a worker has it; then -1 */
     size_t n_files;                    /* charged to the caller until the call ends */
-    struct route_token *token;
+    struct route_token *token;         /* which it waits for, or had it last */
+    uint64_t others;                   /* of its group, by index, that were not asked and could */
+    uint64_t generation;               /* of the configuration that decided so */
     struct worker *worker;
     struct listing *listing; /* of op_list.c */
     struct event deadline;

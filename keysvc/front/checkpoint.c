@@ -98,7 +98,7 @@ make(struct checkpoint *checkpoint)
     job.checkpoint = checkpoint->made.text;
     checkpoint->open = true;
     call_start_deadline(call, DEADLINE_MS);
-    err = route_submit(front->route, call, key->token, &job, &why);
+    err = route_submit(front->route, call, key->token, ROUTE_ANY, &job, &why);
     if (err)
         call_fail(call, err, &why);
 }

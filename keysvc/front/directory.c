@@ -165,6 +165,14 @@ directory_knows(const struct directory *directory, const char *token)
     return source && source->known;
 }
 
+bool
+directory_is_listing(const struct directory *directory, const char *token)
+{
+    const struct source *source = source_find(directory, token);
+
+    return source && source->open;
+}
+
 const struct directory_entry *
 directory_find(const struct directory *directory, const char *name, uint32_t version,
                const char *token)
@@ -199,6 +207,48 @@ directory_count(const struct directory *directory, const char *token)
     const struct source *source = source_find(directory, token);
 
     return source ? source->n_keys : 0;
+}
+
+/* Counts the version that begins at `at`; returns where the next one does. */
+static size_t
+spread_version(const struct name *name, size_t at, const struct strv *tokens,
+               struct directory_spread *spread)
+{
+    const struct directory_entry *first = NULL;
+    uint32_t version = name->entries[at].version;
+    bool differs = false;
+    size_t n = 0;
+
+    for (; at < name->n_entries && name->entries[at].version == version; at++) {
+        const struct directory_entry *entry = &name->entries[at];
+
+        if (!strv_contains(tokens, entry->token))
+            continue;
+        n++;
+        if (!first)
+            first = entry;
+        else if (memcmp(first->public_key_sha256, entry->public_key_sha256, KS_SHA256_LEN) != 0)
+            differs = true;
+    }
+    spread->n_keys += n > 0;
+    spread->n_everywhere += n == tokens->n_items;
+    spread->n_differing += differs;
+    return at;
+}
+
+struct directory_spread
+directory_spread(const struct directory *directory, const struct strv *tokens)
+{
+    struct directory_spread spread = {0};
+
+    for (size_t i = 0; i < directory->n_names; i++) {
+        const struct name *name = directory->names[i];
+        size_t at = keyname_reserved(name->text) ? name->n_entries : 0;
+
+        while (at < name->n_entries)
+            at = spread_version(name, at, tokens, &spread);
+    }
+    return spread;
 }
 
 size_t

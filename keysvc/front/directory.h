@@ -45,6 +45,9 @@ void directory_forget(struct directory *directory, const char *token);
 /* A listing of this token has once come to its end: a key that is not here does not exist. */
 bool directory_knows(const struct directory *directory, const char *token);
 
+/* Between its beginning and its end. */
+bool directory_is_listing(const struct directory *directory, const char *token);
+
 /* Version 0: the newest. `token` NULL: on whichever token. NULL: no such key. */
 const struct directory_entry *directory_find(const struct directory *directory, const char *name,
                                              uint32_t version, const char *token);
@@ -54,6 +57,15 @@ size_t directory_versions(const struct directory *directory, const char *name,
                           const struct directory_entry **out);
 
 size_t directory_count(const struct directory *directory, const char *token);
+
+/* How the keys of some tokens are spread over them; without the service's own. */
+struct directory_spread {
+    uint32_t n_keys;       /* versions that any of them shows */
+    uint32_t n_everywhere; /* of these: on all of them */
+    uint32_t n_differing;  /* of these: not the same key on all that show it */
+};
+struct directory_spread directory_spread(const struct directory *directory,
+                                         const struct strv *tokens);
 
 /* The names in strcmp() order: the position of the first one that is not before `name`, and the
  * name at a position (NULL: behind the last). */

@@ -114,6 +114,20 @@ fill_token(Keysvc__V1__Token *out, const struct reply_token *token)
     out->model = (char *)token->model;
     out->serial = (char *)token->serial;
     out->queued = token->queued;
+    out->group = (char *)token->group;
+}
+
+static void
+fill_group(Keysvc__V1__Group *out, const struct reply_group *group)
+{
+    keysvc__v1__group__init(out);
+    out->name = (char *)group->group->name;
+    out->tokens = group->group->tokens.items;
+    out->n_tokens = group->group->tokens.n_items;
+    out->ready_tokens = group->ready_tokens;
+    out->keys = group->spread.n_keys;
+    out->keys_everywhere = group->spread.n_everywhere;
+    out->keys_differing = group->spread.n_differing;
 }
 
 static ks_err
@@ -122,9 +136,15 @@ encode_status(struct buf *out, Keysvc__V1__Response *response, const struct repl
     Keysvc__V1__StatusReply reply = KEYSVC__V1__STATUS_REPLY__INIT;
     Keysvc__V1__Token tokens[CONFIG_MAX_TOKENS];
     Keysvc__V1__Token *pointers[CONFIG_MAX_TOKENS];
+    Keysvc__V1__Group groups[CONFIG_MAX_GROUPS];
+    Keysvc__V1__Group *group_pointers[CONFIG_MAX_GROUPS];
 
-    if (status->n_tokens > CONFIG_MAX_TOKENS)
+    if (status->n_tokens > CONFIG_MAX_TOKENS || status->n_groups > CONFIG_MAX_GROUPS)
         return KS_ERR_INTERNAL;
+    for (size_t i = 0; i < status->n_groups; i++) {
+        fill_group(&groups[i], &status->groups[i]);
+        group_pointers[i] = &groups[i];
+    }
     for (size_t i = 0; i < status->n_tokens; i++) {
         fill_token(&tokens[i], &status->tokens[i]);
         pointers[i] = &tokens[i];
@@ -134,6 +154,8 @@ encode_status(struct buf *out, Keysvc__V1__Response *response, const struct repl
     reply.uptime_ms = status->uptime_ms;
     reply.n_tokens = status->n_tokens;
     reply.tokens = pointers;
+    reply.n_groups = status->n_groups;
+    reply.groups = group_pointers;
     reply.connections = status->connections;
     reply.uid = status->uid;
     reply.unit = (char *)status->unit;
@@ -147,8 +169,15 @@ encode_status(struct buf *out, Keysvc__V1__Response *response, const struct repl
     return encode_frame(out, response);
 }
 
+static size_t
+count_tokens(const struct reply_key *key)
+{
+    return key->group ? (size_t)__builtin_popcountll(key->members) : 0;
+}
+
+/* `tokens` has room for count_tokens(). */
 static void
-fill_key(Keysvc__V1__Key *out, const struct reply_key *key)
+fill_key(Keysvc__V1__Key *out, const struct reply_key *key, char **tokens)
 {
     keysvc__v1__key__init(out);
     out->name = (char *)key->name;
@@ -168,6 +197,11 @@ fill_key(Keysvc__V1__Key *out, const struct reply_key *key)
     }
     out->versions = (uint32_t *)key->versions;
     out->n_versions = key->n_versions;
+    out->tokens = tokens;
+    for (size_t i = 0; out->n_tokens < count_tokens(key); i++) {
+        if (key->members & 1ull << i)
+            tokens[out->n_tokens++] = (char *)config_member(key->config, key->group, i);
+    }
 }
 
 static ks_err
@@ -175,12 +209,19 @@ encode_list(struct buf *out, Keysvc__V1__Response *response, const struct reply_
 {
     ks_auto(freep) Keysvc__V1__Key *keys = calloc(list->n_keys + 1, sizeof(*keys));
     ks_auto(freep) Keysvc__V1__Key **pointers = calloc(list->n_keys + 1, sizeof(*pointers));
+    ks_auto(freep) char **tokens = NULL;
     Keysvc__V1__ListReply reply = KEYSVC__V1__LIST_REPLY__INIT;
+    size_t n_tokens = 0;
 
-    if (!keys || !pointers)
+    for (size_t i = 0; i < list->n_keys; i++)
+        n_tokens += count_tokens(&list->keys[i]);
+    tokens = calloc(n_tokens + 1, sizeof(*tokens));
+    if (!keys || !pointers || !tokens)
         return KS_ERR_INTERNAL;
+    n_tokens = 0;
     for (size_t i = 0; i < list->n_keys; i++) {
-        fill_key(&keys[i], &list->keys[i]);
+        fill_key(&keys[i], &list->keys[i], tokens + n_tokens);
+        n_tokens += keys[i].n_tokens;
         pointers[i] = &keys[i];
     }
     reply.n_keys = list->n_keys;
@@ -194,9 +235,10 @@ encode_list(struct buf *out, Keysvc__V1__Response *response, const struct reply_
 static ks_err
 encode_key(struct buf *out, Keysvc__V1__Response *response, const struct reply *reply)
 {
+    char *tokens[CONFIG_MAX_TOKENS];
     Keysvc__V1__Key key;
 
-    fill_key(&key, &reply->key);
+    fill_key(&key, &reply->key, tokens);
     if (reply->operation == REQUEST_GET) {
         response->result_case = KEYSVC__V1__RESPONSE__RESULT_GET;
         response->get = &key;

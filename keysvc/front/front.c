@@ -12,6 +12,7 @@
 #include "front/directory.h"
 #include "front/dispatch.h"
 #include "front/listener.h"
+#include "front/look.h"
 #include "front/operations.h"
 #include "front/quota.h"
 #include "front/refusals.h"
@@ -95,6 +96,8 @@ make_parts(struct front *front, struct control_start *start, struct fault *why)
     if (!err)
         err = route_configure(front->route, front->config);
     if (!err)
+        err = look_new(front, &front->look);
+    if (!err)
         err = checkpoint_new(front, &front->checkpoint);
     if (err) {
         for (size_t i = 0; i < start->n_sockets; i++)
@@ -121,6 +124,7 @@ front_free(struct front *front)
     connections_free(front);
     release_staged(front, false);
     route_free(front->route);
+    look_free(front->look);
     checkpoint_free(front->checkpoint);
     if (front->audit)
         audit_sync(front->audit);
@@ -237,6 +241,7 @@ on_second(evutil_socket_t fd, short what, void *data)
     (void)what;
     front->sync_due = true;
     checkpoint_tick(front->checkpoint);
+    look_tick(front->look);
 }
 
 static void

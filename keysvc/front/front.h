@@ -29,6 +29,7 @@ struct checkpoint;
 struct control;
 struct directory;
 struct listener;
+struct look;
 struct quota;
 struct refusals;
 struct route;
@@ -44,6 +45,7 @@ struct front {
     struct quota *quota;
     struct directory *directory;
     struct route *route;
+    struct look *look;
     struct listener *listener;
     struct arena *arena; /* of the request that is being decoded */
     uint8_t *scratch;    /* FRONT_READ_LEN */

@@ -40,7 +40,7 @@ op_rescan(struct call *call, const struct request *request, struct fault *why)
         return err;
     op_job_init(&job, call, request, JOB_RESCAN);
     call_start_deadline(call, request->deadline_ms);
-    return route_submit(call->front->route, call, request->token, &job, why);
+    return route_submit(call->front->route, call, request->token, ROUTE_ANY, &job, why);
 }
 
 ks_err
@@ -48,7 +48,10 @@ op_check_token(const struct call *call, const struct request *request, struct fa
 {
     if (config_token_find(call->front->config, request->token))
         return KS_OK;
-    fault_set(why, "no token %s is configured", request->token);
+    if (config_group_find(call->front->config, request->token))
+        fault_set(why, "%s is a group: name one of its tokens", request->token);
+    else
+        fault_set(why, "no token %s is configured", request->token);
     fault_hint(why, "see keysvc token list");
     return KS_ERR_BAD_REQUEST;
 }

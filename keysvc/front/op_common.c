@@ -7,40 +7,68 @@
 #include "front/operations.h"
 #include "front/route.h"
 
-struct reply_key
-op_reply_key(const struct front *front, const struct directory_entry *entry)
+/* The class whose key this is; a key on another token than its class's is in none. */
+static const struct config_class *
+class_of(const struct front *front, const struct directory_entry *entry)
 {
     const struct config_class *class = config_class_of(front->config, entry->name);
-    struct reply_key key = {
+
+    return class && config_is_member(front->config, class->token, entry->token) ? class : NULL;
+}
+
+/* Of a key that two tokens show differently no public half is told: nobody should go on with one. */
+static bool
+show_group(const struct front *front, const struct config_class *class,
+           const struct directory_entry *entry, struct reply_key *out)
+{
+    struct holders holders;
+
+    holders_find(front->config, front->directory, class->token, entry->name, entry->version,
+                 &holders);
+    out->config = front->config;
+    out->group = class->token;
+    out->members = holders.shown;
+    out->ambiguous = holders.doubled || holders.rival;
+    if (holders.rival)
+        out->public_key_sha256 = NULL;
+    return holders.key == entry;
+}
+
+bool
+op_reply_key(const struct front *front, const struct directory_entry *entry, struct reply_key *out)
+{
+    const struct config_class *class = class_of(front, entry);
+
+    *out = (struct reply_key){
         .name = entry->name,
         .version = entry->version,
         .type = entry->type,
         .token = entry->token,
-        .class = "",
+        .class = class ? class->glob : "",
+        .purpose = class ? class->purpose : KS_PURPOSE_NONE,
         .public_key_sha256 = entry->public_key ? entry->public_key_sha256 : NULL,
         .ambiguous = entry->ambiguous,
     };
-
-    /* A key on another token than its class's is in no class. */
-    if (class && strcmp(class->token, entry->token) == 0) {
-        key.class = class->glob;
-        key.purpose = class->purpose;
-    }
     if (strcmp(entry->name, KEYNAME_AUDIT) == 0)
-        key.purpose = KS_PURPOSE_AUDIT;
-    return key;
+        out->purpose = KS_PURPOSE_AUDIT;
+    return !class || !config_group_find(front->config, class->token) ||
+           show_group(front, class, entry, out);
 }
 
-/* Of the same name on the same token, ascending. */
+/* Of the same name on the same token or group, ascending. */
 static size_t
 collect_versions(const struct front *front, const struct directory_entry *key, uint32_t **out)
 {
+    const struct config_class *class = class_of(front, key);
+    const char *place = class ? class->token : key->token;
     const struct directory_entry *entries;
     size_t n = directory_versions(front->directory, key->name, &entries), n_versions = 0;
 
     *out = calloc(n, sizeof(**out));
     for (size_t i = 0; i < n && *out; i++) {
-        if (strcmp(entries[i].token, key->token) == 0)
+        bool had = n_versions > 0 && (*out)[n_versions - 1] == entries[i].version;
+
+        if (!had && config_is_member(front->config, place, entries[i].token))
             (*out)[n_versions++] = entries[i].version;
     }
     return n_versions;
@@ -50,26 +78,37 @@ struct reply_key
 op_reply_whole_key(const struct front *front, const struct directory_entry *entry,
                    uint32_t **versions)
 {
-    struct reply_key key = op_reply_key(front, entry);
+    struct reply_key key;
 
-    key.public_key = entry->public_key;
-    key.public_key_len = entry->public_key_len;
+    (void)op_reply_key(front, entry, &key);
+    if (key.public_key_sha256) {
+        key.public_key = entry->public_key;
+        key.public_key_len = entry->public_key_len;
+    }
     key.n_versions = collect_versions(front, entry, versions);
     key.versions = *versions;
     return key;
 }
 
-static void
-say_no_key(const struct front *front, const char *name, uint32_t version, const char *token,
-           struct fault *why)
+/* "token" or "group" */
+static const char *
+kind(const struct call *call, const struct config_class *class)
 {
-    const struct directory_entry *newest = directory_find(front->directory, name, 0, token);
+    return config_group_find(call->front->config, class->token) ? "group" : "token";
+}
 
-    if (!newest)
-        fault_set(why, "no key %s on token %s", name, token);
+static void
+say_no_key(const struct call *call, const char *name, uint32_t version,
+           const struct config_class *class, struct fault *why)
+{
+    struct holders newest;
+
+    holders_find(call->front->config, call->front->directory, class->token, name, 0, &newest);
+    if (!newest.key)
+        fault_set(why, "no key %s on %s %s", name, kind(call, class), class->token);
     else
-        fault_set(why, "no version %u of key %s on token %s; the newest is %u", version, name,
-                  token, newest->version);
+        fault_set(why, "no version %u of key %s on %s %s; the newest is %u", version, name,
+                  kind(call, class), class->token, newest.key->version);
 }
 
 ks_err
@@ -84,50 +123,89 @@ op_class_for(const struct call *call, const struct request *request,
     return KS_ERR_PURPOSE;
 }
 
+/* A token alone looks again itself before it makes anything; one of a group sees only its own. */
+static ks_err
+check_all_known(const struct call *call, const struct config_class *class, struct fault *why)
+{
+    const struct front *front = call->front;
+    const char *token = holders_unknown(front->config, front->directory, class->token);
+    ks_err err;
+
+    if (!token || strcmp(token, class->token) == 0)
+        return KS_OK;
+    err = route_unknown(front->route, token, why);
+    fault_prefix(why, "no key is made in group %s before all of its tokens have told theirs",
+                 class->token);
+    fault_hint(why, "if %s is not to come back, take it out of group %s and reload", token,
+               class->token);
+    return err;
+}
+
 ks_err
 op_check_new(const struct call *call, const char *name, const struct config_class *class,
              struct fault *why)
 {
-    const struct directory_entry *key =
-        directory_find(call->front->directory, name, 0, class->token);
+    struct holders holders;
 
-    if (!key)
-        return KS_OK;
-    fault_set(why, "key %s exists on token %s; its newest version is %u", name, class->token,
-              key->version);
+    holders_find(call->front->config, call->front->directory, class->token, name, 0, &holders);
+    if (!holders.key)
+        return check_all_known(call, class, why);
+    fault_set(why, "key %s exists on token %s; its newest version is %u", name, holders.key->token,
+              holders.key->version);
     return KS_ERR_EXISTS;
 }
 
 ks_err
 op_check_newest(const struct call *call, const struct request *request,
-                const struct config_class *class, struct fault *why)
+                const struct config_class *class, struct holders *out, struct fault *why)
 {
-    const struct directory_entry *newest;
-    ks_err err = op_find_key(call, request->name, request->version, &newest, why);
+    struct holders newest;
+    ks_err err = op_find_key(call, request->name, request->version, out, why);
 
     if (err)
         return err;
-    newest = directory_find(call->front->directory, request->name, 0, class->token);
-    if (newest->version == request->version)
-        return KS_OK;
+    holders_find(call->front->config, call->front->directory, class->token, request->name, 0,
+                 &newest);
+    if (newest.key->version == request->version)
+        return check_all_known(call, class, why);
     fault_set(why, "version %u of key %s is not the newest any more: that is %u", request->version,
-              request->name, newest->version);
+              request->name, newest.key->version);
     return KS_ERR_EXISTS;
 }
 
-ks_err
-op_no_key(const struct call *call, const char *name, uint32_t version, const char *token,
-          struct fault *why)
+/* Why the directory does not have it. */
+static ks_err
+no_key(const struct call *call, const char *name, uint32_t version,
+       const struct config_class *class, struct fault *why)
 {
-    if (!directory_knows(call->front->directory, token))
-        return route_unknown(call->front->route, token, why);
-    say_no_key(call->front, name, version, token, why);
+    const struct front *front = call->front;
+    const char *unknown = holders_unknown(front->config, front->directory, class->token);
+
+    if (unknown)
+        return route_unknown(front->route, unknown, why);
+    say_no_key(call, name, version, class, why);
     return KS_ERR_NO_KEY;
 }
 
 ks_err
-op_find_key(const struct call *call, const char *name, uint32_t version,
-            const struct directory_entry **out, struct fault *why)
+op_check_one_key(const struct config_class *class, const struct holders *holders, struct fault *why)
+{
+    if (!holders->rival)
+        return KS_OK;
+    fault_set(why,
+              "tokens %s and %s of group %s have different keys that are called %s@%u: neither is "
+              "used",
+              holders->key->token, holders->rival->token, class->token, holders->key->name,
+              holders->key->version);
+    fault_hint(why,
+               "take the token with the wrong one out of the group, or destroy that key with the "
+               "vendor's tools and run keysvc token rescan");
+    return KS_ERR_AMBIGUOUS_KEY;
+}
+
+ks_err
+op_find_key(const struct call *call, const char *name, uint32_t version, struct holders *out,
+            struct fault *why)
 {
     const struct front *front = call->front;
     const struct config_class *class = config_class_of(front->config, name);
@@ -136,33 +214,33 @@ op_find_key(const struct call *call, const char *name, uint32_t version,
         fault_set(why, "key %s belongs to no class", name);
         return KS_ERR_PURPOSE;
     }
-    *out = directory_find(front->directory, name, version, class->token);
-    if (!*out)
-        return op_no_key(call, name, version, class->token, why);
-    if ((*out)->ambiguous) {
+    holders_find(front->config, front->directory, class->token, name, version, out);
+    if (!out->key)
+        return no_key(call, name, version, class, why);
+    if (out->doubled) {
         fault_set(why, "two private keys on token %s are called %s@%u: neither is used",
-                  class->token, name, (*out)->version);
+                  out->doubled->token, name, out->doubled->version);
         return KS_ERR_AMBIGUOUS_KEY;
     }
-    return KS_OK;
+    return op_check_one_key(class, out, why);
 }
 
 ks_err
-op_find_meant_key(const struct call *call, const struct request *request,
-                  const struct directory_entry **out, struct fault *why)
+op_find_meant_key(const struct call *call, const struct request *request, struct holders *out,
+                  struct fault *why)
 {
     ks_err err = op_find_key(call, request->name, request->version, out, why);
 
     if (err)
         return err;
-    if (!(*out)->public_key) {
+    if (!out->key->public_key) {
         fault_set(why, "%s has no public half on token %s that it could be known by", call->subject,
-                  (*out)->token);
+                  out->key->token);
         return KS_ERR_KEY_CHANGED;
     }
-    if (memcmp((*out)->public_key_sha256, request->public_key_sha256, KS_SHA256_LEN) != 0) {
+    if (memcmp(out->key->public_key_sha256, request->public_key_sha256, KS_SHA256_LEN) != 0) {
         fault_set(why, "%s on token %s is another key than the one that is meant", call->subject,
-                  (*out)->token);
+                  out->key->token);
         return KS_ERR_KEY_CHANGED;
     }
     return KS_OK;
@@ -202,11 +280,12 @@ ks_err
 op_submit_meant(struct call *call, const struct request *request, enum job_operation operation,
                 struct fault *why)
 {
-    const struct directory_entry *key;
+    const struct config_class *class = config_class_of(call->front->config, request->name);
+    struct holders holders;
     struct job job;
     ks_err err;
 
-    err = op_find_meant_key(call, request, &key, why);
+    err = op_find_meant_key(call, request, &holders, why);
     if (err)
         return err;
     op_job_init(&job, call, request, operation);
@@ -215,5 +294,5 @@ op_submit_meant(struct call *call, const struct request *request, enum job_opera
     job.days = request->days;
     job.chain = request->chain;
     call_start_deadline(call, request->deadline_ms);
-    return route_submit(call->front->route, call, key->token, &job, why);
+    return route_submit(call->front->route, call, class->token, holders.members, &job, why);
 }

@@ -19,22 +19,26 @@ static ks_err check_meant(const struct call *call, const struct request *request
 ks_err
 op_destroy(struct call *call, const struct request *request, struct fault *why)
 {
-    const struct directory *directory = call->front->directory;
+    const struct front *front = call->front;
     const struct config_class *class;
-    const struct directory_entry *key;
+    struct holders holders;
     struct job job;
     ks_err err;
 
     err = op_class_for(call, request, &class, why);
     if (err)
         return err;
-    key = directory_find(directory, request->name, request->version, class->token);
-    err = check_meant(call, request, key, why);
+    holders_find(front->config, front->directory, class->token, request->name, request->version,
+                 &holders);
+    err = op_check_one_key(class, &holders, why);
+    if (!err)
+        err = check_meant(call, request, holders.key, why);
     if (err)
         return err;
     op_job_init(&job, call, request, JOB_DESTROY);
     call_start_deadline(call, request->deadline_ms);
-    return route_submit(call->front->route, call, class->token, &job, why);
+    return route_submit(front->route, call, class->token, holders.key ? holders.members : ROUTE_ANY,
+                        &job, why);
 }
 
 static bool

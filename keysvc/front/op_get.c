@@ -17,17 +17,18 @@ op_get(struct call *call, const struct request *request, struct fault *why)
 {
     const struct front *front = call->front;
     const struct config_class *class = config_class_of(front->config, request->name);
-    const struct directory_entry *key = NULL;
+    struct holders holders = {0};
     ks_auto(freep) uint32_t *versions = NULL;
     struct reply answer = {0};
 
     if (class)
-        key = directory_find(front->directory, request->name, request->version, class->token);
+        holders_find(front->config, front->directory, class->token, request->name, request->version,
+                     &holders);
     else
-        key = directory_find(front->directory, request->name, request->version, NULL);
-    if (!key)
+        holders.key = directory_find(front->directory, request->name, request->version, NULL);
+    if (!holders.key)
         return not_there(front, request, class, why);
-    answer.key = op_reply_whole_key(front, key, &versions);
+    answer.key = op_reply_whole_key(front, holders.key, &versions);
     call_answer(call, &answer);
     return KS_OK;
 }
@@ -36,8 +37,11 @@ static ks_err
 not_there(const struct front *front, const struct request *request,
           const struct config_class *class, struct fault *why)
 {
-    if (class && !directory_knows(front->directory, class->token))
-        return route_unknown(front->route, class->token, why);
+    const char *unknown =
+        class ? holders_unknown(front->config, front->directory, class->token) : NULL;
+
+    if (unknown)
+        return route_unknown(front->route, unknown, why);
     if (request->version)
         fault_set(why, "no key %s@%u", request->name, request->version);
     else

@@ -12,6 +12,7 @@
 ks_err
 op_import(struct call *call, const struct request *request, struct fault *why)
 {
+    struct holders holders = {.members = ROUTE_ANY};
     const struct config_class *class;
     struct job job;
     ks_err err;
@@ -21,12 +22,12 @@ op_import(struct call *call, const struct request *request, struct fault *why)
         err = op_class_for(call, request, &class, why);
     if (err)
         return err;
-    err = request->version ? op_check_newest(call, request, class, why)
+    err = request->version ? op_check_newest(call, request, class, &holders, why)
                            : op_check_new(call, request->name, class, why);
     if (err)
         return err;
     op_job_init(&job, call, request, JOB_IMPORT);
     job.import = request->import;
     call_start_deadline(call, request->deadline_ms);
-    return route_submit(call->front->route, call, class->token, &job, why);
+    return route_submit(call->front->route, call, class->token, holders.members, &job, why);
 }

@@ -30,25 +30,26 @@ op_generate(struct call *call, const struct request *request, struct fault *why)
     op_job_init(&job, call, request, JOB_GENERATE);
     job.type = class->type;
     call_start_deadline(call, request->deadline_ms);
-    return route_submit(call->front->route, call, class->token, &job, why);
+    return route_submit(call->front->route, call, class->token, ROUTE_ANY, &job, why);
 }
 
 ks_err
 op_rotate(struct call *call, const struct request *request, struct fault *why)
 {
     const struct config_class *class;
+    struct holders holders;
     struct job job;
     ks_err err;
 
     err = op_class_for(call, request, &class, why);
     if (!err)
-        err = op_check_newest(call, request, class, why);
+        err = op_check_newest(call, request, class, &holders, why);
     if (err)
         return err;
     op_job_init(&job, call, request, JOB_ROTATE);
     job.type = class->type;
     call_start_deadline(call, request->deadline_ms);
-    return route_submit(call->front->route, call, class->token, &job, why);
+    return route_submit(call->front->route, call, class->token, holders.members, &job, why);
 }
 
 /* The directory may learn of it from the answer or before; either way the answer shows what the

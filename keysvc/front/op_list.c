@@ -187,7 +187,7 @@ collect(const struct call *call, struct reply_key *keys, size_t *n_keys)
         for (size_t i = 0; i < n; i++) {
             if (*n_keys == listing->wanted.limit)
                 return true;
-            keys[(*n_keys)++] = op_reply_key(call->front, &entries[i]);
+            *n_keys += op_reply_key(call->front, &entries[i], &keys[*n_keys]);
         }
     }
     return false;

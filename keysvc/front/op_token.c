@@ -20,7 +20,7 @@ op_token_info(struct call *call, const struct request *request, struct fault *wh
         return err;
     op_job_init(&job, call, request, JOB_TOKEN_INFO);
     call_start_deadline(call, request->deadline_ms);
-    return route_submit(call->front->route, call, request->token, &job, why);
+    return route_submit(call->front->route, call, request->token, ROUTE_ANY, &job, why);
 }
 
 bool

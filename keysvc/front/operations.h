@@ -6,6 +6,7 @@
 
 #include "front/call.h"
 #include "front/directory.h"
+#include "front/holders.h"
 #include "ipc/job.h"
 
 ks_err op_status(struct call *call, const struct request *request, struct fault *why) KS_MUST_CHECK;
@@ -47,37 +48,41 @@ void op_token_told(struct call *call, const struct job_reply *reply);
 
 /* --- what several of them share: op_common.c --- */
 
-/* An entry as a reply shows it; class and purpose follow from the configuration in force. */
-struct reply_key op_reply_key(const struct front *front, const struct directory_entry *entry);
+/* An entry as a reply shows it; class and purpose follow from the configuration in force. False: of
+ * a group's key another token's entry is shown. */
+bool op_reply_key(const struct front *front, const struct directory_entry *entry,
+                  struct reply_key *out);
 
 /* As op_reply_key, with public half and versions; the caller frees *versions. */
 struct reply_key op_reply_whole_key(const struct front *front, const struct directory_entry *entry,
                                     uint32_t **versions);
 
-/* The key on the token of its class. PURPOSE: no class, or the service's own; NO_KEY,
- * AMBIGUOUS_KEY; TOKEN_UNAVAILABLE: the token's keys are not known yet. */
-ks_err op_find_key(const struct call *call, const char *name, uint32_t version,
-                   const struct directory_entry **out, struct fault *why) KS_MUST_CHECK;
+/* The key on the token or group of its class. PURPOSE: no class, or the service's own; NO_KEY,
+ * AMBIGUOUS_KEY; TOKEN_UNAVAILABLE: a token's keys are not known yet. */
+ks_err op_find_key(const struct call *call, const char *name, uint32_t version, struct holders *out,
+                   struct fault *why) KS_MUST_CHECK;
 
 /* As op_find_key, and it is the key the caller means: KEY_CHANGED. */
 ks_err op_find_meant_key(const struct call *call, const struct request *request,
-                         const struct directory_entry **out, struct fault *why) KS_MUST_CHECK;
+                         struct holders *out, struct fault *why) KS_MUST_CHECK;
+
+/* AMBIGUOUS_KEY: tokens of a group show different keys under the label. */
+ks_err op_check_one_key(const struct config_class *class, const struct holders *holders,
+                        struct fault *why) KS_MUST_CHECK;
 
 /* The class of the request's key. PURPOSE: none, or the key is the service's own. */
 ks_err op_class_for(const struct call *call, const struct request *request,
                     const struct config_class **out, struct fault *why) KS_MUST_CHECK;
 
-/* EXISTS: so far as the directory knows the name is taken. */
+/* EXISTS: so far as the directory knows the name is taken. TOKEN_UNAVAILABLE, of a group only: a
+ * token that was not heard yet may have it; two keys would then be one too many for good. */
 ks_err op_check_new(const struct call *call, const char *name, const struct config_class *class,
                     struct fault *why) KS_MUST_CHECK;
 
-/* The request's version is the newest: EXISTS, and what op_find_key() says. */
+/* The request's version is the newest: EXISTS, and what op_find_key() and op_check_new() say. */
 ks_err op_check_newest(const struct call *call, const struct request *request,
-                       const struct config_class *class, struct fault *why) KS_MUST_CHECK;
-
-/* Why the directory does not have it: NO_KEY, or TOKEN_UNAVAILABLE while its keys are not known. */
-ks_err op_no_key(const struct call *call, const char *name, uint32_t version, const char *token,
-                 struct fault *why);
+                       const struct config_class *class, struct holders *out,
+                       struct fault *why) KS_MUST_CHECK;
 
 /* finish() of those that have nothing to say but that it is done. */
 void op_done(struct call *call, const struct job_reply *reply);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "front/directory.h"
 #include "front/metrics.h"
 #include "front/request.h"
 #include "ipc/control.h"
@@ -16,9 +17,12 @@ struct reply_key {
     uint32_t version;
     enum ks_key_type type;
     enum ks_purpose purpose;
-    const char *token;
-    const char *class;         /* empty: none */
-    const uint8_t *public_key; /* NULL: left out */
+    const char *token;           /* of a group's key: the first that shows it */
+    const struct config *config; /* of a group's key, */
+    const char *group;           /* its name; NULL: not on a group */
+    uint64_t members;            /* and which of its tokens show it (config_member) */
+    const char *class;           /* empty: none */
+    const uint8_t *public_key;   /* NULL: left out */
     size_t public_key_len;
     const uint8_t *public_key_sha256; /* NULL: no public half is known */
     bool ambiguous;
@@ -27,14 +31,22 @@ struct reply_key {
 };
 
 struct reply_token {
-    const char *name, *state, *text, *profile, *label, *model, *serial; /* never NULL */
+    const char *name, *state, *text, *profile, *label, *model, *serial, *group; /* never NULL */
     uint32_t workers, ready_workers, keys, queued;
+};
+
+struct reply_group {
+    const struct config_group *group;
+    uint32_t ready_tokens;
+    struct directory_spread spread;
 };
 
 struct reply_status {
     uint64_t generation, uptime_ms;
     const struct reply_token *tokens;
     size_t n_tokens;
+    const struct reply_group *groups;
+    size_t n_groups;
     uint32_t connections;
     uint32_t uid;
     const char *unit;

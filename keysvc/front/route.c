@@ -41,11 +41,16 @@ static ks_err token_add(struct route *route, const char *name);
 static void token_free(struct route_token *token);
 static bool has_worker(const struct route_token *token, bool first);
 static ks_err unavailable(const struct route_token *token, struct fault *why);
+static struct route_token *pick(const struct route *route, const char *place, uint64_t members,
+                                const struct operation *operation, size_t *index);
+static ks_err none_available(const struct route *route, const char *place, uint64_t members,
+                             struct fault *why);
 static bool queue_full(const struct route_token *token, const struct call *call, struct fault *why);
 static void enqueue(struct call *call);
 static void forget(struct call *call);
 static void pump(void *context);
 static void pump_queue(struct route_token *token, struct call_list *queue);
+static bool go_elsewhere(struct call *call);
 static void worker_gone(void *context, struct worker *worker);
 static void fail_hopeless(struct route_token *token);
 
@@ -97,7 +102,7 @@ ks_err
 route_worker(struct route *route, const struct control_worker *worker, int fd)
 {
     struct route_token *token = token_find(route, worker->token);
-    struct worker_owner owner = {token, pump, worker_gone};
+    struct worker_owner owner = {token, pump, go_elsewhere, worker_gone};
     struct place *place;
     ks_err err;
 
@@ -143,17 +148,14 @@ route_state(struct route *route, const struct control_state *state)
 }
 
 ks_err
-route_submit(struct route *route, struct call *call, const char *token_name, const struct job *job,
-             struct fault *why)
+route_submit(struct route *route, struct call *call, const char *place, uint64_t members,
+             const struct job *job, struct fault *why)
 {
-    struct route_token *token = token_find(route, token_name);
+    size_t index;
+    struct route_token *token = pick(route, place, members, call->operation, &index);
 
-    if (!token) {
-        fault_set(why, "token %s is not configured", token_name);
-        return KS_ERR_TOKEN_UNAVAILABLE;
-    }
-    if (!has_worker(token, call->operation->first_worker))
-        return unavailable(token, why);
+    if (!token)
+        return none_available(route, place, members, why);
     if (queue_full(token, call, why))
         return KS_ERR_BUSY;
     job_pack(&call->job, job);
@@ -162,6 +164,9 @@ route_submit(struct route *route, struct call *call, const char *token_name, con
         return KS_ERR_INTERNAL;
     }
     call->token = token;
+    call->generation = job->generation;
+    if (config_group_find(route->front->config, place))
+        call->others = members & ~(1ull << index);
     token->n_waiting++;
     call_stage(call, enqueue, forget);
     return KS_OK;
@@ -197,6 +202,7 @@ route_describe(const struct route *route, size_t index, struct reply_token *out)
         .state = token_state_name(token->state.state),
         .text = token->state.text,
         .profile = "",
+        .group = "",
         .label = token->state.label,
         .model = token->state.model,
         .serial = token->state.serial,
@@ -228,6 +234,14 @@ route_describe_worker(const struct route *route, size_t index, uint32_t worker,
         .audit = place->worker ? *worker_audit(place->worker) : (struct worker_audit){0},
     };
     return true;
+}
+
+bool
+route_ready(const struct route *route, const char *token_name)
+{
+    const struct route_token *token = token_find(route, token_name);
+
+    return token && has_worker(token, false);
 }
 
 bool
@@ -284,7 +298,9 @@ fail_queue(struct route_token *token, struct call_list *queue)
         struct fault why = FAULT_INIT;
         ks_err err = unavailable(token, &why);
 
-        call_fail(call, err, &why);
+        forget(call);
+        if (!go_elsewhere(call))
+            call_fail(call, err, &why);
     }
 }
 
@@ -336,6 +352,75 @@ unavailable(const struct route_token *token, struct fault *why)
               state->text[0] ? ": " : "", state->text);
     return state->state == TOKEN_STATE_LOGIN_BLOCKED ? KS_ERR_LOGIN_BLOCKED
                                                      : KS_ERR_TOKEN_UNAVAILABLE;
+}
+
+/* How long a new job would wait there, against there. */
+static bool
+is_less_loaded(const struct route_token *token, const struct route_token *other)
+{
+    const struct route_token *both[2] = {token, other};
+    uint64_t load[2], n_ready[2] = {0};
+
+    for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+        load[i] = both[i]->n_waiting;
+        for (size_t w = 1; w <= CONFIG_MAX_WORKERS; w++) {
+            if (!takes_jobs(&both[i]->places[w]))
+                continue;
+            load[i] += worker_load(both[i]->places[w].worker);
+            n_ready[i]++;
+        }
+    }
+    return load[0] * n_ready[1] < load[1] * n_ready[0];
+}
+
+/* NULL: none of them has a worker to do it. */
+static struct route_token *
+pick(const struct route *route, const char *place, uint64_t members,
+     const struct operation *operation, size_t *index)
+{
+    struct route_token *best = NULL;
+    const char *name;
+
+    for (size_t i = 0; (name = config_member(route->front->config, place, i)); i++) {
+        struct route_token *token = members & 1ull << i ? token_find(route, name) : NULL;
+
+        if (!token || !has_worker(token, operation->first_worker) ||
+            (best && (operation->changes || !is_less_loaded(token, best))))
+            continue;
+        best = token;
+        *index = i;
+    }
+    return best;
+}
+
+/* A group's refusal says it for each that could have done it. */
+static ks_err
+none_available(const struct route *route, const char *place, uint64_t members, struct fault *why)
+{
+    const struct config_group *group = config_group_find(route->front->config, place);
+    char text[sizeof(why->text)];
+    ks_err err = KS_ERR_TOKEN_UNAVAILABLE;
+    size_t len, n = 0;
+
+    len = (size_t)snprintf(text, sizeof(text), "group %s: ", place);
+    for (size_t i = 0; i < (group ? group->tokens.n_items : 1); i++) {
+        const char *name = group ? group->tokens.items[i] : place;
+        const struct route_token *token = token_find(route, name);
+
+        if (!(members & 1ull << i))
+            continue;
+        fault_set(why, "token %s is not configured", name);
+        err = n == 0 ? KS_ERR_LOGIN_BLOCKED : err;
+        if (!token || unavailable(token, why) != KS_ERR_LOGIN_BLOCKED)
+            err = KS_ERR_TOKEN_UNAVAILABLE;
+        if (len < sizeof(text))
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", n > 0 ? "; " : "",
+                                    why->text);
+        n++;
+    }
+    if (group)
+        fault_set(why, "%s", text);
+    return err;
 }
 
 ks_err
@@ -450,9 +535,41 @@ pump_queue(struct route_token *token, struct call_list *queue)
         if (!worker)
             return;
         forget(call);
+        if (call->sent || call->operation->changes)
+            call->others = 0;
         if (worker_send(worker, call) != KS_OK)
             call_fail(call, KS_ERR_BUSY, &(struct fault){.text = "the worker does not keep up"});
     }
+}
+
+/*
+ * The call is in nobody's hands: its token was lost, or does not have what it should. True: another
+ * token of the group has it now. Rules and classes of another generation may not be met by a job that
+ * was decided by those before.
+ */
+static bool
+go_elsewhere(struct call *call)
+{
+    struct front *front = call->front;
+    const struct config_group *group = NULL;
+    struct route_token *token = NULL;
+    size_t index;
+
+    if (call->others && call->generation == front->config->generation)
+        group = config_group_of(front->config, call->token->name);
+    if (group)
+        token = pick(front->route, group->name, call->others, call->operation, &index);
+    if (!token)
+        return false;
+    log_debug("request=%llu event=moved from=%s to=%s sent=%d",
+              (unsigned long long)call->request_id, call->token->name, token->name, call->sent);
+    call->others &= ~(1ull << index);
+    call->token = token;
+    call->place = CALL_QUEUED;
+    token->n_waiting++;
+    TAILQ_INSERT_TAIL(queue_of(call), call, queue);
+    pump(token);
+    return true;
 }
 
 static void

@@ -6,6 +6,11 @@
  * one for what keeps it for seconds. A worker is given at most WORKER_WINDOW jobs at a time, and of the
  * slow ones one; the least loaded one first. A call whose
  * token has no worker to do it fails at once: nothing waits for a token that may never come.
+ *
+ * Of a group (tokens that show the same keys) a call goes to the least loaded token that has a
+ * worker; a change goes to the first in the order of its section. What no worker was given yet moves
+ * to another token when its own is lost. What one was given, and changes nothing, is sent once more:
+ * not oftener, since it may be what its worker died of.
  */
 #pragma once
 
@@ -28,12 +33,18 @@ ks_err route_configure(struct route *route, const struct config *config) KS_MUST
 ks_err route_worker(struct route *route, const struct control_worker *worker, int fd) KS_MUST_CHECK;
 ks_err route_state(struct route *route, const struct control_state *state) KS_MUST_CHECK;
 
+#define ROUTE_ANY UINT64_MAX /* every token of a group */
+
 /*
- * Stages the call with this job. TOKEN_UNAVAILABLE, LOGIN_BLOCKED: nobody can do it now, `why` has
+ * Stages the call with this job. `place` is a token, or a group of which those in `members` can do
+ * it, by index (config_member). TOKEN_UNAVAILABLE, LOGIN_BLOCKED: nobody can do it now, `why` has
  * the supervisor's words; BUSY: the queue is full (some places are for administrators).
  */
-ks_err route_submit(struct route *route, struct call *call, const char *token,
+ks_err route_submit(struct route *route, struct call *call, const char *place, uint64_t members,
                     const struct job *job, struct fault *why) KS_MUST_CHECK;
+
+/* Some worker of this token takes jobs. */
+bool route_ready(const struct route *route, const char *token);
 
 /* Why nobody knows yet which keys the token has: LOGIN_BLOCKED, TOKEN_UNAVAILABLE. */
 ks_err route_unknown(const struct route *route, const char *token, struct fault *why) KS_MUST_CHECK;

@@ -12,6 +12,7 @@
 #include "front/directory.h"
 #include "front/dispatch.h"
 #include "front/front.h"
+#include "front/look.h"
 #include "front/quota.h"
 #include "ipc/channel.h"
 
@@ -136,7 +137,8 @@ worker_send(struct worker *worker, struct call *call)
     call->place = CALL_SENT;
     call->sent = true;
     call->worker = worker;
-    buf_deinit(&call->job);
+    if (!call->others) /* else it may have to go to another token */
+        buf_deinit(&call->job);
     return KS_OK;
 }
 
@@ -276,7 +278,18 @@ take_key(struct worker *worker, const struct message *message)
     struct job_key key;
     ks_err err = job_key_unpack(message->body, message->len, &key);
 
-    return err ? err : directory_put(worker->front->directory, worker->token, &key);
+    if (!err)
+        err = directory_put(worker->front->directory, worker->token, &key);
+    if (!err && !directory_is_listing(worker->front->directory, worker->token))
+        look_news(worker->front->look, worker->token, &key);
+    return err;
+}
+
+/* Says nothing about the request: another token that shows the key may do it. */
+static bool
+is_elsewheres(ks_err err)
+{
+    return err == KS_ERR_TOKEN_UNAVAILABLE || err == KS_ERR_LOGIN_BLOCKED || err == KS_ERR_NO_KEY;
 }
 
 static ks_err
@@ -303,9 +316,11 @@ take_reply(struct worker *worker, const struct message *message)
     free_slot(worker, slot);
     if (!call)
         return KS_OK;
+    worker_forget(worker, call);
+    if (is_elsewheres(reply.err) && worker->owner.elsewhere(call))
+        return KS_OK;
     call->executed = true;
     call->execution_us = reply.execution_us;
-    worker_forget(worker, call);
     if (reply.err)
         call_fail(call, reply.err, &reply.why);
     else
@@ -345,6 +360,8 @@ fail_open_calls(struct worker *worker)
         if (!call)
             continue;
         worker_forget(worker, call);
+        if (worker->owner.elsewhere(call))
+            continue;
         if (call->operation->changes) {
             err = KS_ERR_OUTCOME_UNKNOWN;
             fault_set(&why, "%s of %s: the process of token %s ended before it answered",

@@ -226,6 +226,7 @@ job_pack(struct buf *out, const struct job *job)
     case JOB_CERTIFICATE_GET:
     case JOB_CERTIFICATE_DELETE:
     case JOB_TOKEN_INFO:
+    case JOB_LOOK:
     case JOB_OPERATION_COUNT:
         break;
     }
@@ -262,6 +263,7 @@ operation_unpack(struct unpacker *in, struct buf *storage, struct job *job)
     case JOB_CERTIFICATE_GET:
     case JOB_CERTIFICATE_DELETE:
     case JOB_TOKEN_INFO:
+    case JOB_LOOK:
         break;
     default:
         in->bad = true;

@@ -59,6 +59,8 @@ enum job_operation {
     JOB_CERTIFICATE_GET = 11, /* reply.data is a chain */
     JOB_CERTIFICATE_DELETE = 12,
     JOB_TOKEN_INFO = 13, /* reply.data is a job_token_info */
+    JOB_LOOK = 14,       /* worker 1 only: what the token has under that label now; tells the
+                            directory if it is news */
     JOB_OPERATION_COUNT,
 };
 

@@ -42,6 +42,7 @@ static const char *const operation_names[JOB_OPERATION_COUNT] = {
     [JOB_CERTIFICATE_GET] = "certificate-get",
     [JOB_CERTIFICATE_DELETE] = "certificate-delete",
     [JOB_TOKEN_INFO] = "token-info",
+    [JOB_LOOK] = "look",
 };
 
 static void count(struct audit *audit, ks_err err);

@@ -44,6 +44,8 @@ struct batch {
 
 static ks_err rescan(struct worker *worker, const struct job *job, struct answer *answer,
                      struct fault *why) KS_MUST_CHECK;
+static ks_err look(struct worker *worker, const struct job *job, struct answer *answer,
+                   struct fault *why) KS_MUST_CHECK;
 static void send_directory(struct worker *worker);
 static void send_stats(struct worker *worker);
 
@@ -68,6 +70,7 @@ static const struct {
     [JOB_CERTIFICATE_GET] = {certificate_get_run, false, false},
     [JOB_CERTIFICATE_DELETE] = {certificate_delete_run, true, true},
     [JOB_TOKEN_INFO] = {info_run, false, false},
+    [JOB_LOOK] = {look, false, false},
 };
 
 static bool take_news(struct worker *worker);
@@ -558,4 +561,21 @@ rescan(struct worker *worker, const struct job *job, struct answer *answer, stru
     serve_purposes(worker);
     send_directory(worker);
     return KS_OK;
+}
+
+/* JOB_LOOK. Another token of the group has made, changed or destroyed the key. */
+static ks_err
+look(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
+{
+    char label[KEYNAME_LABEL_MAX + 1];
+    struct key *key;
+    ks_err err;
+
+    (void)answer;
+    keyname_label(job->name, job->version, label);
+    key = keys_known(worker->keys, label);
+    if (key)
+        keys_forget(key);
+    err = worker_find_key(worker, label, NULL, &key, why);
+    return err == KS_ERR_TOKEN_UNAVAILABLE || err == KS_ERR_LOGIN_BLOCKED ? err : KS_OK;
 }

@@ -143,9 +143,17 @@ harness_expect(struct harness *h, enum control_message type, struct message *mes
 void
 harness_state(struct harness *h, uint32_t worker, enum token_state state, const char *text)
 {
-    struct control_state said = {.token = "main", .worker_index = worker, .state = state};
+    harness_state_of(h, "main", worker, state, text);
+}
+
+void
+harness_state_of(struct harness *h, const char *token, uint32_t worker, enum token_state state,
+                 const char *text)
+{
+    struct control_state said = {.worker_index = worker, .state = state};
     ks_auto(buf_deinit) struct buf body = BUF_INIT;
 
+    text_copy(said.token, sizeof(said.token), token);
     text_copy(said.text, sizeof(said.text), text);
     control_state_pack(&body, &said);
     harness_send(h, CONTROL_STATE, &body);
@@ -154,14 +162,21 @@ harness_state(struct harness *h, uint32_t worker, enum token_state state, const 
 struct channel *
 harness_worker(struct harness *h, uint32_t index)
 {
-    struct control_worker said = {.token = "main", .worker_index = index};
+    return harness_worker_of(h, "main", index);
+}
+
+struct channel *
+harness_worker_of(struct harness *h, const char *token, uint32_t index)
+{
+    struct control_worker said = {.worker_index = index};
     ks_auto(buf_deinit) struct buf body = BUF_INIT;
     struct channel *worker;
     int ends[2];
 
     cr_assert_eq(channel_pair(ends), KS_OK);
     cr_assert_eq(channel_new(ends[0], CHANNEL_MAX_BODY, &worker), KS_OK);
-    harness_state(h, index, TOKEN_STATE_READY, "");
+    text_copy(said.token, sizeof(said.token), token);
+    harness_state_of(h, token, index, TOKEN_STATE_READY, "");
     control_worker_pack(&body, &said);
     cr_assert_eq(channel_send(h->supervisor, CONTROL_WORKER, &body, &ends[1], 1, HARNESS_WAIT_MS),
                  KS_OK);

@@ -43,6 +43,10 @@ void harness_expect(struct harness *h, enum control_message type, struct message
 void harness_state(struct harness *h, uint32_t worker, enum token_state state, const char *text);
 /* The worker's end. It says nothing yet. */
 struct channel *harness_worker(struct harness *h, uint32_t index);
+/* Of a token that is not `main`. */
+void harness_state_of(struct harness *h, const char *token, uint32_t worker, enum token_state state,
+                      const char *text);
+struct channel *harness_worker_of(struct harness *h, const char *token, uint32_t index);
 
 /* The worker's words. `keys` is NULL-terminated: labels. A key's public half is its label. */
 void worker_list(struct channel *worker, const char *const *keys);

@@ -191,6 +191,43 @@ Test(serve, shows_a_key_of_another_program_after_a_rescan)
     cr_assert_eq(key.version, 4);
 }
 
+/* What the directory hears before the answer; NONE: nothing. */
+static enum job_key_state
+look(const char *name, uint32_t version, uint64_t id, bool *told)
+{
+    struct job job = bed_job(bed, JOB_LOOK, name, version);
+    ks_auto(message_deinit) struct message message = MESSAGE_INIT;
+    struct job_key key = {.state = JOB_KEY_STATE_COUNT};
+    size_t len;
+
+    ask(&job, id);
+    cr_assert(serve_front(&bed->worker));
+    cr_assert_eq(channel_receive(front, &message, 1000), KS_OK);
+    *told = message.type == JOB_MESSAGE_DIRECTORY_KEY;
+    if (*told) {
+        cr_assert_eq(job_key_unpack(message.body, message.len, &key), KS_OK);
+        cr_assert_str_eq(key.name, name);
+        cr_assert_eq(answer_of(id, &len), KS_OK);
+    }
+    return key.state;
+}
+
+Test(serve, looks_for_one_key_and_tells_only_what_is_news)
+{
+    bool told;
+
+    (void)look("doc/a", 1, 1, &told);
+    cr_assert_not(told, "it stands as it did");
+    (void)look("doc/b", 1, 2, &told);
+    cr_assert_not(told, "it was not there, and is not");
+    fake_add_pair("doc/b@1", false, true);
+    cr_assert_eq(look("doc/b", 1, 3, &told), JOB_KEY_USABLE);
+    cr_assert(told);
+    fake_remove("doc/a@1");
+    cr_assert_eq(look("doc/a", 1, 4, &told), JOB_KEY_GONE);
+    cr_assert(told);
+}
+
 Test(serve, ends_the_batch_and_the_process_when_the_token_is_lost)
 {
     size_t len;

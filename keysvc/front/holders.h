@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * holders - on which tokens of its class a key is
+ *
+ * A class stands on a token, or on a group of tokens that show the same keys: then one name and
+ * version is one key, wherever it is seen. Two tokens of a group that show different keys under one
+ * label have no key of that name: nothing says which of the two is meant.
+ */
+#pragma once
+
+#include "front/directory.h"
+#include "ipc/config.h"
+
+struct holders {
+    const struct directory_entry *key; /* as the first of them shows it; NULL: none does */
+    uint64_t members; /* of the group, by index (config_member), that can use it; a token's: 1 */
+    uint64_t shown;   /* that show it or another of its name */
+    const struct directory_entry *doubled; /* a token has two private keys of this label; or NULL */
+    const struct directory_entry *rival;   /* another key than `key`, on another token; or NULL */
+};
+
+/* `place`: a class's token or group. Version 0: the newest on any of them. */
+void holders_find(const struct config *config, const struct directory *directory, const char *place,
+                  const char *name, uint32_t version, struct holders *out);
+
+/* The first token of the place whose keys are not known yet; NULL: all are. */
+const char *holders_unknown(const struct config *config, const struct directory *directory,
+                            const char *place);
