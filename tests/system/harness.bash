@@ -31,7 +31,8 @@ fi
 
 # ---------------------------------------------------------------- a world
 
-# Makes $W with everything but a running keysvcd. `world break` puts the module that breaks on purpose before SoftHSM.
+# Makes $W with everything but a running keysvcd. `world break` puts the module that breaks on purpose before SoftHSM,
+# `world hostile` the one that attacks.
 world()
 {
     W=$(mktemp -d "${TMPDIR:-/tmp}/keysvc-test-XXXXXX")
@@ -40,7 +41,7 @@ world()
     mkdir -m 755 "$W/run" "$W/state" "$W/home"
     mkdir -m 700 "$W/audit" "$W/break"
     find_programs
-    [ "${1-}" != break ] || MODULE=$KEYSVC_BUILD/tests/fakes/libpkcs11-break.so
+    [ -z "${1-}" ] || MODULE=$PROGRAMS/tests/fakes/libpkcs11-$1.so
     [ "$ME" != 0 ] || chown "$TOKEN:$TOKEN" "$W/break"
     (umask 077 && printf '%s' "$PIN" >"$W/pin")
     token_make
@@ -63,7 +64,7 @@ find_programs()
         cp -a "$KEYSVC_BUILD"/client/lib/libkeysvc.so* "$PROGRAMS/client/lib"
         cp "$KEYSVC_BUILD/client/provider/keysvc.so" "$PROGRAMS/client/provider"
         cp "$KEYSVC_BUILD/client/pkcs11/libkeysvc-pkcs11.so" "$PROGRAMS/client/pkcs11"
-        cp "$KEYSVC_BUILD/tests/fakes/libpkcs11-break.so" "$PROGRAMS/tests/fakes"
+        cp "$KEYSVC_BUILD"/tests/fakes/libpkcs11-*.so "$PROGRAMS/tests/fakes"
     fi
     export PROGRAMS PATH=$PROGRAMS/client/cli:$PROGRAMS/keysvc:$PATH
 }
@@ -334,6 +335,18 @@ need_token()
 need_root()
 {
     [ "$ME" = 0 ] || skip "needs root: several users"
+}
+
+# build_option NAME: what the build was configured with.
+build_option()
+{
+    meson introspect "$KEYSVC_BUILD" --buildoptions | json "[o['value'] for o in d if o['name'] == '$1'][0]"
+}
+
+# The filters of system calls are in every build but the sanitizers', and those without the option.
+need_filter()
+{
+    [ "$(build_option sandbox) $(build_option b_sanitize)" = "True none" ] || skip "a build without system call filters"
 }
 
 # json EXPRESSION: what the document on standard input, d, holds there.
