@@ -30,17 +30,25 @@ has_seen(const struct seen *seen, const char *token)
 }
 
 static void
-see(struct seen *seen, const struct ks_key *key)
+see_token(struct seen *seen, const char *token)
 {
     void *grown;
 
-    if (has_seen(seen, key->token))
+    if (has_seen(seen, token))
         return;
     grown = reallocarray(seen->tokens, seen->n_tokens + 1, sizeof(*seen->tokens));
     if (!grown)
         return; /* the token is said to be unknown, which is no worse than saying nothing */
     seen->tokens = grown;
-    text_copy(seen->tokens[seen->n_tokens++], sizeof(*seen->tokens), key->token);
+    text_copy(seen->tokens[seen->n_tokens++], sizeof(*seen->tokens), token);
+}
+
+static void
+see(struct seen *seen, const struct ks_key *key)
+{
+    see_token(seen, key->token);
+    for (size_t i = 0; i < key->n_tokens; i++)
+        see_token(seen, key->tokens[i]);
 }
 
 static void

@@ -27,19 +27,46 @@ type_of(const struct ks_key *key)
     return key->type == KS_KEY_TYPE_ANY ? "unknown" : ks_key_type_name(key->type);
 }
 
+/* "main"; of a group's key all that show it: "east,west" */
+static char *
+tokens_text(const struct ks_key *key)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    if (!out)
+        return NULL;
+    for (size_t i = 0; i < key->n_tokens; i++)
+        fprintf(out, "%s%s", i > 0 ? "," : "", key->tokens[i]);
+    if (key->n_tokens == 0)
+        fputs(key->token, out);
+    fclose(out);
+    return text;
+}
+
+/* Why it is not used: the label alone says it of one token. */
+static const char *
+ambiguity(const struct ks_key *key)
+{
+    return key->n_tokens > 1 ? "these tokens do not show one and the same key: none is used"
+                             : "two private keys carry this label: neither is used";
+}
+
 void
 key_view_row(struct table *table, const struct ks_key *key)
 {
+    ks_auto(freep) char *tokens = tokens_text(key);
     char sha256[SHA256_TEXT];
 
     output_hex(key->public_key_sha256, KS_SHA256_LEN, sha256);
     table_add(table, "%s@%u", key->name, key->version);
     table_add(table, "%s", type_of(key));
     table_add(table, "%s", ks_purpose_name(key->purpose));
-    table_add(table, "%s", key->token);
+    table_add(table, "%s", tokens ? tokens : key->token);
     table_add(table, "%s", key->class_glob[0] ? key->class_glob : "-");
     if (key->ambiguous)
-        table_add(table, "two keys with this label");
+        table_add(table, key->n_tokens > 1 ? "different keys" : "two keys with this label");
     else
         table_add(table, "%.*s", SHA256_SHORT, sha256);
 }
@@ -49,6 +76,7 @@ key_view_json(const struct ks_key *key)
 {
     char sha256[SHA256_TEXT];
     json_t *versions = key->n_versions > 0 ? json_array() : NULL; /* a list does not tell them */
+    json_t *tokens = key->n_tokens > 0 ? json_array() : NULL;     /* not on a group */
     char *public_key = key->public_key_len > 0
                            ? pem_text("PUBLIC KEY", key->public_key, key->public_key_len)
                            : NULL;
@@ -57,11 +85,13 @@ key_view_json(const struct ks_key *key)
     output_hex(key->public_key_sha256, KS_SHA256_LEN, sha256);
     for (size_t i = 0; i < key->n_versions; i++)
         json_array_append_new(versions, json_integer(key->versions[i]));
-    object = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:o*, s:s*}", "name", key->name,
-                       "version", (json_int_t)key->version, "type", type_of(key), "purpose",
-                       ks_purpose_name(key->purpose), "token", key->token, "class", key->class_glob,
-                       "public_key_sha256", sha256, "ambiguous", key->ambiguous, "versions",
-                       versions, "public_key", public_key);
+    for (size_t i = 0; i < key->n_tokens; i++)
+        json_array_append_new(tokens, json_string(key->tokens[i]));
+    object = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:o*, s:o*, s:s*}", "name",
+                       key->name, "version", (json_int_t)key->version, "type", type_of(key),
+                       "purpose", ks_purpose_name(key->purpose), "token", key->token, "class",
+                       key->class_glob, "public_key_sha256", sha256, "ambiguous", key->ambiguous,
+                       "tokens", tokens, "versions", versions, "public_key", public_key);
     free(public_key);
     return object;
 }
@@ -91,6 +121,7 @@ int
 key_view_result(struct cli *cli, const struct ks_key *key)
 {
     ks_auto(table_deinit) struct table table = TABLE_INIT(2);
+    ks_auto(freep) char *tokens = tokens_text(key);
     ks_auto(freep) char *versions = NULL;
     ks_auto(freep) char *text = NULL;
     char sha256[SHA256_TEXT];
@@ -103,10 +134,9 @@ key_view_result(struct cli *cli, const struct ks_key *key)
     table_add(&table, "%s@%u", key->name, key->version);
     add_pair(&table, "type", type_of(key));
     add_pair(&table, "purpose", ks_purpose_name(key->purpose));
-    add_pair(&table, "token", key->token);
+    add_pair(&table, key->n_tokens > 1 ? "tokens" : "token", tokens ? tokens : key->token);
     add_pair(&table, "class", key->class_glob[0] ? key->class_glob : "none: nobody can use it");
-    add_pair(&table, "public key SHA-256",
-             key->ambiguous ? "two private keys carry this label: neither is used" : sha256);
+    add_pair(&table, "public key SHA-256", key->ambiguous ? ambiguity(key) : sha256);
     if (key->n_versions > 0)
         add_pair(&table, "versions", versions ? versions : "");
     text = table_text(&table);

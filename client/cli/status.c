@@ -86,12 +86,13 @@ show_json(struct cli *cli, const struct ks_status *status)
 
     output_hex(status->configuration_sha256, KS_SHA256_LEN, sha256);
     return output_json(
-        cli, json_pack("{s:s, s:I, s:I, s:I, s:s, s:{s:I, s:s, s:b}, s:o}", "version",
-                       status->version, "generation", (json_int_t)status->generation, "uptime_ms",
-                       (json_int_t)status->uptime_ms, "connections",
-                       (json_int_t)status->connections, "configuration_sha256", sha256, "caller",
-                       "uid", (json_int_t)status->uid, "unit", status->unit, "administrator",
-                       status->administrator, "tokens", token_view_json_all(status)));
+        cli,
+        json_pack("{s:s, s:I, s:I, s:I, s:s, s:{s:I, s:s, s:b}, s:o, s:o}", "version",
+                  status->version, "generation", (json_int_t)status->generation, "uptime_ms",
+                  (json_int_t)status->uptime_ms, "connections", (json_int_t)status->connections,
+                  "configuration_sha256", sha256, "caller", "uid", (json_int_t)status->uid, "unit",
+                  status->unit, "administrator", status->administrator, "tokens",
+                  token_view_json_all(status), "groups", token_view_json_groups(status)));
 }
 
 static int

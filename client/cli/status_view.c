@@ -38,15 +38,10 @@ uptime_text(uint64_t ms, char *out, size_t cap)
 char *
 status_view_text(const struct ks_status *status)
 {
-    ks_auto(table_deinit) struct table table = TABLE_INIT(TOKEN_VIEW_COLUMNS);
-    ks_auto(freep) char *tokens = NULL;
+    ks_auto(freep) char *tokens = token_view_text(status);
     char *text = NULL;
     char uptime[64];
 
-    token_view_heading(&table);
-    for (size_t i = 0; i < status->n_tokens; i++)
-        token_view_row(&table, &status->tokens[i], status->administrator);
-    tokens = table_text(&table);
     uptime_text(status->uptime_ms, uptime, sizeof(uptime));
     if (!tokens || asprintf(&text,
                             "keysvcd %s, configuration %" PRIu64 ", up %s, connections: %u\n"

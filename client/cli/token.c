@@ -7,9 +7,9 @@
 int
 token_list_run(struct cli *cli, int argc, char **argv)
 {
-    const struct cli_arguments arguments = {.help = "Lists the tokens and their states."};
+    const struct cli_arguments arguments = {
+        .help = "Lists the tokens, the groups they are in, and their states."};
     ks_auto(token_view_status_freep) struct ks_status *status = NULL;
-    ks_auto(table_deinit) struct table table = TABLE_INIT(TOKEN_VIEW_COLUMNS);
     ks_auto(freep) char *text = NULL;
 
     cli_parse(cli, argc, argv, &arguments);
@@ -17,11 +17,9 @@ token_list_run(struct cli *cli, int argc, char **argv)
     if (!status)
         return cli->code;
     if (cli->json)
-        return output_json(cli, json_pack("{s:o}", "tokens", token_view_json_all(status)));
-    token_view_heading(&table);
-    for (size_t i = 0; i < status->n_tokens; i++)
-        token_view_row(&table, &status->tokens[i], status->administrator);
-    text = table_text(&table);
+        return output_json(cli, json_pack("{s:o, s:o}", "tokens", token_view_json_all(status),
+                                          "groups", token_view_json_groups(status)));
+    text = token_view_text(status);
     if (!text)
         return output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
     return output_text(cli, text);

@@ -141,6 +141,16 @@ copy_word(char *out, size_t cap, const char *text)
     return text_copy(out, cap, text);
 }
 
+static bool
+copy_tokens(const Keysvc__V1__Key *wire, struct ks_key *out)
+{
+    for (size_t i = 0; i < wire->n_tokens && i < KS_KEY_MAX_TOKENS; i++) {
+        if (!copy_word(out->tokens[out->n_tokens++], sizeof(out->tokens[0]), wire->tokens[i]))
+            return false;
+    }
+    return true;
+}
+
 /* A key without a known public half has no digest; it is then shown, and never used. */
 static ks_err
 copy_key(const Keysvc__V1__Key *wire, struct ks_key *out, struct ks_error *error)
@@ -151,7 +161,7 @@ copy_key(const Keysvc__V1__Key *wire, struct ks_key *out, struct ks_error *error
     if (!text_copy(out->name, sizeof(out->name), wire->name) ||
         !copy_word(out->token, sizeof(out->token), wire->token) ||
         !copy_word(out->class_glob, sizeof(out->class_glob), wire->class_) ||
-        wire->public_key.len > sizeof(out->public_key) ||
+        !copy_tokens(wire, out) || wire->public_key.len > sizeof(out->public_key) ||
         (sha256_len != KS_SHA256_LEN && sha256_len != 0))
         return convert_unexpected(error, "a key with parts that no key can have");
     /* Programs print it, and take it apart. */

@@ -82,6 +82,33 @@ copy_token(const Keysvc__V1__Token *wire, struct ks_token *out)
     out->ready_workers = wire->ready_workers;
     out->keys = wire->keys;
     out->queued = wire->queued;
+    convert_copy_text(out->group, sizeof(out->group), wire->group);
+}
+
+/* Frees nothing: what it has made belongs to the status. */
+static ks_err
+copy_groups(const Keysvc__V1__StatusReply *wire, struct ks_status *out, struct ks_error *error)
+{
+    out->groups = calloc(wire->n_groups + 1, sizeof(*out->groups));
+    if (!out->groups)
+        return error_set(error, KS_ERR_INTERNAL, "no memory for a status");
+    for (size_t i = 0; i < wire->n_groups; i++) {
+        const Keysvc__V1__Group *from = wire->groups[i];
+        struct ks_group *group = &out->groups[out->n_groups++];
+
+        convert_copy_text(group->name, sizeof(group->name), from->name);
+        group->ready_tokens = from->ready_tokens;
+        group->keys = from->keys;
+        group->keys_everywhere = from->keys_everywhere;
+        group->keys_differing = from->keys_differing;
+        group->tokens = calloc(from->n_tokens + 1, sizeof(*group->tokens));
+        if (!group->tokens)
+            return error_set(error, KS_ERR_INTERNAL, "no memory for a status");
+        for (; group->n_tokens < from->n_tokens; group->n_tokens++)
+            convert_copy_text(group->tokens[group->n_tokens], sizeof(*group->tokens),
+                              from->tokens[group->n_tokens]);
+    }
+    return KS_OK;
 }
 
 static void
@@ -104,6 +131,8 @@ response_status(const struct response *response, struct ks_status **out, struct 
     status->n_tokens = wire->n_tokens;
     for (size_t i = 0; i < wire->n_tokens; i++)
         copy_token(wire->tokens[i], &status->tokens[i]);
+    if (copy_groups(wire, status, error) != KS_OK)
+        return KS_ERR_INTERNAL;
     convert_copy_text(status->version, sizeof(status->version), wire->version);
     convert_copy_text(status->unit, sizeof(status->unit), wire->unit);
     status->generation = wire->generation;

@@ -58,6 +58,7 @@ extern "C" {
 
 #define KS_NAME_MAX 100 /* bytes of a key's name, without its version */
 #define KS_KEY_MAX_VERSIONS 256
+#define KS_KEY_MAX_TOKENS 16
 #define KS_TIMEOUT_DEFAULT_MS 30000u
 #define KS_TIMEOUT_MAX_MS 600000u
 #define KS_SIGN_MAX_LEN (1024u * 1024u - 1024u) /* bytes of a message that travels whole */
@@ -117,6 +118,18 @@ struct ks_token {
     uint32_t ready_workers;
     uint32_t keys;   /* versions known */
     uint32_t queued; /* jobs waiting and running */
+    char group[64];  /* which it is in; empty: none */
+};
+
+/* Tokens that show the same keys. */
+struct ks_group {
+    char name[64];
+    char (*tokens)[64];
+    size_t n_tokens;
+    uint32_t ready_tokens;    /* of them */
+    uint32_t keys;            /* versions that any of them shows */
+    uint32_t keys_everywhere; /* of these: on all of them */
+    uint32_t keys_differing;  /* of these: not the same key on all that show it; not usable */
 };
 
 struct ks_status {
@@ -130,6 +143,8 @@ struct ks_status {
     uint8_t configuration_sha256[KS_SHA256_LEN];
     struct ks_token *tokens;
     size_t n_tokens;
+    struct ks_group *groups; /* for administrators, else none */
+    size_t n_groups;
 };
 
 /* Anybody may ask. *out: ks_status_free. */
@@ -161,9 +176,11 @@ struct ks_key {
     uint8_t public_key[KS_PUBLIC_KEY_MAX_LEN]; /* DER SubjectPublicKeyInfo; empty in lists */
     size_t public_key_len;                     /* bytes */
     uint8_t public_key_sha256[KS_SHA256_LEN];  /* over those bytes; also in lists */
-    bool ambiguous;                            /* two private keys carry this label: not usable */
-    uint32_t versions[KS_KEY_MAX_VERSIONS];    /* of this name, ascending; empty in lists */
-    size_t n_versions;                         /* the newest 256, if there are more */
+    bool ambiguous; /* two private keys carry this label, also as two tokens show it: not usable */
+    uint32_t versions[KS_KEY_MAX_VERSIONS]; /* of this name, ascending; empty in lists */
+    size_t n_versions;                      /* the newest 256, if there are more */
+    char tokens[KS_KEY_MAX_TOKENS][64]; /* of a group: those that show it; `token` is the first */
+    size_t n_tokens; /* 16, if there are more; 0: its class stands on one token */
 };
 
 /* `name`: "web/shop" (the newest version) or "web/shop@2". NO_KEY, DENIED, BAD_REQUEST (not a

@@ -27,6 +27,9 @@ ks_status_free(struct ks_status *status)
 {
     if (!status)
         return NULL;
+    for (size_t i = 0; i < status->n_groups; i++)
+        free(status->groups[i].tokens);
+    free(status->groups);
     free(status->tokens);
     free(status);
     return NULL;

@@ -94,6 +94,19 @@ fake_key_of(const struct fake_request *request, const char *token, const char *c
 }
 
 void
+fake_key_on(const struct fake_request *request, const char *const *tokens, size_t n_tokens)
+{
+    Keysvc__V1__Response response = answer_to(request);
+    Keysvc__V1__Key key;
+
+    fill_key(&key, "web/shop", 1);
+    key.tokens = (char **)(uintptr_t)tokens;
+    key.n_tokens = n_tokens;
+    response.get = &key;
+    fake_send(request->fd, &response, false);
+}
+
+void
 fake_signature(const struct fake_request *request, const void *data, size_t len)
 {
     send_signature(request, data, len, false);
@@ -144,6 +157,8 @@ fake_status(const struct fake_request *request)
     Keysvc__V1__Response response = answer_to(request);
     Keysvc__V1__StatusReply reply = KEYSVC__V1__STATUS_REPLY__INIT;
     Keysvc__V1__Token token = KEYSVC__V1__TOKEN__INIT, *tokens[1] = {&token};
+    Keysvc__V1__Group group = KEYSVC__V1__GROUP__INIT, *groups[1] = {&group};
+    char *members[2] = {(char *)(uintptr_t) "main", (char *)(uintptr_t) "west"};
 
     token.name = (char *)(uintptr_t) "main";
     token.state = (char *)(uintptr_t) "login-blocked";
@@ -156,6 +171,15 @@ fake_status(const struct fake_request *request)
     reply.administrator = true;
     reply.tokens = tokens;
     reply.n_tokens = 1;
+    group.name = (char *)(uintptr_t) "both";
+    group.tokens = members;
+    group.n_tokens = 2;
+    group.ready_tokens = 1;
+    group.keys = 5;
+    group.keys_everywhere = 4;
+    group.keys_differing = 3;
+    reply.groups = groups;
+    reply.n_groups = 1;
     response.status = &reply;
     fake_send(request->fd, &response, false);
 }

@@ -69,6 +69,8 @@ unsigned int fake_server_requests(struct fake_server *server, int operation);
 /* Answers, of the kind that was asked for. */
 void fake_key(const struct fake_request *request, const char *name, uint32_t version);
 /* web/shop@1 of this token and class. */
+/* web/shop@1 on these tokens of a group. */
+void fake_key_on(const struct fake_request *request, const char *const *tokens, size_t n_tokens);
 void fake_key_of(const struct fake_request *request, const char *token, const char *class_glob);
 void fake_signature(const struct fake_request *request, const void *data, size_t len);
 void fake_error(const struct fake_request *request, unsigned int code, bool retryable);

@@ -153,6 +153,47 @@ Test(client, a_list_with_one_key_twice_is_refused)
     fake_server_stop(server, true);
 }
 
+struct group_key {
+    const char *second; /* token */
+    size_t n_tokens;
+    ks_err err;
+};
+
+static void
+answer_on_tokens(struct fake_server *server, const struct fake_request *request)
+{
+    const struct group_key *wanted = fake_server_context(server);
+    const char *tokens[KS_KEY_MAX_TOKENS + 1];
+
+    for (size_t i = 0; i < KS_KEY_MAX_TOKENS + 1; i++)
+        tokens[i] = i == 1 ? wanted->second : "main";
+    fake_key_on(request, tokens, wanted->n_tokens);
+}
+
+Test(client, a_groups_key_comes_with_its_tokens_if_these_have_possible_names)
+{
+    static struct group_key keys[] = {
+        {"west", 0, KS_OK},
+        {"west", 2, KS_OK},
+        {"west", KS_KEY_MAX_TOKENS + 1, KS_OK},
+        {"we\x1bst", 2, KS_ERR_INTERNAL},
+    };
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        struct fake_server *server = fake_server_start(NULL, answer_on_tokens, &keys[i]);
+        struct ks_client *client = client_rig_new(server);
+        size_t n = keys[i].n_tokens < KS_KEY_MAX_TOKENS ? keys[i].n_tokens : KS_KEY_MAX_TOKENS;
+        struct ks_error error;
+        struct ks_key key;
+
+        cr_expect_eq(ks_get(client, "web/shop", &key, &error), keys[i].err);
+        cr_expect(keys[i].err || key.n_tokens == n);
+        cr_expect(keys[i].err || n < 2 || strcmp(key.tokens[1], "west") == 0);
+        ks_client_free(client);
+        fake_server_stop(server, true);
+    }
+}
+
 Test(client, status_csr_explanation_and_done_come_whole)
 {
     struct fake_server *server = fake_server_start(NULL, client_rig_answer, NULL);
@@ -172,6 +213,14 @@ Test(client, status_csr_explanation_and_done_come_whole)
     cr_assert_eq(status->n_tokens, 1);
     cr_assert_str_eq(status->unit, "nginx.service");
     cr_assert_str_eq(status->tokens[0].text, "a login [31m failed");
+    cr_assert_eq(status->n_groups, 1);
+    cr_assert_str_eq(status->groups[0].name, "both");
+    cr_assert_eq(status->groups[0].n_tokens, 2);
+    cr_assert_str_eq(status->groups[0].tokens[1], "west");
+    cr_assert_eq(status->groups[0].ready_tokens, 1);
+    cr_assert_eq(status->groups[0].keys, 5);
+    cr_assert_eq(status->groups[0].keys_everywhere, 4);
+    cr_assert_eq(status->groups[0].keys_differing, 3);
     ks_status_free(status);
     cr_assert_eq(ks_csr(client, &key, &wanted, &der, &der_len, &error), KS_OK);
     cr_assert_eq(der_len, 3);

@@ -3,6 +3,7 @@
 #include "client/cli/status_view.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 static struct ks_token token = {.name = "main", .state = "ready", .workers = 1};
 static struct ks_status status = {
@@ -97,4 +98,27 @@ Test(status_view, who_does_not_administer_sees_states_and_restarts)
     cr_assert_not(status_view_restarted(&first, &second));
     later.uptime_ms = 100;
     cr_assert(status_view_restarted(&first, &second));
+}
+
+Test(status_view, groups_stand_below_the_tokens_and_nowhere_where_there_are_none)
+{
+    static char tokens[][64] = {"main", "west"};
+    struct ks_group group = {
+        .name = "both", .tokens = tokens, .n_tokens = 2, .keys = 3, .keys_everywhere = 2};
+    static const char *const states[] = {"lost 0/2", "degraded 1/2", "ready 2/2"};
+    struct ks_status with = status;
+    ks_auto(freep) char *without = status_view_text(&status);
+
+    cr_assert_null(strstr(without, "GROUP"));
+    with.groups = &group;
+    with.n_groups = 1;
+    for (uint32_t i = 0; i < 3; i++) {
+        ks_auto(freep) char *text = NULL;
+        char line[64];
+
+        group.ready_tokens = i;
+        snprintf(line, sizeof(line), "both %s 3 2 0 main,west\n", states[i]);
+        text = status_view_text(&with);
+        expect_line(text, line);
+    }
 }
