@@ -250,3 +250,166 @@ lie()
     not grep -q "token=other state=failed" "$W/log"
     audit_verify
 }
+
+# ---------------------------------------------------------------- the front
+
+# Both tokens with their keys, and then the owned front (tests/fakes/owned_front.c) in keysvc-front's place.
+owned_front()
+{
+    two_tokens
+    keysvc key generate tls/shop
+    stop
+    mkdir -m 755 "$W/libexec"
+    cp "$PROGRAMS/keysvc/keysvc-token" "$W/libexec"
+    cp "$KEYSVC_BUILD/tests/fakes/owned-front" "$W/libexec/keysvc-front"
+    keysvcd --config "$W/keysvcd.conf" --libexec-dir "$W/libexec" --profile-dir "$SOURCE/hsm-profiles" >>"$W/log" 2>&1 3>&- &
+    echo $! >"$W/keysvcd.pid"
+    wait_for front_has_both
+    : >"$W/log"
+}
+
+front_has_both()
+{
+    local workers
+    workers=$(order workers)
+    [[ $workers == *main/1* && $workers == *other/1* ]]
+}
+
+# order LINE: to the owned front; what it says.
+order()
+{
+    /usr/bin/python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(20)
+s.connect(sys.argv[1])
+s.sendall(sys.argv[2].encode() + b"\n")
+print(s.makefile().read(), end="")' "$KEYSVC_SOCKET" "$*"
+}
+
+# answers PATTERN LINE: what comes of an order.
+answers()
+{
+    local pattern=$1 said
+    shift
+    said=$(order "$@")
+    # shellcheck disable=SC2053
+    [[ $said == $pattern ]] || { printf 'expected %s of "%s", not: %s\n' "$pattern" "$*" "$said" >&2; return 1; }
+}
+
+hex()
+{
+    od -An -v -tx1 | tr -d ' \n'
+}
+
+@test "an owned front gets no PIN, no token's file, no audit but its own, and looks into nobody" {
+    need_root
+    owned_front
+    chmod 700 "$W/state"
+    local pid path
+    for path in "$W/pin" "$W/other.pin" "$W/other-tokens/$(cat "$W/other-token")/token.object" "$W/audit/main-1.log" \
+        "$W/audit/front.log" /etc/shadow; do
+        answers "refused *" "try read $path"
+        answers "refused *" "try write $path"
+    done
+    for path in "$W/tokens" "$W/other-tokens" "$W/state" "$W/audit"; do
+        answers "refused *" "try list $path"
+        answers "refused *" "try create $path/x"
+    done
+    for pid in $(pid) $(token_pids); do
+        for attempt in memory environment descriptors take-descriptor trace signal signal-pidfd vm-read limits; do
+            answers "refused *" "try $attempt $pid"
+        done
+    done
+    for attempt in privileges root core-files mount bpf; do
+        answers "refused *" "try $attempt"
+    done
+}
+
+@test "an owned front gets no signature that the key's class does not give" {
+    owned_front
+    # What it does get, so that the rest is not refused for another reason.
+    answers "OK *" "sign main web/shop@1 $(hex <"$W/data")"
+    answers "OK *" "sign other other/shop@1 $(hex <"$W/data")"
+    # A JWT, with a key for TLS.
+    answers "PURPOSE *" "sign main tls/shop@1 $(printf 'eyJhbGciOiJFUzI1NiJ9.e30' | hex)"
+    answers "NAME_NOT_ALLOWED *" "csr main tls/shop@1 bank.example"
+    answers "NAME_NOT_ALLOWED *" "self-sign main tls/shop@1 bank.example"
+    # A key of another token, of no class, and the service's own.
+    answers "DENIED *" "sign main other/shop@1 $(hex <"$W/data")"
+    answers "DENIED *" "generate main other/new"
+    answers "DENIED *" "generate main nobodys/new"
+    answers "PURPOSE *" "sign main keysvc/audit@1 $(hex <"$W/data")"
+    answers "PURPOSE *" "destroy main keysvc/audit@1"
+    # A checkpoint of a token's chain, for records that are not there.
+    answers "PURPOSE *" "checkpoint main keysvc-audit-checkpoint:1 chain=main-1 seq=1 hash=00 time=2026-01-01T00:00:00Z"
+    audit_verify
+}
+
+@test "an owned front can name another caller, but hides and invents no signature" {
+    owned_front
+    answers "OK *" "sign main web/shop@1 $(hex <"$W/data") 4242"
+    # The same request again is a signature again.
+    answers "OK *" again
+    answers "OK *" again
+    answers "PURPOSE *" "sign main tls/shop@1 $(hex <"$W/data") 4242"
+    audit_show | grep ' uid=4242 ' >"$W/recorded"
+    [ "$(grep 'key=web/shop@1' "$W/recorded" | grep -c 'outcome=OK')" = 3 ]
+    [ "$(grep 'key=tls/shop@1' "$W/recorded" | grep -c 'outcome=PURPOSE')" = 1 ]
+    [ "$(grep -c . "$W/recorded")" = 4 ]
+    audit_verify
+}
+
+@test "an owned front can make keys and destroy them, as far as classes reach, and that is recorded" {
+    owned_front
+    answers "OK *" "generate main web/new 4242"
+    answers "OK *" "destroy main web/new@1 4242"
+    audit_show | grep 'operation=generate' | grep 'key=web/new@1' | grep uid=4242
+    audit_show | grep 'operation=destroy' | grep 'key=web/new@1' | grep uid=4242
+}
+
+@test "an owned front that talks nonsense to a token process is no longer heard there" {
+    owned_front
+    local before
+    before=$(worker main)
+    answers sent "noise main"
+    answers "NO_SERVICE *" "sign main web/shop@1 00"
+    answers "OK *" "sign other other/shop@1 $(hex <"$W/data")"
+    [ "$(worker main)" = "$before" ]
+    # A new front is heard.
+    kill -KILL "$(front_pid)"
+    wait_for front_has_both
+    answers "OK *" "sign main web/shop@1 $(hex <"$W/data")"
+    [ "$(worker main)" = "$before" ]
+    audit_verify
+}
+
+@test "an owned front that talks nonsense to keysvcd is replaced, and no token logs in again for that" {
+    owned_front
+    local line front workers
+    workers=$(token_pids)
+    audit_show | grep -c login >"$W/logins"
+    for line in noise-keysvcd setup-keysvcd; do
+        front=$(front_pid)
+        answers sent "$line"
+        wait_for is_gone "$front"
+        wait_for front_has_both
+        answers "OK *" "sign main web/shop@1 $(hex <"$W/data")"
+    done
+    [ "$(token_pids)" = "$workers" ]
+    audit_show | grep -c login | cmp - "$W/logins"
+}
+
+@test "an owned front can have a token's process restarted, and no more" {
+    owned_front
+    local main other
+    main=$(worker main) other=$(worker other)
+    answers sent "kill-worker other"
+    wait_for is_gone "$other"
+    wait_for front_has_both
+    [ "$(worker main)" = "$main" ]
+    answers sent "kill-worker nobody"
+    answers "OK *" "sign main web/shop@1 $(hex <"$W/data")"
+    answers "OK *" "sign other other/shop@1 $(hex <"$W/data")"
+    [ "$(worker main)" = "$main" ]
+}
