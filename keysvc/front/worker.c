@@ -272,15 +272,34 @@ worker_audit(const struct worker *worker)
     return &worker->audit;
 }
 
+/* A first listing tells what was there, a later one also what nobody heard of: a change whose process
+ * ended before it could say so. */
+static bool
+is_news(const struct worker *worker, const struct job_key *key)
+{
+    const struct directory *directory = worker->front->directory;
+    const struct directory_entry *entry;
+
+    if (!directory_is_listing(directory, worker->token))
+        return true;
+    if (!directory_knows(directory, worker->token))
+        return false;
+    entry = directory_find(directory, key->name, key->version, worker->token);
+    return !entry || entry->public_key_len != key->public_key_len ||
+           (key->public_key_len > 0 &&
+            memcmp(entry->public_key, key->public_key, key->public_key_len) != 0);
+}
+
 static ks_err
 take_key(struct worker *worker, const struct message *message)
 {
     struct job_key key;
     ks_err err = job_key_unpack(message->body, message->len, &key);
+    bool news = !err && is_news(worker, &key);
 
     if (!err)
         err = directory_put(worker->front->directory, worker->token, &key);
-    if (!err && !directory_is_listing(worker->front->directory, worker->token))
+    if (!err && news)
         look_news(worker->front->look, worker->token, &key);
     return err;
 }

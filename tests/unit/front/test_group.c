@@ -129,6 +129,35 @@ tell_another(struct channel *worker, const char *name, uint32_t version)
                  KS_OK);
 }
 
+/* Whatever stands there. */
+static void
+send_destroy(uint64_t id, const char *name, uint32_t version)
+{
+    Keysvc__V1__Request request = KEYSVC__V1__REQUEST__INIT;
+    Keysvc__V1__DestroyRequest destroy = KEYSVC__V1__DESTROY_REQUEST__INIT;
+
+    destroy.name = (char *)name;
+    destroy.version = version;
+    request.id = id;
+    request.operation_case = KEYSVC__V1__REQUEST__OPERATION_DESTROY;
+    request.destroy = &destroy;
+    client_send(fd, &request);
+}
+
+static void
+send_rotate(uint64_t id, const char *name, uint32_t from_version)
+{
+    Keysvc__V1__Request request = KEYSVC__V1__REQUEST__INIT;
+    Keysvc__V1__RotateRequest rotate = KEYSVC__V1__ROTATE_REQUEST__INIT;
+
+    rotate.name = (char *)name;
+    rotate.from_version = from_version;
+    request.id = id;
+    request.operation_case = KEYSVC__V1__REQUEST__OPERATION_ROTATE;
+    request.rotate = &rotate;
+    client_send(fd, &request);
+}
+
 Test(group, the_least_loaded_token_is_asked_and_the_first_of_equals)
 {
     uint64_t ids[3];
@@ -269,6 +298,51 @@ Test(group, news_of_one_token_is_looked_for_on_the_other_until_both_agree)
     end();
 }
 
+Test(group, a_key_that_a_listing_brings_anew_is_looked_for_too)
+{
+    static const char *const more[] = {"web/shop@1", "web/late@1", NULL};
+
+    begin();
+    client_send_generate(fd, 1, "web/late");
+    (void)take_id(east, JOB_GENERATE);
+    channel_free(east);
+    client_expect(fd, 1, KS_ERR_OUTCOME_UNKNOWN);
+    east = harness_worker(&h, 1);
+    worker_list(east, more);
+    (void)take_id(west, JOB_LOOK);
+    worker_key(west, "web/late@1", JOB_KEY_USABLE);
+    wait_keys(2, 2, 2);
+    end();
+}
+
+Test(group, what_concerns_a_key_that_is_there_goes_where_it_is)
+{
+    ks_auto(buf_deinit) struct buf storage = BUF_INIT;
+    struct job job;
+
+    begin();
+    worker_key(west, "web/shop@2", JOB_KEY_USABLE);
+    (void)take_id(east, JOB_LOOK);
+    wait_keys(2, 1, 2);
+    send_rotate(1, "web/shop", 1);
+    client_expect(fd, 1, KS_ERR_EXISTS);
+    send_rotate(2, "web/shop", 2);
+    worker_take(west, &storage, &job);
+    cr_assert_eq(job.operation, JOB_ROTATE);
+    cr_assert_eq(job.version, 2);
+    worker_answer(west, job.id, KS_ERR_UNSUPPORTED, NULL);
+    client_expect(fd, 2, KS_ERR_UNSUPPORTED);
+    job_deinit(&job);
+    send_destroy(3, "web/shop", 2);
+    worker_answer(west, take_id(west, JOB_DESTROY), KS_OK, NULL);
+    client_expect(fd, 3, KS_OK);
+    /* Nobody shows it; something of it may be left: the first is asked. */
+    send_destroy(4, "web/shop", 7);
+    worker_answer(east, take_id(east, JOB_DESTROY), KS_ERR_NO_KEY, NULL);
+    client_expect(fd, 4, KS_ERR_NO_KEY);
+    end();
+}
+
 Test(group, different_keys_under_one_label_do_nothing_at_all)
 {
     Keysvc__V1__Response *response;
@@ -283,6 +357,12 @@ Test(group, different_keys_under_one_label_do_nothing_at_all)
     cr_assert(strstr(response->error->message, "tokens main and west of group both"), "%s",
               response->error->message);
     response_free(response);
+    send_destroy(2, "web/shop", 1);
+    client_expect(fd, 2, KS_ERR_AMBIGUOUS_KEY);
+    send_rotate(3, "web/shop", 1);
+    client_expect(fd, 3, KS_ERR_AMBIGUOUS_KEY);
+    client_send_generate(fd, 4, "web/shop");
+    client_expect(fd, 4, KS_ERR_EXISTS);
     response = get("web/shop", 1);
     cr_assert(response->get->ambiguous);
     cr_assert_eq(response->get->public_key.len, 0);
