@@ -21,6 +21,7 @@ connections_init(struct connections *connections)
 {
     TAILQ_INIT(&connections->all);
     TAILQ_INIT(&connections->dirty);
+    TAILQ_INIT(&connections->parked);
     TAILQ_INIT(&connections->dead);
 }
 
@@ -158,6 +159,8 @@ connections_settle(struct front *front)
         TAILQ_REMOVE(&set->dead, connection, in_all);
         free(connection);
     }
+    if (!front->stop_at_ms)
+        connection_wake_parked(front);
 }
 
 void
@@ -176,6 +179,7 @@ connection_close(struct connection *connection, const char *reason)
         call_drop(call);
     if (connection->dirty)
         TAILQ_REMOVE(&front->connections.dirty, connection, in_dirty);
+    connection_unpark(connection);
     event_del(&connection->readable);
     event_del(&connection->writable);
     discard_socket(connection->fd);

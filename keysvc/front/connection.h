@@ -26,8 +26,9 @@ TAILQ_HEAD(connection_list, connection);
 /* All of a front's, part of struct front. */
 struct connections {
     struct connection_list all;
-    struct connection_list dirty; /* with answers to be written at the end of this turn */
-    struct connection_list dead;  /* closed in this turn: freed at its end */
+    struct connection_list dirty;  /* with answers to be written at the end of this turn */
+    struct connection_list parked; /* to be read in a later turn: their callers' share is used up */
+    struct connection_list dead;   /* closed in this turn: freed at its end */
 };
 
 void connections_init(struct connections *connections);

@@ -17,8 +17,7 @@
 
 #define UNREAD_HIGH (256 * 1024) /* bytes of unread answers: nothing more is read until */
 #define UNREAD_LOW OUTBOX_FREE   /* so few are left */
-/* Frames of one connection in a turn of the loop: what comes in one burst makes the others wait no
- * longer than so many requests take. A program that waits for its answers sends fewer. */
+/* Frames of one connection in a turn of the loop, so that its caller's others get theirs. */
 #define MAX_FRAMES 16
 #define LARGE_FRAME (64 * 1024) /* bytes: a frame that has begun and is larger is charged */
 
@@ -44,6 +43,10 @@ connection_read(evutil_socket_t fd, short what, void *data)
     ssize_t len;
 
     (void)what;
+    if (!quota_turn_left(connection->account, front->turn)) {
+        connection_park(connection);
+        return;
+    }
     if (connection->held.len > 0) {
         take_held(connection);
         return;
@@ -56,6 +59,7 @@ connection_read(evutil_socket_t fd, short what, void *data)
         return;
     }
     front->metrics.received += (uint64_t)len;
+    quota_turn_use(connection->account, front->turn, (size_t)len);
     /* What still comes when the end has been said is not looked at. */
     if (connection->closing)
         passed_fds_discard(&fds);
@@ -87,7 +91,8 @@ take_bytes(struct connection *connection, const uint8_t *data, size_t len)
             pause_reading(connection);
             return;
         }
-        if (n_frames == MAX_FRAMES && len > 0) {
+        if (len > 0 && (n_frames == MAX_FRAMES ||
+                        !quota_turn_left(connection->account, connection->front->turn))) {
             hold(connection, data, len);
             return;
         }
@@ -96,6 +101,7 @@ take_bytes(struct connection *connection, const uint8_t *data, size_t len)
         if (!frame)
             break;
         whole = true;
+        quota_turn_use(connection->account, connection->front->turn, frame_len);
         connection_read_uncharge(connection);
         take_frame(connection, frame, frame_len);
     }
@@ -280,9 +286,43 @@ connection_read_on(struct connection *connection)
 {
     if (connection->paused && outbox_unread(&connection->outbox) > UNREAD_LOW)
         return;
-    if (connection->paused)
+    if (connection->held.len > 0)
+        connection_park(connection);
+    else if (connection->paused)
         event_add(&connection->readable, NULL);
     connection->paused = false;
-    if (connection->held.len > 0)
+}
+
+void
+connection_park(struct connection *connection)
+{
+    if (connection->parked)
+        return;
+    connection->parked = true;
+    event_del(&connection->readable);
+    TAILQ_INSERT_TAIL(&connection->front->connections.parked, connection, in_parked);
+}
+
+void
+connection_unpark(struct connection *connection)
+{
+    if (!connection->parked)
+        return;
+    connection->parked = false;
+    TAILQ_REMOVE(&connection->front->connections.parked, connection, in_parked);
+}
+
+void
+connection_wake_parked(struct front *front)
+{
+    struct connection *connection = TAILQ_FIRST(&front->connections.parked), *next;
+
+    for (; connection; connection = next) {
+        next = TAILQ_NEXT(connection, in_parked);
+        if (!quota_turn_wake(connection->account, front->turn))
+            continue;
+        connection_unpark(connection);
+        event_add(&connection->readable, NULL);
         event_active(&connection->readable, EV_READ, 0);
+    }
 }

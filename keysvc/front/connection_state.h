@@ -23,6 +23,7 @@ struct connection {
     bool dead;
     bool dirty;
     bool paused; /* not reading: too many unread answers */
+    bool parked;
     char program[REQUEST_PROGRAM_MAX + 1];
     struct peer peer;
     struct quota_account *account;
@@ -30,12 +31,12 @@ struct connection {
     struct frame_reader reader;
     struct passed passed; /* descriptors */
     struct outbox outbox;
-    struct buf held;     /* read and not looked at: while paused, or more than MAX_FRAMES */
+    struct buf held;     /* read and not looked at: while paused, or until the next turn */
     size_t frame_charge; /* of a large frame that has begun */
     uint64_t accepted_ms, active_ms;
     uint64_t frame_since_ms; /* 0: none has begun */
     struct call_list calls;
-    TAILQ_ENTRY(connection) in_all, in_dirty; /* in_all also serves the dead */
+    TAILQ_ENTRY(connection) in_all, in_dirty, in_parked; /* in_all also serves the dead */
 };
 
 /* In the set whose answers are written at the end of this turn. */
@@ -47,9 +48,14 @@ void connection_write(struct connection *connection);
 /* libevent's callback: there is something to read. */
 void connection_read(evutil_socket_t fd, short what, void *data);
 
-/* Reads again after a pause, and looks at what was held back, in the next turn of the loop: those
- * with more to look at go on each after the other. */
+/* Reads again after a pause, and looks at what was held back, when its turn comes. */
 void connection_read_on(struct connection *connection);
+
+/* It is not read until connection_wake_parked() finds that its caller has a share of the next turn
+ * left: those of one caller wait for each other, and not for another's. */
+void connection_park(struct connection *connection);
+void connection_unpark(struct connection *connection);
+void connection_wake_parked(struct front *front);
 
 /* Gives back what a large frame that has begun was charged. */
 void connection_read_uncharge(struct connection *connection);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * discard - detached threads that close what waits and end
+ * discard - detached threads that close what waits, and end when nothing more comes
  */
 #include "front/discard.h"
 
@@ -9,10 +9,13 @@
 #include <sys/ioctl.h>
 #include <sys/queue.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
 
 #define MAX_THREADS 64 /* that may sleep at once; what comes then waits, open, for one of them */
+#define LINGER_S 2 /* a thread without work: making one for each client would cost more than it */
+#define WARN_AFTER_MS 1000     /* since the last time that all threads were busy */
 #define STACK_LEN (128 * 1024) /* bytes: it only closes */
 
 struct handful {
@@ -23,10 +26,13 @@ struct handful {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(, handful) waiting = TAILQ_HEAD_INITIALIZER(waiting);
-static int n_threads;
+static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
+static int n_threads, n_idle, n_waiting;
+static uint64_t warned_ms;
 
 static struct handful *handful_new(const int *fds, size_t n_fds);
 static void handful_close(struct handful *handful);
+static void warn_busy(void);
 static bool start_thread(void);
 static void *close_waiting(void *data);
 
@@ -34,7 +40,7 @@ void
 discard(const int *fds, size_t n_fds)
 {
     struct handful *handful = handful_new(fds, n_fds);
-    bool wanted;
+    bool wanted, idle;
 
     if (!handful) {
         for (size_t i = 0; i < n_fds; i++)
@@ -43,16 +49,32 @@ discard(const int *fds, size_t n_fds)
     }
     pthread_mutex_lock(&lock);
     TAILQ_INSERT_TAIL(&waiting, handful, in_waiting);
-    wanted = n_threads < MAX_THREADS;
+    n_waiting++;
+    idle = n_waiting <= n_idle;
+    wanted = !idle && n_threads < MAX_THREADS;
     n_threads += wanted;
     pthread_mutex_unlock(&lock);
+    if (idle) {
+        pthread_cond_signal(&more);
+        return;
+    }
     if (!wanted) {
-        log_warning("event=discard-busy consequence=\"what clients sent stays open for a while\"");
+        warn_busy();
         return;
     }
     /* Without any thread this one does it. */
     if (!start_thread())
         close_waiting(NULL);
+}
+
+static void
+warn_busy(void)
+{
+    uint64_t now_ms = clock_mono_ms();
+
+    if (warned_ms == 0 || now_ms - warned_ms >= WARN_AFTER_MS)
+        log_warning("event=discard-busy consequence=\"what clients sent stays open for a while\"");
+    warned_ms = now_ms;
 }
 
 static struct handful *
@@ -101,24 +123,42 @@ start_thread(void)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     begun = pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED) == 0 &&
             pthread_attr_setstacksize(&attributes, STACK_LEN) == 0 &&
-            pthread_create(&thread, &attributes, close_waiting, NULL) == 0;
+            pthread_create(&thread, &attributes, close_waiting, &waiting) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return begun;
 }
 
+/* With the lock held; NULL: nothing has come for a while, or this is the loop's own thread. */
+static struct handful *
+next_waiting(bool may_wait)
+{
+    struct timespec until;
+    struct handful *handful;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += LINGER_S;
+    n_idle++;
+    while (!(handful = TAILQ_FIRST(&waiting)) && may_wait)
+        may_wait = pthread_cond_timedwait(&more, &lock, &until) == 0;
+    n_idle--;
+    if (handful) {
+        TAILQ_REMOVE(&waiting, handful, in_waiting);
+        n_waiting--;
+    }
+    return handful;
+}
+
+/* `data` is NULL where the thread must not wait. */
 static void *
 close_waiting(void *data)
 {
     struct handful *handful;
 
-    (void)data;
     for (;;) {
         pthread_mutex_lock(&lock);
-        handful = TAILQ_FIRST(&waiting);
-        if (handful)
-            TAILQ_REMOVE(&waiting, handful, in_waiting);
-        else
+        handful = next_waiting(data != NULL);
+        if (!handful)
             n_threads--;
         pthread_mutex_unlock(&lock);
         if (!handful)

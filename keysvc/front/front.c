@@ -171,6 +171,7 @@ front_run(struct front *front)
 static void
 settle(struct front *front)
 {
+    front->turn++;
     op_list_turn(front);
     release_staged(front, audit_flush(front->audit));
     route_flush(front->route);

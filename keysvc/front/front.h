@@ -53,6 +53,7 @@ struct front {
     struct call_list staged;  /* calls whose audit records are not yet written */
     struct call_list listing; /* calls that look at names, some in each turn (op_list.c) */
     uint64_t list_round;
+    uint64_t turn; /* of the loop */
     size_t n_calls;
     struct event *tick, *second;
     bool sync_due;              /* a second is over */

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "front/audit.h"
 #include "front/discard.h"
@@ -27,7 +28,24 @@
 #define SPARE_FILES (64 + QUOTA_FILES + PASSED_RECEIVE_MAX)
 #define PAUSE_US (100 * 1000) /* without descriptors: when to try again */
 
+/*
+ * Connections of one user in a second, or as many as one may have open at a time if that is more.
+ * The kernel gives them to us in the order they came: whoever connects without a pause makes the
+ * others wait for all of his, so that what is beyond must cost little, and not what finding out
+ * the groups and the unit of each costs.
+ */
+#define KNOCKS_PER_SECOND 1000
+#define N_KNOCKS                                                                                   \
+    256 /* users by their numbers modulo this; two with one place take it from each other */
+
+struct knocks {
+    uint32_t uid;
+    uint32_t n_knocks;
+    uint64_t second;
+};
+
 struct listener {
+    struct knocks knocks[N_KNOCKS];
     struct front *front;
     struct event *sockets[MAX_SOCKETS];
     size_t n_sockets;
@@ -38,6 +56,7 @@ struct listener {
 static bool is_listening(int fd);
 static void on_connection(evutil_socket_t fd, short what, void *data);
 static void welcome(struct front *front, int fd);
+static bool knocks_too_often(struct listener *listener, int fd);
 static void turn_away(struct front *front, int fd, const struct peer *peer, ks_err err,
                       const struct fault *why);
 static void pause_listening(struct listener *listener);
@@ -139,7 +158,8 @@ on_connection(evutil_socket_t fd, short what, void *data)
         int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (client >= 0) {
-            welcome(listener->front, client);
+            if (!knocks_too_often(listener, client))
+                welcome(listener->front, client);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
@@ -148,6 +168,30 @@ on_connection(evutil_socket_t fd, short what, void *data)
         if (errno != ECONNABORTED && errno != EINTR)
             return;
     }
+}
+
+/* True: it has been turned away. */
+static bool
+knocks_too_often(struct listener *listener, int fd)
+{
+    uint64_t second = clock_mono_ms() / 1000;
+    uint32_t max = listener->front->config->limits.max_connections_per_caller;
+    struct peer peer = PEER_INIT;
+    struct fault why = FAULT_INIT;
+    struct knocks *knocks;
+
+    if (!peer_read_user(fd, &peer))
+        return false; /* peer_read() says what is wrong */
+    if (max < KNOCKS_PER_SECOND)
+        max = KNOCKS_PER_SECOND;
+    knocks = &listener->knocks[peer.uid % N_KNOCKS];
+    if (knocks->uid != peer.uid || knocks->second != second)
+        *knocks = (struct knocks){.uid = peer.uid, .second = second};
+    if (++knocks->n_knocks <= max)
+        return false;
+    fault_set(&why, "uid %u: too many new connections, the limit is %u a second", peer.uid, max);
+    turn_away(listener->front, fd, &peer, KS_ERR_BUSY, &why);
+    return true;
 }
 
 static void

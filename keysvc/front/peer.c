@@ -50,24 +50,12 @@ ks_err
 peer_read(int fd, struct peer *out, struct fault *why)
 {
     ks_auto(peer_deinit) struct peer peer = PEER_INIT;
-    struct ucred credentials;
-    socklen_t len = sizeof(credentials);
-    struct sockaddr_un address;
-    socklen_t address_len = sizeof(address);
     ks_err err;
 
-    /* Other families answer SO_PEERCRED too, with nobody's ids. */
-    if (getsockname(fd, (struct sockaddr *)&address, &address_len) < 0 ||
-        address.sun_family != AF_UNIX ||
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) < 0 ||
-        len != sizeof(credentials) || credentials.uid == (uid_t)-1 ||
-        credentials.gid == (gid_t)-1) {
+    if (!peer_read_user(fd, &peer)) {
         fault_set(why, "the kernel does not say who connected");
         return KS_ERR_DENIED;
     }
-    peer.uid = credentials.uid;
-    peer.gid = credentials.gid;
-    peer.pid = credentials.pid;
     err = read_groups(fd, &peer, why);
     if (err)
         return err;
@@ -76,6 +64,26 @@ peer_read(int fd, struct peer *out, struct fault *why)
     *out = peer;
     peer.gids = NULL;
     return KS_OK;
+}
+
+bool
+peer_read_user(int fd, struct peer *peer)
+{
+    struct ucred credentials;
+    socklen_t len = sizeof(credentials);
+    struct sockaddr_un address;
+    socklen_t address_len = sizeof(address);
+
+    /* Other families answer SO_PEERCRED too, with nobody's ids. */
+    if (getsockname(fd, (struct sockaddr *)&address, &address_len) < 0 ||
+        address.sun_family != AF_UNIX ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) < 0 ||
+        len != sizeof(credentials) || credentials.uid == (uid_t)-1 || credentials.gid == (gid_t)-1)
+        return false;
+    peer->uid = credentials.uid;
+    peer->gid = credentials.gid;
+    peer->pid = credentials.pid;
+    return true;
 }
 
 void

@@ -37,6 +37,9 @@ struct peer {
 ks_err peer_read(int fd, struct peer *out, struct fault *why) KS_MUST_CHECK;
 void peer_deinit(struct peer *peer);
 
+/* Only who it is, uid, gid and pid, which costs little; false: the kernel does not say. */
+bool peer_read_user(int fd, struct peer *peer);
+
 /* The system unit in the text of /proc/PID/cgroup; empty if there is none. Pure; a user's own units
  * give user@UID.service. */
 void peer_unit_from_cgroup(const char *text, char unit[static JOB_UNIT_MAX + 1]);

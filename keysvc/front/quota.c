@@ -37,7 +37,10 @@ struct quota_account {
     size_t n_bytes;
     size_t n_files;
     uint64_t idle_since_ms;
+    uint64_t id;
     uint64_t round; /* the last one in which it was served */
+    uint64_t turn;  /* of the loop, to which these belong: */
+    uint32_t turn_used, turn_woken;
 };
 
 struct quota {
@@ -46,6 +49,7 @@ struct quota {
     uint32_t n_idle;
     uint32_t n_connections;
     size_t n_files; /* of all, and what is lent */
+    uint64_t last_id;
 };
 
 static void drop_idle(struct quota *quota);
@@ -108,6 +112,7 @@ account_add(struct quota *quota, const struct peer *peer)
 
     if (!account)
         return NULL;
+    account->id = ++quota->last_id;
     account->uid = peer->uid;
     text_copy(account->unit, sizeof(account->unit), peer->unit);
     SLIST_INIT(&account->buckets);
@@ -308,6 +313,45 @@ quota_served(struct quota_account *account, uint64_t round)
 
     account->round = round;
     return served;
+}
+
+static void
+turn_begin(struct quota_account *account, uint64_t turn)
+{
+    if (account->turn == turn)
+        return;
+    account->turn = turn;
+    account->turn_used = account->turn_woken = 0;
+}
+
+bool
+quota_turn_left(struct quota_account *account, uint64_t turn)
+{
+    turn_begin(account, turn);
+    return account->turn_used < QUOTA_TURN;
+}
+
+void
+quota_turn_use(struct quota_account *account, uint64_t turn, size_t bytes)
+{
+    turn_begin(account, turn);
+    account->turn_used += (uint32_t)(1 + bytes / QUOTA_TURN_BYTES);
+}
+
+bool
+quota_turn_wake(struct quota_account *account, uint64_t turn)
+{
+    turn_begin(account, turn);
+    if (account->turn_woken == QUOTA_TURN / 2) /* a read and a request at least */
+        return false;
+    account->turn_woken++;
+    return true;
+}
+
+uint64_t
+quota_id(const struct quota_account *account)
+{
+    return account->id;
 }
 
 static struct bucket *

@@ -78,3 +78,19 @@ ks_err quota_may_fail(struct quota_account *account, uint64_t now_ms,
 
 /* For taking turns: was it served in this round (not 0) before? Now it is. */
 bool quota_served(struct quota_account *account, uint64_t round);
+
+/*
+ * In a turn of the loop a caller has QUOTA_TURN units, on however many connections: each read costs
+ * one, each request one, and each QUOTA_TURN_BYTES of either one more. What others have to say waits
+ * for no more than that of each caller. A program that waits for its answers sends less.
+ */
+#define QUOTA_TURN 48
+#define QUOTA_TURN_BYTES (16 * 1024)
+bool quota_turn_left(struct quota_account *account, uint64_t turn);
+void quota_turn_use(struct quota_account *account, uint64_t turn, size_t bytes);
+
+/* One of its connections waits to be read. Shall it be in this turn? */
+bool quota_turn_wake(struct quota_account *account, uint64_t turn);
+
+/* Of one caller only, as long as quota_free(); never 0. */
+uint64_t quota_id(const struct quota_account *account);

@@ -6,12 +6,16 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "front/connection.h"
 #include "front/directory.h"
 #include "front/dispatch.h"
 #include "front/front.h"
+#include "front/turns.h"
 #include "front/worker.h"
+
+#define ALONE_AFTER_MS 1000 /* without a call of another's */
 
 struct place {
     struct worker *worker; /* NULL: there is none */
@@ -20,13 +24,21 @@ struct place {
     uint64_t n_restarts;
 };
 
+/* The last two callers, the last one first, and when they asked last. */
+struct recent {
+    bool used;
+    uint64_t caller;
+    uint64_t asked_ms;
+};
+
 struct route_token {
     struct front *front;
     char name[CONFIG_TITLE_MAX + 1];
     struct control_state state;                  /* of the whole token, as the supervisor says */
     struct place places[CONFIG_MAX_WORKERS + 1]; /* by worker index, from 1 */
-    struct call_list any, first;                 /* waiting: for any worker, for the first */
-    struct call_list slow;  /* waiting for the first to have no slow job: the rest overtakes them */
+    struct turns any, first;                     /* waiting: for any worker, for the first */
+    struct turns slow; /* waiting for the first to have no slow job: the rest overtakes them */
+    struct recent recent[2];
     unsigned int n_waiting; /* in the queues, and staged */
 };
 
@@ -47,10 +59,12 @@ static ks_err none_available(const struct route *route, const char *place, uint6
                              struct fault *why);
 static bool queue_full(const struct route_token *token, const struct call *call, struct fault *why);
 static void enqueue(struct call *call);
+static ks_err join_queue(struct call *call);
 static void forget(struct call *call);
 static void pump(void *context);
-static void pump_queue(struct route_token *token, struct call_list *queue);
+static void pump_queue(struct route_token *token, struct turns *queue);
 static bool go_elsewhere(struct call *call);
+static void note_caller(struct route_token *token, const struct call *call);
 static void worker_gone(void *context, struct worker *worker);
 static void fail_hopeless(struct route_token *token);
 
@@ -282,19 +296,19 @@ token_add(struct route *route, const char *name)
         return KS_ERR_INTERNAL;
     }
     token->front = route->front;
-    TAILQ_INIT(&token->any);
-    TAILQ_INIT(&token->first);
-    TAILQ_INIT(&token->slow);
+    turns_init(&token->any);
+    turns_init(&token->first);
+    turns_init(&token->slow);
     tokens[route->n_tokens++] = token;
     return KS_OK;
 }
 
 static void
-fail_queue(struct route_token *token, struct call_list *queue)
+fail_queue(struct route_token *token, struct turns *queue)
 {
     struct call *call;
 
-    while ((call = TAILQ_FIRST(queue))) {
+    while ((call = turns_first(queue))) {
         struct fault why = FAULT_INIT;
         ks_err err = unavailable(token, &why);
 
@@ -459,7 +473,7 @@ queue_full(const struct route_token *token, const struct call *call, struct faul
 }
 
 /* All that is slow is the first worker's (dispatch.h). */
-static struct call_list *
+static struct turns *
 queue_of(const struct call *call)
 {
     if (call->operation->slow)
@@ -472,10 +486,26 @@ enqueue(struct call *call)
 {
     struct route_token *token = call->token;
 
-    call->place = CALL_QUEUED;
-    TAILQ_INSERT_TAIL(queue_of(call), call, queue);
+    if (join_queue(call) != KS_OK) {
+        call->place = CALL_NOWHERE;
+        token->n_waiting--;
+        call_fail(call, KS_ERR_INTERNAL, &(struct fault){.text = "no memory for a caller's turn"});
+        return;
+    }
     fail_hopeless(token);
     pump(token);
+}
+
+static ks_err
+join_queue(struct call *call)
+{
+    ks_err err = turns_put(queue_of(call), call);
+
+    if (err)
+        return err;
+    call->place = CALL_QUEUED;
+    note_caller(call->token, call);
+    return KS_OK;
 }
 
 static void
@@ -490,7 +520,7 @@ forget(struct call *call)
     if (call->place == CALL_STAGED)
         TAILQ_REMOVE(&call->front->staged, call, queue);
     else
-        TAILQ_REMOVE(queue_of(call), call, queue);
+        turns_remove(queue_of(call), call);
     token->n_waiting--;
     call->place = CALL_NOWHERE;
 }
@@ -506,17 +536,43 @@ pump(void *context)
     pump_queue(token, &token->any);
 }
 
+/* Does nobody but this caller ask the token? */
+static bool
+is_alone(const struct route_token *token, uint64_t caller, uint64_t now_ms)
+{
+    for (size_t i = 0; i < ARRAY_LEN(token->recent); i++) {
+        const struct recent *recent = &token->recent[i];
+
+        if (recent->used && recent->caller != caller && now_ms - recent->asked_ms < ALONE_AFTER_MS)
+            return false;
+    }
+    return true;
+}
+
+static void
+note_caller(struct route_token *token, const struct call *call)
+{
+    uint64_t caller = turns_caller(call);
+
+    if (!token->recent[0].used || token->recent[0].caller != caller)
+        token->recent[1] = token->recent[0];
+    token->recent[0] = (struct recent){true, caller, clock_mono_ms()};
+}
+
 /* A worker has one slow job at a time: a window full of them, that nobody may even wait for any more,
  * would hold up everybody else for minutes. */
 static struct worker *
-choose(const struct route_token *token, const struct operation *operation)
+choose(const struct route_token *token, const struct call *call, uint64_t now_ms)
 {
+    const struct operation *operation = call->operation;
+    uint64_t caller = turns_caller(call);
+    bool alone = is_alone(token, caller, now_ms);
     struct worker *best = NULL;
 
     for (size_t w = 1; w <= (operation->first_worker ? 1 : CONFIG_MAX_WORKERS); w++) {
         const struct place *place = &token->places[w];
 
-        if (takes_jobs(place) && worker_has_room(place->worker) &&
+        if (takes_jobs(place) && worker_has_room(place->worker, caller, alone) &&
             !(operation->slow && worker_has_slow(place->worker)) &&
             (!best || worker_load(place->worker) < worker_load(best)))
             best = place->worker;
@@ -524,21 +580,26 @@ choose(const struct route_token *token, const struct operation *operation)
     return best;
 }
 
+/* Who has no room keeps nobody else from his. */
 static void
-pump_queue(struct route_token *token, struct call_list *queue)
+pump_queue(struct route_token *token, struct turns *queue)
 {
-    struct call *call;
+    struct call *call = turns_first(queue);
+    uint64_t now_ms = call ? clock_mono_ms() : 0;
 
-    while ((call = TAILQ_FIRST(queue))) {
-        struct worker *worker = choose(token, call->operation);
+    while (call) {
+        struct worker *worker = choose(token, call, now_ms);
 
-        if (!worker)
-            return;
+        if (!worker) {
+            call = turns_next(call);
+            continue;
+        }
         forget(call);
         if (call->sent || call->operation->changes)
             call->others = 0;
         if (worker_send(worker, call) != KS_OK)
             call_fail(call, KS_ERR_BUSY, &(struct fault){.text = "the worker does not keep up"});
+        call = turns_first(queue);
     }
 }
 
@@ -552,7 +613,7 @@ go_elsewhere(struct call *call)
 {
     struct front *front = call->front;
     const struct config_group *group = NULL;
-    struct route_token *token = NULL;
+    struct route_token *token = NULL, *before = call->token;
     size_t index;
 
     if (call->others && call->generation == front->config->generation)
@@ -565,9 +626,11 @@ go_elsewhere(struct call *call)
               (unsigned long long)call->request_id, call->token->name, token->name, call->sent);
     call->others &= ~(1ull << index);
     call->token = token;
-    call->place = CALL_QUEUED;
+    if (join_queue(call) != KS_OK) {
+        call->token = before;
+        return false;
+    }
     token->n_waiting++;
-    TAILQ_INSERT_TAIL(queue_of(call), call, queue);
     pump(token);
     return true;
 }

@@ -3,7 +3,7 @@
  * route - from a call to a worker of its token
  *
  * A token has one queue that any of its workers empties, and one for what only the first may do, and
- * one for what keeps it for seconds. A worker is given at most WORKER_WINDOW jobs at a time, and of the
+ * one for what keeps it for seconds; in each the callers take turns (turns.h). A worker is given at most WORKER_WINDOW jobs at a time, and of the
  * slow ones one; the least loaded one first. A call whose
  * token has no worker to do it fails at once: nothing waits for a token that may never come.
  *

@@ -14,13 +14,17 @@
 #include "front/front.h"
 #include "front/look.h"
 #include "front/quota.h"
+#include "front/turns.h"
 #include "ipc/channel.h"
 
 #define SLOW_JOB_LOAD (WORKER_WINDOW / 2) /* a key generation takes as long as many signatures */
+#define MEAN_JOBS 16
+#define MEAN_MAX_US (60ull * 1000 * 1000) /* a worker is not believed more */
 
 struct slot {
     uint64_t id;       /* 0: free */
     struct call *call; /* NULL: nobody waits for it any more */
+    uint64_t caller;
     uint64_t started_us;
     enum metrics_class class;
     bool slow;
@@ -36,6 +40,7 @@ struct worker {
     struct event readable, writable;
     struct slot slots[WORKER_WINDOW];
     unsigned int n_open, n_slow;
+    uint64_t mean_us; /* what a job that is not slow takes */
     struct worker_audit audit;
 };
 
@@ -46,6 +51,7 @@ static ks_err take_message(struct worker *worker, const struct message *message)
 static ks_err take_reply(struct worker *worker, const struct message *message);
 static ks_err take_stats(struct worker *worker, const struct message *message);
 static void note_unsynced(struct worker *worker, uint64_t n_unsynced);
+static void note_time(struct worker *worker, uint64_t execution_us);
 static ks_err take_key(struct worker *worker, const struct message *message);
 static struct slot *find_slot(struct worker *worker, uint64_t id);
 static void free_slot(struct worker *worker, struct slot *slot);
@@ -91,10 +97,24 @@ worker_free(struct worker *worker)
     return NULL;
 }
 
-bool
-worker_has_room(const struct worker *worker)
+static unsigned int
+n_open_of(const struct worker *worker, uint64_t caller)
 {
-    return worker->n_open < WORKER_WINDOW;
+    unsigned int n_open = 0;
+
+    for (size_t i = 0; i < WORKER_WINDOW; i++)
+        n_open += worker->slots[i].id && worker->slots[i].caller == caller;
+    return n_open;
+}
+
+bool
+worker_has_room(const struct worker *worker, uint64_t caller, bool alone)
+{
+    uint64_t jobs = (alone ? WORKER_ALONE_US : WORKER_SHARE_US) / (worker->mean_us + 1);
+    uint64_t least = alone ? WORKER_ALONE_JOBS : WORKER_SHARE_JOBS;
+
+    return worker->n_open < WORKER_WINDOW &&
+           n_open_of(worker, caller) < (jobs > least ? jobs : least);
 }
 
 bool
@@ -127,6 +147,7 @@ worker_send(struct worker *worker, struct call *call)
     call_close_files(call);
     *slot = (struct slot){.id = call->request_id,
                           .call = call,
+                          .caller = turns_caller(call),
                           .started_us = call->started_us,
                           .class = call->connection ? call->operation->class : METRICS_CLASS_NONE,
                           .slow = call->operation->slow,
@@ -311,6 +332,15 @@ is_elsewheres(ks_err err)
     return err == KS_ERR_TOKEN_UNAVAILABLE || err == KS_ERR_LOGIN_BLOCKED || err == KS_ERR_NO_KEY;
 }
 
+/* A mean over the last dozen or so. */
+static void
+note_time(struct worker *worker, uint64_t execution_us)
+{
+    if (execution_us > MEAN_MAX_US)
+        execution_us = MEAN_MAX_US;
+    worker->mean_us = (worker->mean_us * (MEAN_JOBS - 1) + execution_us) / MEAN_JOBS;
+}
+
 static ks_err
 take_reply(struct worker *worker, const struct message *message)
 {
@@ -329,6 +359,8 @@ take_reply(struct worker *worker, const struct message *message)
     if (call && !reply.err && call->operation->sane && !call->operation->sane(&reply))
         return KS_ERR_BAD_REQUEST;
     note_unsynced(worker, reply.n_unsynced);
+    if (!slot->slow)
+        note_time(worker, reply.execution_us);
     if (!call) /* its client no longer waits; what it took is known all the same */
         metrics_job(&worker->front->metrics, slot->class, clock_mono_us() - slot->started_us,
                     reply.execution_us);

@@ -14,6 +14,14 @@
 #define WORKER_WINDOW                                                                              \
     32 /* jobs open on one worker; more wait in our queue, where they can be taken back */
 
+/* What a worker has got it does in that order, so it gets no more work of one caller than this, by
+ * what its jobs have taken lately, and no less than so many jobs: a caller alone, for whom batches
+ * save system calls, and one of several, where each other one waits for it. */
+#define WORKER_ALONE_US 2000
+#define WORKER_ALONE_JOBS 2
+#define WORKER_SHARE_US 200
+#define WORKER_SHARE_JOBS 1
+
 struct worker;
 
 struct worker_owner {
@@ -31,7 +39,8 @@ ks_err worker_new(struct front *front, const char *token, uint32_t index, int fd
 /* Calls that are open fail. */
 struct worker *worker_free(struct worker *worker);
 
-bool worker_has_room(const struct worker *worker);
+/* For one more job of this caller (turns_caller)? `alone`: nobody else has asked its token lately. */
+bool worker_has_room(const struct worker *worker, uint64_t caller, bool alone);
 
 /* One of its open jobs takes seconds. */
 bool worker_has_slow(const struct worker *worker);

@@ -17,7 +17,7 @@
 #include "supervisor/durable.h"
 
 #define FOLDER_MODE 0755
-#define BACKLOG 4096 /* a burst of clients after a restart of the front */
+#define BACKLOG 512 /* whoever connects without a pause makes others wait for so many of his */
 
 static ks_err take_passed(int n_passed, struct sockets *out, struct fault *why);
 static ks_err remove_stale(const struct sockaddr_un *address, struct fault *why);

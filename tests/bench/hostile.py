@@ -1,0 +1,485 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+hostile - what one uid that opens and sends all it can does to another's latency
+
+    tests/bench/hostile.py --build DIR [--seconds S] [--rounds N] [--only ATTACK]... [--json FILE]
+
+As root, since the two callers must be two users. A victim signs at a steady pace: on one connection that stays, and as
+often on a new one for each signature. For each attack, in rounds: the victim alone, the victim beside the attack, and the
+victim beside programs of the attacker's that never touch the service and burn as much of the processors as the attacking
+programs did: what the machine takes, and not the service. Shown are medians over the rounds, in microseconds, the ratio of
+the 99th percentile to the victim alone and to the burning, and the processor time of keysvc-front.
+"""
+import argparse
+import ctypes
+import fcntl
+import importlib.machinery
+import importlib.util
+import json
+import multiprocessing
+import os
+import pathlib
+import random
+import select
+import signal
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+VICTIM, HOSTILE = 64811, 64812
+PROGRAMS = 4  # of the attacker's
+PACE_S = 0.005  # between two signatures of the victim
+RATE = 100  # ticks of a processor's time a second
+WAIT_S = 10
+F_ADD_SEALS, SEALS = 1033, 0x0002 | 0x0004 | 0x0008
+RULES = f"""
+keys "import/**" {{ token = main type = ec-p256 purpose = sign }}
+allow victim {{ user = {{"{VICTIM}"}} keys = {{"bench/*"}} operations = {{get, sign}} }}
+allow hostile {{ user = {{"{HOSTILE}"}} keys = {{"bench/hostile*", "bench/rsa"}} operations = {{get, sign}} }}
+allow hostile-imports {{ user = {{"{HOSTILE}"}} keys = {{"import/**"}} operations = {{import}} }}
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--seconds", type=float, default=4, help="of each measurement (4)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--nice", type=int, default=0, help="of the service's processes: its CPUWeight, where systemd runs it")
+    parser.add_argument("--only", action="append", choices=ATTACKS)
+    parser.add_argument("--json", type=pathlib.Path)
+    options = parser.parse_args()
+    if os.getuid() != 0:
+        sys.exit("two callers are two users: run it as root")
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="keysvc-hostile-") as folder:
+        world = make_world(pathlib.Path(folder), options.build.resolve())
+        try:
+            renice(world, options.nice)
+            frames = Frames(world)
+            print_header()
+            for name in options.only or ATTACKS:
+                rows.append(measure(world, frames, name, options))
+                print_row(rows[-1])
+        finally:
+            world.stop()
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+# ---------------------------------------------------------------- a running service
+
+
+def make_world(folder, build):
+    """The bench's world, with rules for two more users."""
+    path = pathlib.Path(__file__).with_name("run")
+    loader = importlib.machinery.SourceFileLoader("bench_run", str(path))
+    bench = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench_run", loader))
+    loader.exec_module(bench)
+    resource_limit(16384)
+    world = bench.World(folder, build)
+    try:
+        world.start()
+        keysvc = world.build / "client/cli/keysvc"
+        with (folder / "keysvcd.conf").open("a") as file:
+            file.write(RULES)
+        world.run(keysvc, "reload")
+        world.run(keysvc, "key", "generate", "bench/hostile")
+        subprocess.run(["protoc", f"--proto_path={bench.TOP}/proto", f"--python_out={folder}", "keysvc.proto"], check=True)
+    except BaseException:
+        world.stop()
+        raise
+    sys.path.insert(0, str(folder))
+    world.front = next(int(line.split()[0]) for line in subprocess.run(
+        ["ps", "--ppid", str(world.daemon.pid), "-o", "pid=,comm="], stdout=subprocess.PIPE, text=True, check=True)
+        .stdout.splitlines() if "front" in line)
+    return world
+
+
+def renice(world, nice):
+    children = pathlib.Path(f"/proc/{world.daemon.pid}/task/{world.daemon.pid}/children").read_text().split()
+    for process in [world.daemon.pid] + [int(child) for child in children]:
+        os.setpriority(os.PRIO_PROCESS, process, nice)
+
+
+def resource_limit(n_files):
+    import resource
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(n_files, 1024), max(hard, n_files)))
+
+
+def front_time(world):
+    """Until now, in seconds: the processor time of keysvc-front's loop, and how long it waited for a processor."""
+    used, waited, _ = pathlib.Path(f"/proc/{world.front}/schedstat").read_text().split()
+    return int(used) / 1e9, int(waited) / 1e9
+
+
+class Frames:
+    """What is sent, made once."""
+
+    def __init__(self, world):
+        import keysvc_pb2 as pb
+        self.pb, self.path = pb, str(world.socket)
+        self.hello = self.frame(id=1, hello=pb.Hello(protocol_version=1, program="hostile"))
+        connection = self.connect()
+        self.keys = {}
+        for name in ("bench/ec", "bench/hostile", "bench/rsa"):
+            connection.sendall(self.frame(id=2, get=pb.GetRequest(name=name)))
+            self.keys[name] = self.receive(connection).get
+        self.victim = self.sign("bench/ec", 7, b"the victim's")
+
+    def frame(self, **request):
+        data = self.pb.Request(deadline_ms=20000, **request).SerializeToString()
+        return struct.pack(">I", len(data)) + data
+
+    def sign(self, name, number, data=b"data"):
+        key = self.keys[name]
+        request = self.pb.SignRequest(name=name, version=key.version, public_key_sha256=key.public_key_sha256, data=data)
+        return self.frame(id=number, sign=request)
+
+    def block(self, make, count=32):
+        return b"".join(make(number + 2) for number in range(count))
+
+    def connect(self):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(WAIT_S)
+        self.dial(connection)
+        connection.sendall(self.hello)
+        self.receive(connection)
+        return connection
+
+    def dial(self, connection):
+        """As the library does: too many that wait to be accepted are waited for."""
+        for attempt in range(1000):
+            try:
+                return connection.connect(self.path)
+            except BlockingIOError:
+                time.sleep(0.001 * min(attempt + 1, 10))
+        raise ConnectionError("nobody accepts")
+
+    def receive(self, connection):
+        data = receive_frame(connection)
+        response = self.pb.Response()
+        response.ParseFromString(data)
+        if response.WhichOneof("result") == "error":
+            raise SystemExit(f"refused: {response.error.message}")
+        return response
+
+
+def receive_frame(connection):
+    data = connection.recv(65536)
+    while len(data) < 4 or len(data) < 4 + struct.unpack(">I", data[:4])[0]:
+        more = connection.recv(65536)
+        if not more:
+            raise ConnectionError("closed")
+        data += more
+    return data[4:]
+
+
+# ---------------------------------------------------------------- the victim
+
+
+def victim(frames, seconds, out):
+    """Signs at a steady pace; latencies on a connection that stays, and with a connection of its own for each."""
+    os.setgroups([])
+    os.setresgid(VICTIM, VICTIM, VICTIM)
+    os.setresuid(VICTIM, VICTIM, VICTIM)
+    stays, figures = frames.connect(), {"held": [], "fresh": [], "failed": 0}
+    end = time.monotonic() + seconds
+    at = time.monotonic()
+    while time.monotonic() < end:
+        for how in ("held", "fresh"):
+            at += PACE_S / 2
+            time.sleep(max(0.0, at - time.monotonic()))
+            begun = time.perf_counter_ns()
+            try:
+                connection = stays if how == "held" else frames.connect()
+                connection.sendall(frames.victim)
+                answer = receive_frame(connection)
+                figures[how].append((time.perf_counter_ns() - begun) / 1000)
+                response = frames.pb.Response()
+                response.ParseFromString(answer)
+                figures["failed"] += response.WhichOneof("result") != "sign"
+            except (OSError, SystemExit):
+                figures["failed"] += 1
+            if how == "fresh":
+                connection.close()
+        at = max(at, time.monotonic() - PACE_S)  # what is late is not made up for by a burst
+    out.put(figures)
+
+
+# ---------------------------------------------------------------- attacks: each runs in several processes until it is ended
+
+
+def flood(frames, block, n_connections, read=True):
+    """The block on each connection again and again, as fast as it is taken; what is closed is opened again."""
+    poll, connections = select.epoll(), {}
+
+    def open_one():
+        try:
+            connection = frames.connect()
+        except (OSError, SystemExit):
+            return False
+        connection.setblocking(False)
+        connections[connection.fileno()] = [connection, b""]
+        poll.register(connection, select.EPOLLOUT | (select.EPOLLIN if read else 0))
+        return True
+
+    while True:
+        while len(connections) < n_connections and open_one():
+            pass
+        for number, events in poll.poll(1):
+            entry = connections[number]
+            try:
+                if events & select.EPOLLIN and not entry[0].recv(262144):
+                    raise ConnectionError
+                if events & select.EPOLLOUT:
+                    rest = entry[1] or block
+                    entry[1] = rest[entry[0].send(rest):]
+                if events & (select.EPOLLHUP | select.EPOLLERR):
+                    raise ConnectionError
+            except BlockingIOError:
+                pass
+            except OSError:
+                poll.unregister(number)
+                connections.pop(number)[0].close()
+
+
+def idle(frames):
+    """All the connections there are, and nothing on them."""
+    connections = []
+    while True:
+        try:
+            while True:
+                connections.append(frames.connect())
+        except (OSError, SystemExit):
+            time.sleep(1)
+
+
+def sign(frames):
+    flood(frames, frames.block(lambda number: frames.sign("bench/hostile", number)), 200)
+
+
+def sign_rsa(frames):
+    flood(frames, frames.block(lambda number: frames.sign("bench/rsa", number)), 200)
+
+
+def sign_large(frames):
+    flood(frames, frames.sign("bench/hostile", 2, bytes(900000)), 50)
+
+
+def denied(frames):
+    flood(frames, frames.block(lambda number: frames.sign("bench/ec", number)), 200)
+
+
+def status(frames):
+    flood(frames, frames.block(lambda number: frames.frame(id=number, status=frames.pb.StatusRequest())), 200)
+
+
+def listing(frames):
+    flood(frames, frames.block(lambda number: frames.frame(id=number, list=frames.pb.ListRequest(glob="**"))), 200)
+
+
+def unread(frames):
+    flood(frames, frames.block(lambda number: frames.frame(id=number, list=frames.pb.ListRequest(glob="**"))), 200, read=False)
+
+
+def garbage(frames):
+    """Frames of random bytes, each on a new connection."""
+    while True:
+        try:
+            connection = frames.connect()
+            data = random.randbytes(1000)
+            connection.sendall(struct.pack(">I", len(data)) + data)
+            connection.recv(4096)
+            connection.close()
+        except (OSError, SystemExit):
+            pass
+
+
+def reconnect(frames):
+    """Connections that say nothing and end."""
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(frames.path)
+        except OSError:
+            pass
+        connection.close()
+
+
+def greet(frames):
+    """Connections that say Hello, and end without reading."""
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(frames.path)
+            connection.sendall(frames.hello * 10)
+        except OSError:
+            pass
+        connection.close()
+
+
+def half_frames(frames):
+    """A megabyte announced on each of many connections, and a byte of it at a time."""
+    while True:
+        connections = []
+        try:
+            for _ in range(200):
+                connections.append(frames.connect())
+                connections[-1].sendall(struct.pack(">I", 1000000) + bytes(60000))
+            while True:
+                for connection in connections:
+                    connection.sendall(b"x")
+        except (OSError, SystemExit):
+            for connection in connections:
+                connection.close()
+
+
+def imports(frames):
+    """Sealed files that are no keys, one import after the other; names that it may import and names that it may not."""
+    descriptor = os.memfd_create("hostile", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(descriptor, b"not a key")
+    fcntl.fcntl(descriptor, F_ADD_SEALS, SEALS)
+    while True:
+        try:
+            connection = frames.connect()
+            for number in range(2, 1000):
+                name = f"import/{number}" if number % 2 else "bench/ec"
+                request = frames.pb.ImportRequest(name=name, format=frames.pb.PKCS8)
+                socket.send_fds(connection, [frames.frame(id=number, **{"import": request})], [descriptor])
+                connection.setblocking(False)
+                try:
+                    connection.recv(262144)
+                except BlockingIOError:
+                    pass
+                connection.settimeout(WAIT_S)
+        except (OSError, SystemExit):
+            pass
+
+
+def burn(share):
+    """This share of a processor, in slices as short as a request."""
+    while True:
+        end = time.thread_time() + 0.0005
+        begun = time.perf_counter()
+        while time.thread_time() < end:
+            pass
+        time.sleep(max(0.0, (time.perf_counter() - begun) * (1 / share - 1)) if share < 1 else 0)
+
+
+ATTACKS = {function.__name__.replace("_", "-"): function for function in (
+    idle, sign, sign_rsa, sign_large, denied, status, listing, unread, garbage, reconnect, greet, half_frames, imports)}
+
+
+class Attack:
+    """The attacker's programs; how much of a processor they used."""
+
+    def __init__(self, function, *arguments):
+        self.programs = [multiprocessing.Process(target=run_attack, args=(function, arguments), daemon=True)
+                         for _ in range(PROGRAMS)]
+
+    def __enter__(self):
+        for program in self.programs:
+            program.start()
+        time.sleep(0.5)  # until it has got going
+        self.begun, self.used = time.monotonic(), self.ticks()
+        return self
+
+    def ticks(self):
+        total = 0
+        for program in self.programs:
+            fields = pathlib.Path(f"/proc/{program.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            total += (int(fields[11]) + int(fields[12])) / RATE
+        return total
+
+    def __exit__(self, *error):
+        self.share = (self.ticks() - self.used) / (time.monotonic() - self.begun)
+        for program in self.programs:
+            os.kill(program.pid, signal.SIGKILL)
+            program.join()
+
+
+def run_attack(function, arguments):
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    os.setgroups([])
+    os.setresgid(HOSTILE, HOSTILE, HOSTILE)
+    os.setresuid(HOSTILE, HOSTILE, HOSTILE)
+    function(*arguments)
+
+
+# ---------------------------------------------------------------- figures
+
+
+def measure(world, frames, name, options):
+    rounds = {"alone": [], "during": [], "burn": []}
+    share = []
+    for _ in range(options.rounds):
+        rounds["alone"].append(watch(world, frames, options.seconds))
+        with Attack(ATTACKS[name], frames) as attack:
+            rounds["during"].append(watch(world, frames, options.seconds))
+        share.append(attack.share)
+        settle(frames)
+        with Attack(burn, max(0.01, min(1, attack.share / PROGRAMS))):
+            rounds["burn"].append(watch(world, frames, options.seconds))
+    row = {"attack": name, "share": round(statistics.median(share), 2)}
+    for what, results in rounds.items():
+        row[what] = {figure: round(statistics.median(result[figure] for result in results), 2) for figure in results[0]}
+    return row
+
+
+def watch(world, frames, seconds):
+    out, before, begun = multiprocessing.Queue(), front_time(world), time.monotonic()
+    process = multiprocessing.Process(target=victim, args=(frames, seconds, out))
+    process.start()
+    figures = out.get(timeout=seconds + 60)
+    process.join()
+    result = {"failed": figures["failed"]}
+    for what, now, then in zip(("front", "front_waits"), front_time(world), before):
+        result[what] = (now - then) / (time.monotonic() - begun)
+    for how in ("held", "fresh"):
+        times = sorted(figures[how])
+        result[f"{how}_p50"] = times[len(times) // 2]
+        result[f"{how}_p99"] = times[len(times) * 99 // 100]
+        result[f"{how}_count"] = len(times)
+    return result
+
+
+def settle(frames):
+    """Until the service has let go of what the attack left."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        connection = frames.connect()
+        connection.sendall(frames.frame(id=2, status=frames.pb.StatusRequest()))
+        answer = frames.receive(connection).status
+        connection.close()
+        if answer.connections <= 2 and not sum(token.queued for token in answer.tokens):
+            return
+        time.sleep(0.1)
+    raise SystemExit("the attack's connections stay")
+
+
+def print_header():
+    print(f"{'':12} {'a connection that stays':^52} {'a new one for each signature':^52}")
+    print(f"{'attack':12} " + 2 * f"{'alone 50%':>9} {'99%':>6} {'attack':>7} {'99%':>6} {'burn 99%':>8} {'/alone':>6} {'/burn':>5} "
+          + "failed hostile front waits")
+
+
+def print_row(row):
+    alone, during, burning = row["alone"], row["during"], row["burn"]
+    text = f"{row['attack']:12} "
+    for how in ("held", "fresh"):
+        p50, p99 = f"{how}_p50", f"{how}_p99"
+        text += (f"{alone[p50]:9.0f} {alone[p99]:6.0f} {during[p50]:7.0f} {during[p99]:6.0f} {burning[p99]:8.0f} "
+                 f"{during[p99] / alone[p99]:6.1f} {during[p99] / burning[p99]:5.1f} ")
+    print(text + f"{during['failed']:6.0f} {row['share']:7.2f} {during['front']:5.2f} {during['front_waits']:5.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
