@@ -58,7 +58,7 @@ struct call {
     struct route_token *token;         /* which it waits for, or had it last */
     uint64_t others;                   /* of its group, by index, that were not asked and could */
     uint64_t generation;               /* of the configuration that decided so */
-    struct lane *lane; /* of turns.c, while QUEUED */
+    struct lane *lane;                 /* of turns.c, while QUEUED */
     struct worker *worker;
     struct listing *listing; /* of op_list.c */
     struct event deadline;

@@ -298,6 +298,40 @@ Test(quota, a_caller_is_served_once_a_round)
     quota_free(quota);
 }
 
+Test(quota, a_turn_is_shared_by_callers_not_by_connections)
+{
+    struct quota *quota = quota_made();
+    struct quota_account *a = connected(quota, 1, ""), *b = connected(quota, 2, "");
+
+    cr_assert_eq(connected(quota, 1, ""), a);
+    for (int i = 0; i < QUOTA_TURN; i++) {
+        cr_assert(quota_turn_left(a, 1));
+        quota_turn_use(a, 1, 100);
+    }
+    cr_assert_not(quota_turn_left(a, 1));
+    cr_assert(quota_turn_left(b, 1));
+    cr_assert(quota_turn_left(a, 2));
+    /* Many bytes are as much as many requests. */
+    quota_turn_use(a, 2, QUOTA_TURN * QUOTA_TURN_BYTES);
+    cr_assert_not(quota_turn_left(a, 2));
+    quota_free(quota);
+}
+
+Test(quota, no_more_connections_are_woken_than_could_be_served)
+{
+    struct quota *quota = quota_made();
+    struct quota_account *a = connected(quota, 1, ""), *b = connected(quota, 2, "");
+    int n_woken = 0;
+
+    while (quota_turn_wake(a, 1))
+        cr_assert_lt(++n_woken, QUOTA_TURN);
+    cr_assert_gt(n_woken, 0);
+    cr_assert(quota_turn_wake(b, 1));
+    cr_assert(quota_turn_wake(a, 2));
+    cr_assert_neq(quota_id(a), quota_id(b));
+    quota_free(quota);
+}
+
 Test(quota, descriptors_are_bounded_for_one_caller_and_for_all)
 {
     enum { CALLERS = (QUOTA_FILES - QUOTA_FILES_RESERVED) / QUOTA_FILES_PER_CALLER };
