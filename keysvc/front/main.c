@@ -9,9 +9,13 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <openssl/crypto.h>
+
 #include "base/log.h"
 #include "build-config.h"
+#include "front/accounts.h"
 #include "front/front.h"
+#include "front/sandbox.h"
 #include "ipc/control.h"
 
 static bool harden(void);
@@ -37,7 +41,11 @@ main(int argc, char **argv)
         log_error("event=not-started reason=\"cannot give up privileges\"");
         return CONTROL_EXIT_SETUP;
     }
-    err = front_new(CONTROL_FD, &front, &why);
+    err = accounts_start(&why);
+    if (!err)
+        err = front_new(CONTROL_FD, &front, &why);
+    if (!err)
+        err = front_sandbox_enter(&why);
     if (err) {
         log_error("event=not-started outcome=%s reason=\"%s\"", err_info(err)->name, why.text);
         return CONTROL_EXIT_SETUP;
@@ -66,7 +74,8 @@ harden(void)
         setrlimit(RLIMIT_CORE, &none) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
         return false;
     files.rlim_cur = files.rlim_max;
-    return setrlimit(RLIMIT_NOFILE, &files) == 0 && fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) == 0;
+    return setrlimit(RLIMIT_NOFILE, &files) == 0 && fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) == 0 &&
+           OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1;
 }
 
 static bool

@@ -9,21 +9,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/keyname.h"
+#include "front/accounts.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5; missing in older headers */
 #endif
 
 #define FIRST_GIDS 64
-#define CGROUP_TEXT_MAX 16384   /* bytes; a dozen lines of at most a path each */
-#define ACCOUNT_MAX (64 * 1024) /* bytes for one passwd entry */
+#define CGROUP_TEXT_MAX 16384 /* bytes; a dozen lines of at most a path each */
 #define SLICE_SUFFIX ".slice"
 
 #define KEPT_USERS 64            /* names of accounts that are remembered, */
@@ -154,21 +153,12 @@ read_user(struct peer *peer)
 static void
 ask_user(struct peer *peer)
 {
-    ks_auto(freep) char *storage = NULL;
-    struct passwd account, *found = NULL;
-    int error = ERANGE;
+    char name[ACCOUNTS_NAME_MAX + 1];
 
-    for (size_t cap = 1024; error == ERANGE && cap <= ACCOUNT_MAX; cap *= 2) {
-        char *grown = realloc(storage, cap);
-
-        if (!grown)
-            return;
-        storage = grown;
-        error = getpwuid_r(peer->uid, &account, storage, cap, &found);
-    }
+    accounts_name(peer->uid, name);
     /* In a rule's keys {user} is one component of a name: nothing else may be put there. */
-    if (error || !found || strchr(account.pw_name, '/') || !keyname_valid(account.pw_name) ||
-        !text_copy(peer->user, sizeof(peer->user), account.pw_name))
+    if (strchr(name, '/') || !keyname_valid(name) ||
+        !text_copy(peer->user, sizeof(peer->user), name))
         peer->user[0] = '\0';
 }
 

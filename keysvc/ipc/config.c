@@ -82,6 +82,9 @@ profile_deinit(struct config_profile *profile)
     strv_deinit(&profile->environment);
     strv_deinit(&profile->copies);
     strv_deinit(&profile->groups);
+    strv_deinit(&profile->system_calls);
+    strv_deinit(&profile->read);
+    strv_deinit(&profile->write);
 }
 
 static void
@@ -169,6 +172,11 @@ profile_pack(struct buf *out, const struct config_profile *profile)
     pack_strv(out, &profile->environment);
     pack_strv(out, &profile->copies);
     pack_strv(out, &profile->groups);
+    pack_u32(out, profile->sandbox);
+    pack_u32(out, profile->sockets);
+    pack_strv(out, &profile->system_calls);
+    pack_strv(out, &profile->read);
+    pack_strv(out, &profile->write);
 }
 
 static void
@@ -189,6 +197,11 @@ profile_unpack(struct unpacker *in, struct config_profile *profile)
     unpack_strv(in, CONFIG_MAX_ITEMS, &profile->environment);
     unpack_strv(in, CONFIG_MAX_ITEMS, &profile->copies);
     unpack_strv(in, CONFIG_MAX_ITEMS, &profile->groups);
+    profile->sandbox = unpack_enum(in, CONFIG_SANDBOX_COUNT);
+    profile->sockets = unpack_u32(in);
+    unpack_strv(in, CONFIG_MAX_ITEMS, &profile->system_calls);
+    unpack_strv(in, CONFIG_MAX_ITEMS, &profile->read);
+    unpack_strv(in, CONFIG_MAX_ITEMS, &profile->write);
 }
 
 static void

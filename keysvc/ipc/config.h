@@ -76,6 +76,15 @@ struct config_limits {
     uint32_t idle_timeout_ms;  /* 0: none */
 };
 
+enum config_sandbox {
+    CONFIG_SANDBOX_ON,
+    CONFIG_SANDBOX_OFF,
+    CONFIG_SANDBOX_COUNT,
+};
+
+#define CONFIG_SOCKETS_UNIX (1u << 0)
+#define CONFIG_SOCKETS_INET (1u << 1)
+
 struct config_profile {
     char name[CONFIG_TITLE_MAX + 1];
     char module[CONFIG_PATH_MAX + 1]; /* absolute path of the PKCS#11 module */
@@ -94,6 +103,11 @@ struct config_profile {
     struct strv copies; /* globs below the token's store of files that a crash of the module can
                            destroy: a copy of each is kept beside it and put back */
     struct strv groups; /* names; resolved to gids by the supervisor when it starts the process */
+    enum config_sandbox sandbox;
+    uint32_t sockets;         /* CONFIG_SOCKETS_... that the module may make */
+    struct strv system_calls; /* names; beside those that every module may make */
+    struct strv read;         /* absolute paths that it may read, to the bottom */
+    struct strv write;        /* and change; beside the store */
 };
 
 struct config_token {

@@ -4,14 +4,24 @@
  */
 #include "supervisor/config_parts.h"
 #include "supervisor/confvalue.h"
+#include "supervisor/profile_sandbox.h"
 
 #define TOKEN_USER_DEFAULT "keysvc-token"
 
 cfg_opt_t config_token_schema[] = {
-    CONFFILE_ONE("profile"), CONFFILE_ONE("label"),    CONFFILE_ONE("serial"),
-    CONFFILE_ONE("uri"),     CONFFILE_ONE("pin-file"), CONFFILE_ONE("pin-credential"),
-    CONFFILE_ONE("store"),   CONFFILE_ONE("user"),     CONFFILE_LIST("environment"),
-    CONFFILE_ONE("module"),  CONFFILE_ONE("workers"),  CFG_END(),
+    CONFFILE_ONE("profile"),
+    CONFFILE_ONE("label"),
+    CONFFILE_ONE("serial"),
+    CONFFILE_ONE("uri"),
+    CONFFILE_ONE("pin-file"),
+    CONFFILE_ONE("pin-credential"),
+    CONFFILE_ONE("store"),
+    CONFFILE_ONE("user"),
+    CONFFILE_LIST("environment"),
+    CONFFILE_ONE("module"),
+    CONFFILE_ONE("workers"),
+    PROFILE_SANDBOX_OF_TOKEN,
+    CFG_END(),
 };
 
 static void check_name(const struct config_reading *reading, cfg_t *section,
@@ -118,5 +128,6 @@ read_profile(const struct config_reading *reading, cfg_t *section, struct config
         conffile_value_error(name, "profile \"%s\" names no module; give one here", name->text);
     profile->workers =
         confvalue_number(section, "workers", 1, CONFIG_MAX_WORKERS, profile->workers);
-    return confvalue_environment(section, "environment", &profile->environment);
+    err = profile_sandbox_of_token(section, profile);
+    return err ? err : confvalue_environment(section, "environment", &profile->environment);
 }

@@ -103,10 +103,26 @@ warn_store(config_teller *tell, const struct config *config, const struct config
 }
 
 static void
+warn_sandbox(config_teller *tell, const struct config_token *token)
+{
+    if (token->profile.sandbox == CONFIG_SANDBOX_OFF)
+        warn(tell,
+             "token %s: its sandbox is off: its module may do whatever its user may; sandbox = on "
+             "is the default",
+             token->name);
+    else if (token->store[0] == '\0' && token->profile.write.n_items == 0)
+        warn(tell,
+             "token %s: nothing says which files its module changes (store or write): all that its "
+             "user may open stay open to it; for a module that changes none: write = /dev/null",
+             token->name);
+}
+
+static void
 warn_token(config_teller *tell, const struct config *config, const struct config_token *token)
 {
     warn_pin_file(tell, token);
     warn_store(tell, config, token);
+    warn_sandbox(tell, token);
     if (access(token->profile.module, F_OK) < 0)
         warn(tell, "token %s: module %s: %s", token->name, token->profile.module, strerror(errno));
     if (token->profile.rescan_reinitializes && token->profile.workers > 1)

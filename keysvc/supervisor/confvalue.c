@@ -182,18 +182,24 @@ confvalue_text(cfg_t *section, const char *option, char *out, size_t cap)
 void
 confvalue_path(cfg_t *section, const char *option, char *out, size_t cap)
 {
-    const struct conffile_value *value = conffile_get(section, option);
-
     confvalue_text(section, option, out, cap);
-    if (out[0] == '\0')
-        return;
-    if (out[0] != '/') {
-        conffile_value_error(value, "\"%s\" is not an absolute path", out);
+    if (out[0] != '\0' && !confvalue_path_valid(conffile_get(section, option)))
         out[0] = '\0';
-    } else if (!path_valid(out)) {
-        conffile_value_error(value, "\"%s\" has an empty component, or one that is . or ..", out);
-        out[0] = '\0';
-    }
+}
+
+bool
+confvalue_path_valid(const struct conffile_value *value)
+{
+    if (value->text[0] == '/' && strlen(value->text) <= CONFIG_PATH_MAX && path_valid(value->text))
+        return true;
+    if (value->text[0] != '/')
+        conffile_value_error(value, "\"%s\" is not an absolute path", value->text);
+    else if (strlen(value->text) > CONFIG_PATH_MAX)
+        conffile_value_error(value, "a path longer than %d bytes", CONFIG_PATH_MAX);
+    else
+        conffile_value_error(value, "\"%s\" has an empty component, or one that is . or ..",
+                             value->text);
+    return false;
 }
 
 static bool

@@ -43,6 +43,9 @@ void confvalue_text(cfg_t *section, const char *option, char *out, size_t cap);
 /* An absolute path without `.` and `..` components. */
 void confvalue_path(cfg_t *section, const char *option, char *out, size_t cap);
 
+/* Is one of a list such a path? If not, that is recorded. */
+bool confvalue_path_valid(const struct conffile_value *value);
+
 /* Appends "NAME=value" texts; one whose NAME stands in the list already replaces it. */
 ks_err confvalue_environment(cfg_t *section, const char *option, struct strv *list) KS_MUST_CHECK;
 

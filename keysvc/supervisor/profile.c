@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "supervisor/confvalue.h"
+#include "supervisor/profile_sandbox.h"
 
 #define WORKERS_DEFAULT 1
 #define HANG_TIMEOUT_DEFAULT_MS (30 * 1000)      /* no call but key generation takes this long */
@@ -44,6 +45,7 @@ static cfg_opt_t schema[] = {
     CONFFILE_LIST("unsupported"),
     CONFFILE_LIST("copies"),
     CONFFILE_LIST("groups"),
+    PROFILE_SANDBOX_OF_PROFILE,
     CFG_END(),
 };
 
@@ -95,6 +97,9 @@ profile_deinit(struct config_profile *profile)
     strv_deinit(&profile->environment);
     strv_deinit(&profile->copies);
     strv_deinit(&profile->groups);
+    strv_deinit(&profile->system_calls);
+    strv_deinit(&profile->read);
+    strv_deinit(&profile->write);
 }
 
 ks_err
@@ -304,6 +309,8 @@ read_lists(cfg_t *root, bool as_root, struct config_profile *profile)
         err = read_copies(root, &profile->copies);
     if (!err)
         err = read_groups(root, as_root, &profile->groups);
+    if (!err)
+        err = profile_sandbox_of_profile(root, profile);
     return err;
 }
 
@@ -361,6 +368,7 @@ copy_profile(const struct config_profile *from, struct config_profile *out)
 
     *out = *from;
     out->private_attributes = out->environment = out->copies = out->groups = (struct strv)STRV_INIT;
+    out->system_calls = out->read = out->write = (struct strv)STRV_INIT;
     err = copy_list(&from->public_attributes, &out->public_attributes);
     if (!err)
         err = copy_list(&from->private_attributes, &out->private_attributes);
@@ -370,6 +378,12 @@ copy_profile(const struct config_profile *from, struct config_profile *out)
         err = copy_list(&from->copies, &out->copies);
     if (!err)
         err = copy_list(&from->groups, &out->groups);
+    if (!err)
+        err = copy_list(&from->system_calls, &out->system_calls);
+    if (!err)
+        err = copy_list(&from->read, &out->read);
+    if (!err)
+        err = copy_list(&from->write, &out->write);
     if (err)
         profile_deinit(out);
     return err;

@@ -17,6 +17,7 @@
 #include "token/module.h"
 #include "token/parent.h"
 #include "token/pin.h"
+#include "token/sandbox.h"
 #include "token/store.h"
 
 #define LABEL_LEN 32 /* bytes of a token's label */
@@ -133,6 +134,8 @@ load_module(struct administration *a, struct fault *why)
 
     if (!err)
         err = store_restore(a->token, &n_restored, why);
+    if (!err)
+        err = token_sandbox_enter(a->token, TOKEN_SANDBOX_ADMINISTER, why);
     return err ? err : module_load(a->token->profile.module, NULL, &a->module, why);
 }
 

@@ -19,6 +19,7 @@
 #include "token/audit_guard.h"
 #include "token/checkpoint.h"
 #include "token/module.h"
+#include "token/sandbox.h"
 #include "token/serve.h"
 #include "token/store.h"
 #include "token/wipe.h"
@@ -176,6 +177,9 @@ start_token(struct worker *worker, bool login_override, struct fault *why)
     err = start_store(worker, store_held, why);
     if (err)
         return err == KS_ERR_TOKEN_UNAVAILABLE ? CONTROL_EXIT_NO_TOKEN : CONTROL_EXIT_SETUP;
+    err = token_sandbox_enter(worker->token, TOKEN_SANDBOX_SERVE, why);
+    if (err)
+        return CONTROL_EXIT_SETUP;
     err = module_load(worker->token->profile.module, worker->p11.pulse, &worker->module, why);
     if (!err) {
         worker->p11.list = module_functions(worker->module);

@@ -141,6 +141,7 @@ rig_free(struct rig *rig)
         waitpid(rig->pid, NULL, 0);
     closep(&rig->store_lock);
     strv_deinit(&rig->token.profile.copies);
+    strv_deinit(&rig->token.profile.read);
     for (size_t i = 0; i < ARRAY_LEN(rig->classes); i++)
         strv_deinit(&rig->classes[i].names);
     strv_deinit(&rig->token.profile.public_attributes);
@@ -286,7 +287,12 @@ rig_control(struct rig *rig, uint16_t *type)
 void
 rig_store(struct rig *rig)
 {
+    char conf[128];
+
     rig_path(rig, "tokens", rig->token.store, sizeof(rig->token.store));
+    /* With a store the process sees no other file but those that it is told of. */
+    rig_path(rig, "softhsm2.conf", conf, sizeof(conf));
+    cr_assert_eq(strv_add(&rig->token.profile.read, conf), KS_OK);
     cr_assert_eq(strv_add(&rig->token.profile.copies, "*/token.object"), KS_OK);
 }
 

@@ -5,8 +5,8 @@ include_layers - who may include whom
     cli, provider,
     pkcs11              ->  the public header of client/lib          ->  base
     client/lib          ->  proto/wire                               ->  base
-    front               ->  ipc, proto/wire                          ->  base
-    supervisor, token   ->  ipc                                      ->  base
+    front               ->  ipc, sandbox, proto/wire                 ->  base
+    supervisor, token   ->  ipc, sandbox                             ->  base
 
 Siblings never include each other. The generated protobuf header is for the edges only, front/decode.c, front/encode.c
 and the library's convert files: past them there are our own structs.
@@ -19,10 +19,11 @@ import tree
 ARROWS = {
     "keysvc/base": [],
     "keysvc/ipc": ["base/"],
+    "keysvc/sandbox": ["base/"],
     "proto/wire": ["base/"],
-    "keysvc/front": ["ipc/", "proto/wire/", "base/", "build-config.h"],
-    "keysvc/supervisor": ["ipc/", "base/", "build-config.h"],
-    "keysvc/token": ["ipc/", "base/", "build-config.h"],
+    "keysvc/front": ["ipc/", "sandbox/", "proto/wire/", "base/", "build-config.h"],
+    "keysvc/supervisor": ["ipc/", "sandbox/", "base/", "build-config.h"],
+    "keysvc/token": ["ipc/", "sandbox/", "base/", "build-config.h"],
     "client/lib": ["proto/wire/", "base/", "build-config.h"],
     "client/cli": ["client/lib/keysvc.h", "base/", "build-config.h"],
     "client/provider": ["client/lib/keysvc.h", "base/", "build-config.h"],

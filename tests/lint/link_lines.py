@@ -12,8 +12,8 @@ import subprocess
 import tempfile
 
 ALLOWED = {
-    "keysvc/keysvcd": {"libevent_core", "libconfuse", "libsystemd", "libcrypto", "libc"},
-    "keysvc/keysvc-front": {"libevent_core", "libprotobuf-c", "libcrypto", "libc"},
+    "keysvc/keysvcd": {"libevent_core", "libconfuse", "libsystemd", "libcrypto", "libseccomp", "libc"},
+    "keysvc/keysvc-front": {"libevent_core", "libprotobuf-c", "libcrypto", "libseccomp", "libc"},
     "keysvc/keysvc-token": {"libcrypto", "libp11", "libp11-kit", "libseccomp", "libc"},
     "client/cli/keysvc": {"libkeysvc", "libjansson", "libcrypto", "libc"},
     "client/lib/libkeysvc.so": {"libprotobuf-c", "libcrypto", "libc"},

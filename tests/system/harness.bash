@@ -87,6 +87,8 @@ set-id = true
 private-attributes = {"SIGN"}
 public-attributes = {"VERIFY"}
 environment = {"SOFTHSM2_CONF=$W/softhsm2.conf"}
+write = {"$W/tokens", "$W/break"}
+read = {"$PROGRAMS/tests/fakes"}
 END
 }
 
@@ -108,6 +110,8 @@ write_config()
         [ -z "${TOKEN_WORKERS-}" ] || echo "    workers = $TOKEN_WORKERS"
         [ "$ME" != 0 ] || echo "    user = \"$TOKEN\""
         echo "    environment = {$(token_environment)}"
+        # Without a kind they stand in the profile that write_profile made.
+        [ -z "${TOKEN_KIND-}" ] || [ -z "$(token_files)" ] || echo "    write = {$(token_files)}"
         echo "}"
         default_rules
     } >"$W/keysvcd.conf.new"

@@ -54,6 +54,12 @@ token_variables()
     VARIABLES=()
 }
 
+# Its profile says them all.
+token_files()
+{
+    :
+}
+
 # Processes that know their token sign on without the daemon; none can start.
 token_break()
 {

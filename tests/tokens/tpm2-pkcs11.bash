@@ -96,6 +96,11 @@ token_variables()
     )
 }
 
+token_files()
+{
+    printf '"%s"' "$W/tpm/store"
+}
+
 token_break()
 {
     end_daemon abrmd

@@ -26,6 +26,11 @@ some_config(void)
     text_copy(config->groups[0].name, sizeof(config->groups[0].name), "both");
     cr_assert_eq(strv_add(&config->groups[0].tokens, "west"), KS_OK);
     cr_assert_eq(strv_add(&config->groups[0].tokens, "main"), KS_OK);
+    config->tokens[0].profile.sandbox = CONFIG_SANDBOX_OFF;
+    config->tokens[0].profile.sockets = CONFIG_SOCKETS_INET;
+    cr_assert_eq(strv_add(&config->tokens[0].profile.system_calls, "shmget"), KS_OK);
+    cr_assert_eq(strv_add(&config->tokens[0].profile.read, "/etc/m"), KS_OK);
+    cr_assert_eq(strv_add(&config->tokens[0].profile.write, "/run/m"), KS_OK);
     config->keys = calloc(1, sizeof(*config->keys));
     config->n_keys = 1;
     text_copy(config->keys[0].name, sizeof(config->keys[0].name), "web/old");
@@ -68,6 +73,11 @@ Test(config, reads_back_as_it_was_written)
     cr_assert_str_eq(out->tokens[0].store, "/var/tokens");
     cr_assert_eq(out->tokens[0].profile.lacks, CONFIG_LACKS_IMPORT | CONFIG_LACKS_CERTIFICATES);
     cr_assert_str_eq(out->tokens[0].profile.copies.items[0], "*/token.object");
+    cr_assert_eq(out->tokens[0].profile.sandbox, CONFIG_SANDBOX_OFF);
+    cr_assert_eq(out->tokens[0].profile.sockets, CONFIG_SOCKETS_INET);
+    cr_assert_str_eq(out->tokens[0].profile.system_calls.items[0], "shmget");
+    cr_assert_str_eq(out->tokens[0].profile.read.items[0], "/etc/m");
+    cr_assert_str_eq(out->tokens[0].profile.write.items[0], "/run/m");
     cr_assert_str_eq(config_key_find(out, "web/old")->uri, "pkcs11:object=old");
     cr_assert_null(config_key_find(out, "web/new"));
     cr_assert_str_eq(config_group_find(out, "both")->tokens.items[1], "main");

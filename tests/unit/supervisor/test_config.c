@@ -486,6 +486,24 @@ Test(config, warns_of_copies_without_a_store_and_of_a_key_in_no_class)
     cr_assert_null(strstr(text, "key a/b"), "%s", text);
 }
 
+Test(config, warns_of_a_sandbox_that_is_off_and_of_files_that_stay_open)
+{
+    ks_auto(config_freep) struct config *config = conf_dir_load_good(
+        "daemon { }\n"
+        "token none { profile = plain label = x pin-file = /x sandbox = off store = /tmp }\n"
+        "token open { profile = plain label = y pin-file = /x }\n"
+        "token good { profile = plain label = z pin-file = /x write = /dev/null }\n");
+    char text[4096];
+
+    warnings(config, text, sizeof(text));
+    cr_assert_not_null(strstr(text, "token none: its sandbox is off"), "%s", text);
+    cr_assert_null(strstr(text, "token none: nothing says"), "%s", text);
+    cr_assert_not_null(strstr(text, "token open: nothing says which files"), "%s", text);
+    cr_assert_null(strstr(text, "token open: its sandbox"), "%s", text);
+    cr_assert_null(strstr(text, "token good: its sandbox"), "%s", text);
+    cr_assert_null(strstr(text, "token good: nothing"), "%s", text);
+}
+
 Test(config, for_root_the_accounts_of_our_processes_must_exist)
 {
     struct config *config = NULL;

@@ -34,6 +34,11 @@ ParameterizedTestParameters(profile, names_file_and_line_of_a_mistake_in_a_profi
         {"module = /x.so\ncopies = \"a//b\"", 2, "a//b"},
         {"module = /x.so\ncopies = \"a/\"", 2, "no path below"},
         {"module = /x.so\ncopies = \"\"", 2, "no path below"},
+        {"module = /x.so\nsandbox = loose", 2, "on, off"},
+        {"module = /x.so\nsystem-calls = {shmget,\nshmgot}", 3, "no system call \"shmgot\""},
+        {"module = /x.so\nsockets = {unix,\nipx}", 3, "\"ipx\" is neither"},
+        {"module = /x.so\nread = {/a,\nb}", 3, "not an absolute path"},
+        {"module = /x.so\nwrite = {\"/a/../b\"}", 2, "/a/../b"},
     };
 
     return cr_make_param_array(struct profile_case, cases, ARRAY_LEN(cases));
@@ -109,4 +114,33 @@ Test(profile, a_profile_says_what_its_device_lacks_and_what_to_copy)
     cr_assert_eq(b->profile.copies.n_items, 2);
     cr_assert_str_eq(b->profile.copies.items[0], "*/token.object");
     cr_assert_neq(b->profile.copies.items, config->tokens[0].profile.copies.items);
+}
+
+Test(profile, says_what_the_module_needs_of_the_kernel_and_the_token_adds)
+{
+    static const char other[] = "module = /m.so\nsystem-calls = {shmget, fchown}\n"
+                                "sockets = {unix}\nread = {/etc/m}\nwrite = {/run/m}\n";
+    ks_auto(config_freep) struct config *config = NULL;
+    const struct config_profile *a, *b;
+
+    conf_dir_write("other.conf", other, strlen(other));
+    config = conf_dir_load_good("daemon { }\n"
+                                "token a { profile = other label = x pin-file = /x }\n"
+                                "token b { profile = other label = y pin-file = /x sandbox = off\n"
+                                "          read = {/srv/b} write = {\"/dev/b\"} }\n"
+                                "keys \"a\" { token = a type = rsa-2048 }\n");
+    a = &config->tokens[0].profile;
+    b = &config->tokens[1].profile;
+    cr_expect_eq(a->sandbox, CONFIG_SANDBOX_ON);
+    cr_expect_eq(b->sandbox, CONFIG_SANDBOX_OFF);
+    cr_expect_eq(b->sockets, CONFIG_SOCKETS_UNIX);
+    cr_assert_eq(b->system_calls.n_items, 2);
+    cr_expect_str_eq(b->system_calls.items[1], "fchown");
+    cr_expect_eq(a->read.n_items, 1);
+    cr_expect_eq(a->write.n_items, 1);
+    cr_assert_eq(b->read.n_items, 2);
+    cr_expect_str_eq(b->read.items[1], "/srv/b");
+    cr_assert_eq(b->write.n_items, 2);
+    cr_expect_str_eq(b->write.items[0], "/run/m");
+    cr_expect_str_eq(b->write.items[1], "/dev/b");
 }

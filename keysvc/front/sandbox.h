@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sandbox - what keysvc-front may ask of the kernel: the table stands in sandbox.c
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/fault.h"
+
+/* Once, by the only thread, when all descriptors but those of clients are there. INTERNAL. */
+ks_err front_sandbox_enter(struct fault *why) KS_MUST_CHECK;

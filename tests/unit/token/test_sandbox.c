@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "token/sandbox.h"
+
+#include <criterion/criterion.h>
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "sandbox/landlock.h"
+#include "unit/sandbox/attempts.h"
+
+static struct config_token token;
+static enum token_sandbox_mode mode;
+static char world[] = "/tmp/keysvc-token-sandbox-XXXXXX";
+
+static void
+path_in_world(char path[static 128], const char *name)
+{
+    snprintf(path, 128, "%s/%s", world, name);
+}
+
+static void
+make_file(const char *name)
+{
+    char path[128];
+    int fd;
+
+    path_in_world(path, name);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    cr_assert(fd >= 0);
+    close(fd);
+}
+
+static void
+set_up(void)
+{
+    static const char *const folders[] = {"store", "other", "more", "conf"};
+    char path[128];
+
+    cr_assert_not_null(mkdtemp(world));
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        path_in_world(path, folders[i]);
+        cr_assert_eq(mkdir(path, 0700), 0);
+    }
+    make_file("other/pin");
+    make_file("conf/module.conf");
+    path_in_world(token.store, "store");
+    text_copy(token.profile.module, sizeof(token.profile.module),
+              "/usr/lib/softhsm/libsofthsm2.so");
+}
+
+static void
+tear_down(void)
+{
+    static const char *const names[] = {"store/new", "store/folder/new", "store/folder", "store",
+                                        "other/pin", "other/new",        "other",        "more/new",
+                                        "more",      "conf/module.conf", "conf/new",     "conf",
+                                        ""};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char path[128];
+
+        path_in_world(path, names[i]);
+        (void)remove(path);
+    }
+}
+
+TestSuite(token_sandbox, .init = set_up, .fini = tear_down);
+
+static int
+enter(void *context)
+{
+    struct fault why = FAULT_INIT;
+
+    (void)context;
+    return token_sandbox_enter(&token, mode, &why) != KS_OK;
+}
+
+static int
+try_open(const char *name, int flags)
+{
+    char path[128];
+    int fd;
+
+    path_in_world(path, name);
+    fd = open(path, flags | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
+    return fd < 0 ? errno : 0;
+}
+
+static int
+work_in_the_store(void)
+{
+    char folder[128], from[128], to[128];
+
+    path_in_world(folder, "store/folder");
+    path_in_world(from, "store/new");
+    path_in_world(to, "store/folder/new");
+    return try_open("store/new", O_RDWR | O_CREAT | O_TRUNC) || mkdir(folder, 0700) < 0 ||
+                   rename(from, to) < 0 || unlink(to) < 0 || rmdir(folder) < 0
+               ? errno
+               : 0;
+}
+
+static int
+read_anothers_pin(void)
+{
+    return try_open("other/pin", O_RDONLY);
+}
+
+static int
+write_elsewhere(void)
+{
+    return try_open("other/new", O_WRONLY | O_CREAT);
+}
+
+static int
+write_more(void)
+{
+    return try_open("more/new", O_WRONLY | O_CREAT);
+}
+
+static int
+read_the_configuration(void)
+{
+    return try_open("conf/module.conf", O_RDONLY);
+}
+
+static int
+write_the_configuration(void)
+{
+    return try_open("conf/module.conf", O_WRONLY);
+}
+
+static int
+load_a_library(void)
+{
+    return dlopen("libanl.so.1", RTLD_NOW) || dlopen("libm.so.6", RTLD_NOW) ? 0 : ENOENT;
+}
+
+static int
+make_a_unix_socket(void)
+{
+    return socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? errno : 0;
+}
+
+static int
+make_an_inet_socket(void)
+{
+    return socket(AF_INET, SOCK_STREAM, 0) < 0 ? errno : 0;
+}
+
+static int
+make_a_packet_socket(void)
+{
+    return socket(AF_PACKET, SOCK_RAW, 0) < 0 ? errno : 0;
+}
+
+static int
+call_syslog(void)
+{
+    return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) < 0 ? errno : 0;
+}
+
+static int
+ask_for_a_policy(void)
+{
+    return sched_getscheduler(0) < 0 ? errno : 0;
+}
+
+static int
+raise_a_signal(void)
+{
+    return pthread_kill(pthread_self(), 0);
+}
+
+Test(token_sandbox, refuses_what_an_attacker_would_do)
+{
+    attempts_run(enter, NULL, attempts_of_an_attacker, n_attempts_of_an_attacker);
+}
+
+Test(token_sandbox, refuses_it_without_a_store_too)
+{
+    token.store[0] = '\0';
+    attempts_run(enter, NULL, attempts_of_an_attacker, n_attempts_of_an_attacker);
+}
+
+Test(token_sandbox, an_administrator_at_his_terminal_gets_no_more)
+{
+    mode = TOKEN_SANDBOX_ADMINISTER;
+    attempts_run(enter, NULL, attempts_of_an_attacker, n_attempts_of_an_attacker);
+}
+
+Test(token_sandbox, opens_the_store_and_closes_what_is_beside_it)
+{
+    static const struct attempt attempts[] = {
+        {"work in the store", work_in_the_store, 0},
+        {"read another's PIN", read_anothers_pin, EACCES},
+        {"write elsewhere", write_elsewhere, EACCES},
+        {"read what nobody named", read_the_configuration, EACCES},
+        {"load a library", load_a_library, 0},
+    };
+
+    if (landlock_abi() == 0)
+        cr_skip_test("this kernel has no Landlock");
+    attempts_run(enter, NULL, attempts, ARRAY_LEN(attempts));
+}
+
+Test(token_sandbox, opens_what_the_profile_and_its_variables_name)
+{
+    static const struct attempt attempts[] = {
+        {"write more", write_more, 0},
+        {"read the configuration", read_the_configuration, 0},
+        {"write the configuration", write_the_configuration, EACCES},
+        {"write elsewhere", write_elsewhere, EACCES},
+    };
+    char variable[160], more[128];
+
+    if (landlock_abi() == 0)
+        cr_skip_test("this kernel has no Landlock");
+    snprintf(variable, sizeof(variable), "CONF=%s/conf/module.conf", world);
+    path_in_world(more, "more");
+    cr_assert_eq(strv_add(&token.profile.environment, "NONE="), KS_OK);
+    cr_assert_eq(strv_add(&token.profile.environment, variable), KS_OK);
+    cr_assert_eq(strv_add(&token.profile.write, more), KS_OK);
+    attempts_run(enter, NULL, attempts, ARRAY_LEN(attempts));
+}
+
+Test(token_sandbox, without_a_word_on_files_closes_none)
+{
+    static const struct attempt attempts[] = {
+        {"read what nobody named", read_the_configuration, 0},
+        {"write elsewhere", write_elsewhere, 0},
+    };
+
+    token.store[0] = '\0';
+    attempts_run(enter, NULL, attempts, ARRAY_LEN(attempts));
+}
+
+Test(token_sandbox, lets_the_module_make_the_sockets_of_its_profile)
+{
+    static const struct attempt unix_only[] = {
+        {"make a Unix socket", make_a_unix_socket, 0},
+        {"make an Internet socket", make_an_inet_socket, EPERM},
+        {"make a packet socket", make_a_packet_socket, EPERM},
+    };
+    static const struct attempt inet_only[] = {
+        {"make a Unix socket", make_a_unix_socket, EPERM},
+        {"make an Internet socket", make_an_inet_socket, 0},
+        {"make a packet socket", make_a_packet_socket, EPERM},
+        {"call syslog", call_syslog, EACCES},
+    };
+
+    token.profile.sockets = CONFIG_SOCKETS_UNIX;
+    attempts_run(enter, NULL, unix_only, ARRAY_LEN(unix_only));
+    token.profile.sockets = CONFIG_SOCKETS_INET;
+    attempts_run(enter, NULL, inet_only, ARRAY_LEN(inet_only));
+}
+
+Test(token_sandbox, lets_the_module_make_the_calls_of_its_profile)
+{
+    static const struct attempt before[] = {{"ask for a policy", ask_for_a_policy, EPERM}};
+    static const struct attempt after[] = {{"ask for a policy", ask_for_a_policy, 0}};
+
+    attempts_run(enter, NULL, before, ARRAY_LEN(before));
+    cr_assert_eq(strv_add(&token.profile.system_calls, "sched_getscheduler"), KS_OK);
+    attempts_run(enter, NULL, after, ARRAY_LEN(after));
+}
+
+Test(token_sandbox, off_is_off_and_what_a_module_does_to_itself_is_its_own_affair)
+{
+    static const struct attempt itself[] = {{"raise a signal", raise_a_signal, 0}};
+    static const struct attempt off[] = {{"ask for a policy", ask_for_a_policy, 0},
+                                         {"write elsewhere", write_elsewhere, 0}};
+
+    attempts_run(enter, NULL, itself, ARRAY_LEN(itself));
+    token.profile.sandbox = CONFIG_SANDBOX_OFF;
+    attempts_run(enter, NULL, off, ARRAY_LEN(off));
+}
