@@ -78,6 +78,7 @@ struct config_limits {
 
 enum config_sandbox {
     CONFIG_SANDBOX_ON,
+    CONFIG_SANDBOX_SERVE, /* not for --administer */
     CONFIG_SANDBOX_OFF,
     CONFIG_SANDBOX_COUNT,
 };

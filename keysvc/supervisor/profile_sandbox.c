@@ -16,6 +16,7 @@ profile_sandbox_of_token(cfg_t *section, struct config_profile *profile)
 {
     static const char *const words[CONFIG_SANDBOX_COUNT] = {
         [CONFIG_SANDBOX_ON] = "on",
+        [CONFIG_SANDBOX_SERVE] = "serve",
         [CONFIG_SANDBOX_OFF] = "off",
     };
     ks_err err;

@@ -34,7 +34,7 @@ ParameterizedTestParameters(profile, names_file_and_line_of_a_mistake_in_a_profi
         {"module = /x.so\ncopies = \"a//b\"", 2, "a//b"},
         {"module = /x.so\ncopies = \"a/\"", 2, "no path below"},
         {"module = /x.so\ncopies = \"\"", 2, "no path below"},
-        {"module = /x.so\nsandbox = loose", 2, "on, off"},
+        {"module = /x.so\nsandbox = loose", 2, "on, serve, off"},
         {"module = /x.so\nsystem-calls = {shmget,\nshmgot}", 3, "no system call \"shmgot\""},
         {"module = /x.so\nsockets = {unix,\nipx}", 3, "\"ipx\" is neither"},
         {"module = /x.so\nread = {/a,\nb}", 3, "not an absolute path"},

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -272,6 +273,36 @@ Test(token_sandbox, lets_the_module_make_the_calls_of_its_profile)
     attempts_run(enter, NULL, before, ARRAY_LEN(before));
     cr_assert_eq(strv_add(&token.profile.system_calls, "sched_getscheduler"), KS_OK);
     attempts_run(enter, NULL, after, ARRAY_LEN(after));
+}
+
+/* libc blocks all signals meanwhile: one that is not taken ends the process. */
+static int
+call_a_shell(void)
+{
+    char name[] = "true";
+    char *argv[] = {name, NULL};
+    pid_t pid;
+
+    return posix_spawn(&pid, "/bin/true", NULL, NULL, argv, NULL);
+}
+
+Test(token_sandbox, a_module_that_starts_a_program_fails_and_lives)
+{
+    static const struct attempt attempts[] = {{"call a shell", call_a_shell, EPERM},
+                                              {"raise a signal", raise_a_signal, 0}};
+
+    attempts_run(enter, NULL, attempts, ARRAY_LEN(attempts));
+}
+
+Test(token_sandbox, serve_is_off_for_the_administrator_only)
+{
+    static const struct attempt on[] = {{"ask for a policy", ask_for_a_policy, EPERM}};
+    static const struct attempt off[] = {{"ask for a policy", ask_for_a_policy, 0}};
+
+    token.profile.sandbox = CONFIG_SANDBOX_SERVE;
+    attempts_run(enter, NULL, on, ARRAY_LEN(on));
+    mode = TOKEN_SANDBOX_ADMINISTER;
+    attempts_run(enter, NULL, off, ARRAY_LEN(off));
 }
 
 Test(token_sandbox, off_is_off_and_what_a_module_does_to_itself_is_its_own_affair)
