@@ -11,8 +11,10 @@
 
 #include "token/worker.h"
 
-#define SERVE_BATCH_MAX 64  /* jobs */
-#define SERVE_BATCH_US 2000 /* about what one RSA signature takes on a software token */
+#define SERVE_BATCH_MAX 64 /* jobs */
+/* A few signatures of a fast key, one of a slow one: the answers of a longer batch would come back
+ * in one heap, and both workers and clients would wait for the other's whole heap. */
+#define SERVE_BATCH_US 100
 
 /* Until told to stop or something ends this process; returns its exit code (ipc/control.h). */
 int serve_run(struct worker *worker);

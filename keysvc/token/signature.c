@@ -12,6 +12,12 @@
 #include "token/ossl.h"
 
 #define ED25519_SIGNATURE_LEN 64
+#define ECDSA_NUMBER_MAX 66 /* bytes of P-521's order */
+#define DER_INTEGER 0x02
+#define DER_SEQUENCE 0x30
+#define DER_HEADER_LEN 2
+#define DER_SHORT_MAX 127 /* bytes whose length is one byte */
+#define DER_LONG_1 0x81   /* one byte of length follows */
 
 enum scheme { SCHEME_NONE, SCHEME_ECDSA, SCHEME_PKCS1, SCHEME_PSS, SCHEME_ED25519 };
 
@@ -148,33 +154,48 @@ token_signature_len(enum ks_key_type type)
     return (unsigned int)type < KS_KEY_TYPE_COUNT ? lens[type] : 0;
 }
 
+/* A number of the token's as a DER INTEGER: without zeros before it, but for one where its first bit
+ * would make it negative. 0: the number is zero. */
+static size_t
+put_integer(const uint8_t *raw, size_t len, uint8_t *out)
+{
+    size_t pad;
+
+    while (len > 0 && raw[0] == 0) {
+        raw++;
+        len--;
+    }
+    if (len == 0)
+        return 0;
+    pad = raw[0] >> 7;
+    out[0] = DER_INTEGER;
+    out[1] = (uint8_t)(pad + len);
+    out[2] = 0;
+    memcpy(out + DER_HEADER_LEN + pad, raw, len);
+    return DER_HEADER_LEN + pad + len;
+}
+
+/* SEQUENCE { r, s }, as RFC 3279 has it; through OpenSSL's numbers it took as long as the audit's
+ * hash. Only P-521's needs a length of two bytes. */
 static ks_err
 finish_ecdsa(const uint8_t *raw, size_t raw_len, uint8_t out[static KS_SIGNATURE_MAX_LEN],
              size_t *out_len, struct fault *why)
 {
-    ks_auto(ossl_ecdsa_sig_freep) ECDSA_SIG *sig = ECDSA_SIG_new();
-    ks_auto(ossl_bn_freep) BIGNUM *r = BN_bin2bn(raw, (int)(raw_len / 2), NULL);
-    ks_auto(ossl_bn_freep) BIGNUM *s = BN_bin2bn(raw + raw_len / 2, (int)(raw_len / 2), NULL);
-    uint8_t *at = out;
-    int len;
+    uint8_t body[2 * (DER_HEADER_LEN + 1 + ECDSA_NUMBER_MAX)];
+    size_t r_len = put_integer(raw, raw_len / 2, body);
+    size_t s_len = put_integer(raw + raw_len / 2, raw_len / 2, body + r_len);
+    size_t len = r_len + s_len, at = 0;
 
-    if (!sig || !r || !s) {
-        fault_set(why, "no memory for a signature");
-        return KS_ERR_INTERNAL;
-    }
-    if (BN_is_zero(r) || BN_is_zero(s)) {
+    if (r_len == 0 || s_len == 0) {
         fault_set(why, "the token returned an ECDSA signature with a zero in it");
         return KS_ERR_TOKEN_UNAVAILABLE;
     }
-    ECDSA_SIG_set0(sig, r, s); /* takes both; fails for NULL only */
-    r = NULL;
-    s = NULL;
-    len = i2d_ECDSA_SIG(sig, NULL);
-    if (len <= 0 || len > KS_SIGNATURE_MAX_LEN || i2d_ECDSA_SIG(sig, &at) != len) {
-        fault_set(why, "an ECDSA signature could not be encoded");
-        return KS_ERR_INTERNAL;
-    }
-    *out_len = (size_t)len;
+    out[at++] = DER_SEQUENCE;
+    if (len > DER_SHORT_MAX)
+        out[at++] = DER_LONG_1;
+    out[at++] = (uint8_t)len;
+    memcpy(out + at, body, len);
+    *out_len = at + len;
     return KS_OK;
 }
 
