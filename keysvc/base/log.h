@@ -7,6 +7,9 @@
  * signature, a digest or a subject's data. Values with spaces go in double quotes, key="%s"; what
  * may hold a peer's text goes through LOG_TEXT, or the peer ends the quotes and writes values of its
  * own. Anything but printable ASCII becomes '?'.
+ *
+ * Nobody waits for whoever reads the log: what a full pipe, socket or disk does not take at once is
+ * lost, and the next line that gets through is preceded by `event=log-lost lines=N`.
  */
 #pragma once
 
@@ -18,6 +21,14 @@ enum log_level {
     LOG_LEVEL_INFO = 6,
     LOG_LEVEL_DEBUG = 7,
 };
+
+/*
+ * In keysvcd, before anything else is opened: what stands for 0, 1 and 2 if it was started without
+ * them is /dev/null, so that no line of the log lands in a file or socket of ours; and a pipe or
+ * terminal that the log goes to is opened anew, not to block us, which its other holders do not
+ * notice. The children inherit both.
+ */
+void log_prepare(void);
 
 /* Once, at the start of main(); `process` appears in each line, for example "keysvc-token[main/1]".
  */

@@ -59,17 +59,18 @@ main(int argc, char **argv)
     return CONTROL_EXIT_OK;
 }
 
-/* exec has made the process dumpable again, whoever it was before. The terminal's signals are for
- * keysvcd, which tells us to stop. */
+/* exec has made the process dumpable again, whoever it was before. Signals of a terminal or a service
+ * manager are for keysvcd: it says STOP, or its socket closes. */
 static bool
 harden(void)
 {
+    static const int ignored[] = {SIGHUP,  SIGINT,  SIGPIPE, SIGQUIT,
+                                  SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
     const struct rlimit none = {0, 0};
     struct rlimit files;
 
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
+    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+        signal(ignored[i], SIG_IGN);
     if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
         setrlimit(RLIMIT_CORE, &none) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
         return false;

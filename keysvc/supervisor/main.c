@@ -95,6 +95,7 @@ main(int argc, char **argv)
     int exit_code = 0;
     ks_err err;
 
+    log_prepare();
     /* Assigned, not defined: a definition of ours would be hidden from libc. */
     argp_program_version = "keysvcd " KEYSVC_VERSION;
     argp_err_exit_status = KS_ERR_USAGE;

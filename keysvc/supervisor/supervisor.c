@@ -205,8 +205,10 @@ static ks_err
 watch_signals(struct supervisor *supervisor)
 {
     static const int numbers[N_SIGNALS] = {SIGHUP, SIGUSR1, SIGTERM, SIGINT};
+    static const int ignored[] = {SIGPIPE, SIGUSR2, SIGXFSZ};
 
-    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+        signal(ignored[i], SIG_IGN);
     for (size_t i = 0; i < N_SIGNALS; i++) {
         supervisor->signals[i] =
             evsignal_new(supervisor->launch.base, numbers[i], on_signal, supervisor);

@@ -42,7 +42,8 @@ static volatile sig_atomic_t end_code;
 static bool
 harden(void)
 {
-    static const int ignored[] = {SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGXFSZ};
+    static const int ignored[] = {SIGHUP,  SIGINT,  SIGPIPE, SIGQUIT,
+                                  SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
     const struct rlimit no_core = {0, 0};
 
     for (size_t i = 0; i < ARRAY_LEN(ignored); i++)

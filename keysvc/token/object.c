@@ -4,11 +4,15 @@
  */
 #include "token/object.h"
 
+#include <errno.h>
+#include <fcntl.h>
+
 #include "token/ckr.h"
 
 #define FIND_CHUNK 256          /* handles of one C_FindObjects */
 #define ATTRIBUTE_VALUE_MAX 640 /* bytes: the modulus of RSA-4096 has 512 */
 
+static ks_err can_look(struct fault *why);
 static ks_err find_all(struct slot *slot, struct object_list *out, struct fault *why);
 static ks_err read_attributes(struct slot *slot, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attributes,
                               CK_ULONG n_attributes, struct fault *why);
@@ -48,9 +52,30 @@ object_find_by(struct slot *slot, CK_ATTRIBUTE *template, CK_ULONG n_attributes,
     rv = p11_find_final(slot_p11(slot), slot_session(slot));
     if (!err && rv != CKR_OK)
         err = ckr_fault(rv, "C_FindObjectsFinal", why);
+    if (!err)
+        err = can_look(why);
     if (err)
         object_list_deinit(out);
     return err;
+}
+
+/* A module that cannot open its files (SoftHSM) shows no objects, and no error, nor ever again what it
+ * once did not find: nothing is gone because of that, and another process has to look. */
+static ks_err
+can_look(struct fault *why)
+{
+    int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+        fault_set(why,
+                  "the token was searched without a descriptor left: what it did not show may be "
+                  "there");
+        fault_hint(why, "raise LimitNOFILE of keysvcd's unit");
+        why->rv = CKR_HOST_MEMORY;
+        return KS_ERR_TOKEN_UNAVAILABLE;
+    }
+    closep(&fd);
+    return KS_OK;
 }
 
 static ks_err

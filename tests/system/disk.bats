@@ -181,3 +181,154 @@ replaced()
     back
     audit_verify
 }
+
+# ---------------------------------------------------------------- no room
+
+# room front|token BYTES|unlimited: from here on no file of that process becomes longer than so many bytes. It is the
+# full disk of one who is not root, and it is full to the byte.
+room()
+{
+    case $1 in
+        front) as "$FRONT" prlimit --pid "$(front_pid)" --fsize="$2": ;;
+        token) as "$TOKEN" prlimit --pid "$(token_pids)" --fsize="$2": ;;
+    esac
+}
+
+size()
+{
+    stat -c %s "$W/audit/$1"
+}
+
+@test "no room for the worker's records: refused, and mended without a restart" {
+    serving
+    room token "$(size $CHAIN)"
+    refused_and_read
+    room token unlimited
+    back
+    audit_verify
+    grep '"withdrawn"' "$W/audit/$CHAIN"
+    # Once each way, however many were refused.
+    [ "$(grep -c 'chain=main-1' "$W/log")" = 3 ]
+}
+
+@test "no room for the front's records: refused, and mended without a restart" {
+    serving
+    room front "$(size front.log)"
+    refused_and_read
+    room front unlimited
+    back
+    audit_verify
+}
+
+@test "room for a change's intent and not for its result: nobody says that it was done or not" {
+    serving
+    # The object's files have to fit where the records do not.
+    for ((i = 0; i < 10; i++)); do signs; done
+    intent=$(grep '"event":"intent"' "$W/audit/$CHAIN" | grep -v keysvc/audit | tail -n 1 | wc -c)
+    room token $(($(size $CHAIN) + intent + 100))
+    fails 13 "could not be recorded" keysvc key generate web/half
+    unwritable
+    room token unlimited
+    wait_for signs
+    # As the hint says: look.
+    keysvc key show web/half
+    fails 5 "" keysvc key generate web/half
+    keysvc sign web/half --in "$W/data" >"$W/signature"
+    back
+    run audit_verify
+    [ "$status" = 0 ]
+    [[ $output == *"began a change that has no result"* ]]
+}
+
+@test "no room in keysvcd's state folder: no login without its marker, and back without a restart" {
+    serving_on_small state 64
+    fill state
+    kill -KILL "$(token_pids)"
+    said()
+    {
+        keysvc status | grep -q 'cannot write .*login-tried'
+    }
+    wait_for said
+    keysvc key show web/shop
+    fails 10 "" keysvc sign web/shop --in "$W/data" --timeout 2s
+    not inside test -s "$W/state/main.login-tried"
+    empty state
+    wait_for signs
+    audit_verify_inside
+    stop
+}
+
+# keysvcd in a mount namespace of its own, with a folder ($1, below $W) on a file system of so many KiB.
+serving_on_small()
+{
+    need_root
+    world
+    unshare -m sh -c '
+        mkdir "$W/kept" && cp -a "$W/$1/." "$W/kept"
+        mount -t tmpfs -o "size=$2k,mode=$(stat -c %a "$W/$1"),uid=$(stat -c %u "$W/$1")" tmpfs "$W/$1"
+        cp -a "$W/kept/." "$W/$1" && rm -r "$W/kept"
+        exec keysvcd --config "$W/keysvcd.conf" --libexec-dir "$PROGRAMS/keysvc" --profile-dir "$3"
+    ' sh "$1" "$2" "$SOURCE/hsm-profiles" >>"$W/log" 2>&1 3>&- &
+    echo $! >"$W/keysvcd.pid"
+    wait_ready
+    keysvc key generate web/shop
+    PROCESSES=$(pgrep -P "$(pid)" | sort)
+}
+
+inside()
+{
+    nsenter -m -t "$(pid)" -- "$@"
+}
+
+fill()
+{
+    inside dd if=/dev/zero of="$W/$1/ballast" bs=4096 status=none || true
+}
+
+empty()
+{
+    inside rm "$W/$1/ballast"
+}
+
+@test "no room in the token's store: no key is made by half, and the one there is signs on" {
+    serving_on_small tokens 128
+    before=$(keysvc key list)
+    fill tokens
+    for name in web/a web/b; do
+        run keysvc key generate $name --timeout 10s
+        [ "$status" != 0 ]
+        echo "$output"
+    done
+    signs
+    [ "$(keysvc key list)" = "$before" ]
+    empty tokens
+    wait_for keysvc key generate web/a
+    keysvc sign web/a --in "$W/data" >"$W/signature"
+    verify web/a "$W/data" "$W/signature"
+    keysvc key generate web/b
+    audit_verify_inside
+    stop
+}
+
+audit_verify_inside()
+{
+    inside env PATH="$PATH" keysvc audit verify --audit-dir "$W/audit" --state-dir "$W/state"
+}
+
+@test "a folder that became read-only: a worker that has to start says so, and starts when it can" {
+    serving_on_small audit 256
+    inside mount --bind "$W/audit" "$W/audit"
+    inside mount -o remount,bind,ro "$W/audit"
+    kill -KILL "$(token_pids)"
+    said()
+    {
+        keysvc status | grep -q 'Read-only file system'
+    }
+    wait_for said
+    keysvc key show web/shop
+    fails 10 "" keysvc sign web/shop --in "$W/data" --timeout 2s
+    inside umount "$W/audit"
+    wait_for signs
+    audit_verify_inside
+    stop
+}

@@ -19,6 +19,7 @@ import time
 import keysvc_pb2 as pb
 
 WAIT_S = 20
+MAX_FRAME = 1024 * 1024
 F_ADD_SEALS, SEALS = 1033, 0x0002 | 0x0004 | 0x0008  # SHRINK, GROW, WRITE
 
 
@@ -216,6 +217,20 @@ def idle_connections(path, count):
     print(f"{len(kept)} open", flush=True)
     while True:
         time.sleep(1)
+
+
+def almost_frames(path, count):
+    """On each connection the largest frame but for its last byte; how many were taken whole."""
+    kept, taken = [], 0
+    for _ in range(int(count)):
+        try:
+            connection = greeted(path)
+            kept.append(connection)
+            connection.sendall(struct.pack(">I", MAX_FRAME) + bytes(MAX_FRAME - 1))
+            taken += 1
+        except OSError:
+            pass
+    return f"{taken} of {count} taken"
 
 
 def deep_nesting(path):

@@ -2,8 +2,11 @@
 #include "token/keys.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include <criterion/criterion.h>
+
+#include "token/ckr.h"
 
 #include "test_worker.h"
 
@@ -106,6 +109,28 @@ Test(keys, finds_keys_again_after_a_loss_and_sees_another_key_under_the_label)
     cr_assert_eq(keys_get(keys, "doc/a@1", &key, &why), KS_OK);
     cr_assert_neq(memcmp(key->spki_sha256, before, sizeof(before)), 0);
     cr_assert_eq(keys_take_changed(keys), key);
+}
+
+/* SoftHSM then shows no objects, and no error. */
+Test(keys, takes_nothing_for_gone_while_the_process_has_no_descriptor_left)
+{
+    struct fault why = FAULT_INIT;
+    struct key *key = NULL;
+    struct rlimit files;
+
+    fake_add_pair("doc/a@1", false, true);
+    bed_list(bed);
+    cr_assert_eq(keys_get(keys, "doc/a@1", &key, &why), KS_OK);
+    fake_remove("doc/a@1");
+    keys_forget(key);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, files.rlim_max}), 0);
+    cr_expect_eq(keys_get(keys, "doc/a@1", &key, &why), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_expect_eq(ckr_action(why.rv), CKR_ACTION_RESTART);
+    cr_expect_eq(keys_list(keys, &why), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_expect_null(keys_take_changed(keys));
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+    cr_assert_eq(keys_get(keys, "doc/a@1", &key, &why), KS_ERR_NO_KEY);
 }
 
 Test(keys, forgets_nothing_when_a_search_fails)
