@@ -146,7 +146,7 @@ object_label(struct slot *slot, CK_OBJECT_HANDLE object, char out[static KEYNAME
     CK_ATTRIBUTE label = {CKA_LABEL, out, KEYNAME_LABEL_MAX};
     ks_err err;
 
-    out[0] = '\0';
+    memset(out, 0, KEYNAME_LABEL_MAX + 1);
     err = read_attributes(slot, object, &label, 1, why);
     if (err)
         return err;
@@ -159,7 +159,8 @@ object_label(struct slot *slot, CK_OBJECT_HANDLE object, char out[static KEYNAME
 ks_err
 object_spki(struct slot *slot, CK_OBJECT_HANDLE object, struct spki *out, struct fault *why)
 {
-    uint8_t first[ATTRIBUTE_VALUE_MAX], second[ATTRIBUTE_VALUE_MAX];
+    /* A module that says a length and writes nothing has said zeros. */
+    uint8_t first[ATTRIBUTE_VALUE_MAX] = {0}, second[ATTRIBUTE_VALUE_MAX] = {0};
     CK_KEY_TYPE type = CK_UNAVAILABLE_INFORMATION;
     CK_ATTRIBUTE kind = {CKA_KEY_TYPE, &type, sizeof(type)};
     CK_ATTRIBUTE parts[2] = {{CKA_EC_PARAMS, first, sizeof(first)},
