@@ -10,6 +10,7 @@
 #include "front/checkpoint.h"
 #include "front/control.h"
 #include "front/directory.h"
+#include "front/doubts.h"
 #include "front/dispatch.h"
 #include "front/listener.h"
 #include "front/look.h"
@@ -91,6 +92,9 @@ make_parts(struct front *front, struct control_start *start, struct fault *why)
         err = quota_new(&front->quota);
     if (!err)
         err = directory_new(&front->directory);
+    front->doubts = doubts_new();
+    if (!err && !front->doubts)
+        err = KS_ERR_INTERNAL;
     if (!err)
         err = route_new(front, &front->route);
     if (!err)
@@ -133,6 +137,7 @@ front_free(struct front *front)
     refusals_free(front->reads);
     quota_free(front->quota);
     directory_free(front->directory);
+    doubts_free(front->doubts);
     control_free(front->control);
     arena_free(front->arena);
     if (front->tick)

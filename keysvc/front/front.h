@@ -28,6 +28,7 @@ struct audit;
 struct checkpoint;
 struct control;
 struct directory;
+struct doubts;
 struct listener;
 struct look;
 struct quota;
@@ -44,6 +45,7 @@ struct front {
     struct checkpoint *checkpoint;
     struct quota *quota;
     struct directory *directory;
+    struct doubts *doubts; /* of what the directory holds */
     struct route *route;
     struct look *look;
     struct listener *listener;

@@ -2,9 +2,10 @@
 /*
  * op_get - one key version with its public half, and which versions there are
  *
- * Answered from the directory, while the token is away too. A key of the service, or in no class,
+ * Answered from the directory, while the token is away too, unless what it holds is in doubt. A key of the service, or in no class,
  * is looked for on every token: only administrators come this far with one (policy.c).
  */
+#include "front/doubts.h"
 #include "front/front.h"
 #include "front/operations.h"
 #include "front/route.h"
@@ -19,8 +20,14 @@ op_get(struct call *call, const struct request *request, struct fault *why)
     const struct config_class *class = config_class_of(front->config, request->name);
     struct holders holders = {0};
     ks_auto(freep) uint32_t *versions = NULL;
+    const char *doubted = doubts_find(front->doubts, request->name, request->version);
     struct reply answer = {0};
 
+    if (doubted) {
+        fault_set(why, "what became of %s is not known before token %s has told its keys again",
+                  call->subject, doubted);
+        return KS_ERR_TOKEN_UNAVAILABLE;
+    }
     if (class)
         holders_find(front->config, front->directory, class->token, request->name, request->version,
                      &holders);

@@ -11,6 +11,7 @@
 #include "front/connection.h"
 #include "front/directory.h"
 #include "front/dispatch.h"
+#include "front/doubts.h"
 #include "front/front.h"
 #include "front/turns.h"
 #include "front/worker.h"
@@ -95,6 +96,8 @@ route_free(struct route *route)
 ks_err
 route_configure(struct route *route, const struct config *config)
 {
+    char name[CONFIG_TITLE_MAX + 1];
+
     for (size_t i = 0; i < config->n_tokens; i++) {
         if (!token_find(route, config->tokens[i].name) &&
             token_add(route, config->tokens[i].name) != KS_OK)
@@ -106,7 +109,9 @@ route_configure(struct route *route, const struct config *config)
         if (config_token_find(config, token->name))
             continue;
         directory_forget(route->front->directory, token->name);
+        text_copy(name, sizeof(name), token->name);
         token_free(token);
+        doubts_settle(route->front->doubts, name); /* those of its last jobs too */
         route->tokens[i - 1] = route->tokens[--route->n_tokens];
     }
     return KS_OK;

@@ -11,6 +11,7 @@
 #include "front/control.h"
 #include "front/directory.h"
 #include "front/dispatch.h"
+#include "front/doubts.h"
 #include "front/front.h"
 #include "front/look.h"
 #include "front/quota.h"
@@ -28,7 +29,9 @@ struct slot {
     uint64_t started_us;
     enum metrics_class class;
     bool slow;
-    size_t n_files; /* that lie in the channel or in the socket for it */
+    char
+        in_doubt[KEYNAME_LABEL_MAX + 1]; /* which version there is or not if it dies; empty: none */
+    size_t n_files;                      /* that lie in the channel or in the socket for it */
 };
 
 struct worker {
@@ -56,6 +59,8 @@ static ks_err take_key(struct worker *worker, const struct message *message);
 static struct slot *find_slot(struct worker *worker, uint64_t id);
 static void free_slot(struct worker *worker, struct slot *slot);
 static void fail_open_calls(struct worker *worker);
+static void note_doubt(const struct call *call, char out[static KEYNAME_LABEL_MAX + 1]);
+static void doubt(struct worker *worker, const struct slot *slot);
 
 ks_err
 worker_new(struct front *front, const char *token, uint32_t index, int fd,
@@ -152,6 +157,7 @@ worker_send(struct worker *worker, struct call *call)
                           .class = call->connection ? call->operation->class : METRICS_CLASS_NONE,
                           .slow = call->operation->slow,
                           .n_files = call->n_files};
+    note_doubt(call, slot->in_doubt);
     quota_files_lend(worker->front->quota, slot->n_files);
     worker->n_open++;
     worker->n_slow += slot->slow;
@@ -256,6 +262,7 @@ take_message(struct worker *worker, const struct message *message)
     case JOB_MESSAGE_DIRECTORY_KEY:
         return take_key(worker, message);
     case JOB_MESSAGE_DIRECTORY_END:
+        doubts_settle(worker->front->doubts, worker->token);
         return message->len == 0 ? directory_end(directory, worker->token) : KS_ERR_BAD_REQUEST;
     default:
         return KS_ERR_BAD_REQUEST;
@@ -406,6 +413,7 @@ fail_open_calls(struct worker *worker)
         struct fault why = FAULT_INIT;
         ks_err err = KS_ERR_TOKEN_UNAVAILABLE;
 
+        doubt(worker, &worker->slots[i]);
         if (worker->slots[i].id)
             free_slot(worker, &worker->slots[i]);
         if (!call)
@@ -424,4 +432,35 @@ fail_open_calls(struct worker *worker)
         }
         call_fail(call, err, &why);
     }
+}
+
+/* Certificates aside: they are read from the token, not from the directory. */
+static void
+note_doubt(const struct call *call, char out[static KEYNAME_LABEL_MAX + 1])
+{
+    char name[KEYNAME_MAX + 1];
+    uint32_t version;
+
+    switch (call->connection ? call->operation->request : REQUEST_OPERATION_COUNT) {
+    case REQUEST_GENERATE:
+    case REQUEST_ROTATE:
+    case REQUEST_IMPORT:
+    case REQUEST_DESTROY:
+        break;
+    default:
+        return;
+    }
+    if (!keyname_split(call->subject, strlen(call->subject), true, name, &version))
+        return;
+    keyname_label(name, version + (call->operation->request != REQUEST_DESTROY), out);
+}
+
+static void
+doubt(struct worker *worker, const struct slot *slot)
+{
+    char name[KEYNAME_MAX + 1];
+    uint32_t version;
+
+    if (keyname_split(slot->in_doubt, strlen(slot->in_doubt), false, name, &version))
+        doubts_add(worker->front->doubts, worker->token, name, version);
 }

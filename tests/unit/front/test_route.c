@@ -213,6 +213,35 @@ Test(route, a_workers_death_answers_what_it_had)
     harness_stop(&h);
 }
 
+Test(route, says_nothing_of_a_key_whose_worker_died_before_its_successor_has_told_what_there_is)
+{
+    int fd;
+
+    begin();
+    fd = client_hello(&h);
+    client_send_generate(fd, 1, "web/new");
+    (void)take_id(worker, JOB_GENERATE);
+    channel_free(worker);
+    client_expect(fd, 1, KS_ERR_OUTCOME_UNKNOWN);
+    /* Neither NO_KEY, which may be wrong, nor for ever. */
+    client_send_get(fd, 2, "web/new", 1);
+    client_expect(fd, 2, KS_ERR_TOKEN_UNAVAILABLE);
+    client_send_get(fd, 3, "web/new", 0);
+    client_expect(fd, 3, KS_ERR_TOKEN_UNAVAILABLE);
+    client_send_get(fd, 4, "web/new", 2);
+    client_expect(fd, 4, KS_ERR_NO_KEY);
+    client_send_get(fd, 5, "web/shop", 1);
+    client_expect(fd, 5, KS_OK);
+    worker = harness_worker(&h, 1);
+    worker_list(worker, (const char *const[]){"web/shop@1", "web/new@1", NULL});
+    harness_settled(&h, 2);
+    client_send_get(fd, 6, "web/new", 0);
+    client_expect(fd, 6, KS_OK);
+    close(fd);
+    channel_free(worker);
+    harness_stop(&h);
+}
+
 Test(route, a_worker_that_talks_nonsense_is_hung_up_on)
 {
     struct message message = MESSAGE_INIT;
