@@ -165,6 +165,10 @@ doctor_known_trouble(const char *text, const char *otherwise)
         const char *text, *mend;
     } KNOWN[] = {
         {"used by another keysvcd", "Stop the other keysvcd; this one takes over by itself."},
+        {"another token than before",
+         "Put the right token back; nothing was done with this one. If it was replaced on purpose: "
+         "move that file away and keep it, since old records are verified with it; the token is "
+         "served within a second."},
         {"no login was tried",
          "Write the user PIN into that file, one line, owner root, mode 0600; keysvcd then logs in "
          "by itself."},

@@ -38,7 +38,17 @@ control_setup_pack(struct buf *out, const struct control_setup *setup)
     pack_u32(out, setup->token_index);
     pack_u32(out, setup->worker_index);
     pack_bool(out, setup->login_override);
+    pack_blob(out, setup->audit_key, setup->audit_key_len);
     config_pack(out, setup->config);
+}
+
+static void
+unpack_bounded(struct unpacker *in, uint8_t *out, size_t cap, size_t *len)
+{
+    const uint8_t *data = unpack_blob(in, cap, len);
+
+    if (data)
+        memcpy(out, data, *len);
 }
 
 ks_err
@@ -51,6 +61,7 @@ control_setup_unpack(const void *data, size_t len, struct control_setup *out)
     out->token_index = unpack_u32(&in);
     out->worker_index = unpack_u32(&in);
     out->login_override = unpack_bool(&in);
+    unpack_bounded(&in, out->audit_key, sizeof(out->audit_key), &out->audit_key_len);
     if (in.bad || out->worker_index > CONFIG_MAX_WORKERS)
         return KS_ERR_BAD_REQUEST;
     err = config_unpack(in.at, (size_t)(in.end - in.at), &out->config);
@@ -143,15 +154,6 @@ control_checkpoint_pack(struct buf *out, const struct control_checkpoint *checkp
     pack_text(out, checkpoint->token);
     pack_blob(out, checkpoint->signature, checkpoint->signature_len);
     pack_blob(out, checkpoint->public_key, checkpoint->public_key_len);
-}
-
-static void
-unpack_bounded(struct unpacker *in, uint8_t *out, size_t cap, size_t *len)
-{
-    const uint8_t *data = unpack_blob(in, cap, len);
-
-    if (data)
-        memcpy(out, data, *len);
 }
 
 ks_err

@@ -83,7 +83,8 @@ enum control_exit {
     CONTROL_EXIT_NO_TOKEN = 65, /* the token is absent: try again later */
     CONTROL_EXIT_LOGIN_BLOCKED =
         66, /* not to be started again before the PIN file changes or retry-login */
-    CONTROL_EXIT_TOKEN_LOST = 67, /* start a new one at once */
+    CONTROL_EXIT_TOKEN_LOST = 67,  /* start a new one at once */
+    CONTROL_EXIT_OTHER_TOKEN = 68, /* one with another audit key is in its place: as absent */
 };
 
 /* For token processes: descriptors pulse, audit. For the front: audit, then the listening sockets.
@@ -93,7 +94,9 @@ struct control_setup {
     uint32_t worker_index; /* 1 is the first; unused by the front */
     bool login_override;   /* an administrator said retry-login: a low (not a locked) PIN count does
                               not forbid this login */
-    struct config *config; /* the setup owns it: control_setup_deinit */
+    size_t audit_key_len;  /* 0: none is known yet; unused by the front */
+    uint8_t audit_key[KS_PUBLIC_KEY_MAX_LEN]; /* the token's, as first seen */
+    struct config *config;                    /* the setup owns it: control_setup_deinit */
 };
 void control_setup_deinit(struct control_setup *setup);
 void control_setup_pack(struct buf *out, const struct control_setup *setup);

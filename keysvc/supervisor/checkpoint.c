@@ -30,6 +30,7 @@ static ks_err check_signature(const struct control_checkpoint *message, struct f
 static ks_err check_kept(const char *state_dir, const struct checkpoint *now, const char *line,
                          bool *wanted, struct fault *why);
 static void to_pem(const uint8_t *der, size_t len, char out[static PEM_MAX]);
+static bool from_pem(const char *pem, uint8_t *der, size_t cap, size_t *len);
 static size_t to_line(const struct control_checkpoint *message, char out[static LINE_MAX_LEN]);
 
 ks_err
@@ -146,6 +147,29 @@ keep_key(const char *state_dir, bool may_introduce, const struct control_checkpo
     return durable_write(state_dir, name, pem, strlen(pem), why);
 }
 
+ks_err
+checkpoint_key(const char *state_dir, const char *token, struct control_setup *setup,
+               struct fault *why)
+{
+    char name[FILE_NAME_MAX], pem[PEM_MAX];
+    bool exists;
+    ks_err err;
+
+    setup->audit_key_len = 0;
+    if (!durable_name_valid(token)) /* none could have been kept */
+        return KS_OK;
+    snprintf(name, sizeof(name), "%s.audit-key.pem", token);
+    err = read_kept(state_dir, name, pem, sizeof(pem), &exists, why);
+    if (err || !exists)
+        return err;
+    if (from_pem(pem, setup->audit_key, sizeof(setup->audit_key), &setup->audit_key_len))
+        return KS_OK;
+    fault_set(why, "%s/%s holds no public key as keysvcd writes it", state_dir, name);
+    fault_hint(why, "put the right file back; only if the token's audit key is to be trusted as it "
+                    "is now, move that file away");
+    return KS_ERR_INTERNAL;
+}
+
 /* By the key that came with it, which is the one kept, or becomes it. */
 static ks_err
 check_signature(const struct control_checkpoint *message, struct fault *why)
@@ -258,6 +282,37 @@ to_pem(const uint8_t *der, size_t len, char out[static PEM_MAX])
         *at++ = '\n';
     }
     strcpy(at, PEM_END);
+}
+
+/* What to_pem() wrote, and nothing else. */
+static bool
+from_pem(const char *pem, uint8_t *der, size_t cap, size_t *len)
+{
+    uint8_t decoded[PEM_MAX];
+    char again[PEM_MAX];
+    const char *at = pem + strlen(PEM_BEGIN);
+    size_t n_decoded = 0;
+
+    if (strncmp(pem, PEM_BEGIN, strlen(PEM_BEGIN)) != 0)
+        return false;
+    while (*at != '-' && *at != '\0') {
+        size_t line_len = strcspn(at, "\n");
+        int n = EVP_DecodeBlock(decoded + n_decoded, (const unsigned char *)at, (int)line_len);
+
+        if (n <= 0 || at[line_len] == '\0')
+            return false;
+        n_decoded += (size_t)n;
+        at += line_len;
+        /* The decoder counts what fills up the last four characters. */
+        n_decoded -= (size_t)(at[-1] == '=') + (size_t)(at[-2] == '=');
+        at++;
+    }
+    if (!known_key(decoded, n_decoded) || n_decoded > cap)
+        return false;
+    to_pem(decoded, n_decoded, again);
+    memcpy(der, decoded, n_decoded);
+    *len = n_decoded;
+    return strcmp(pem, again) == 0;
 }
 
 static size_t

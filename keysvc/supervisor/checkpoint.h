@@ -24,3 +24,8 @@
  */
 ks_err checkpoint_keep(const char *state_dir, const char *chain, const char *token,
                        const struct control_checkpoint *message, struct fault *why) KS_MUST_CHECK;
+
+/* The key kept of this token, for its process to know the token by; audit_key_len 0: none yet.
+ * INTERNAL: the file cannot be read, or is none of ours. */
+ks_err checkpoint_key(const char *state_dir, const char *token, struct control_setup *setup,
+                      struct fault *why) KS_MUST_CHECK;

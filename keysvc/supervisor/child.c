@@ -281,6 +281,7 @@ child_exit_meaning(int wait_status)
         [CONTROL_EXIT_NO_TOKEN - CONTROL_EXIT_SETUP] = "the token is absent",
         [CONTROL_EXIT_LOGIN_BLOCKED - CONTROL_EXIT_SETUP] = "the login is blocked",
         [CONTROL_EXIT_TOKEN_LOST - CONTROL_EXIT_SETUP] = "the token was lost",
+        [CONTROL_EXIT_OTHER_TOKEN - CONTROL_EXIT_SETUP] = "another token is in its place",
     };
     int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
 

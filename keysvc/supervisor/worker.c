@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "supervisor/checkpoint.h"
 #include "supervisor/worker_private.h"
 
 #define PROGRAM "keysvc-token"
@@ -22,7 +23,8 @@ static void on_timer(evutil_socket_t fd, short what, void *context);
 static void on_turn(void *context);
 static const struct config_token *token_of(const struct worker *worker);
 static ks_err launch(struct worker *worker, struct fault *why);
-static ks_err send_setup(struct worker *worker, int pulse_fd, int audit_fd);
+static ks_err send_setup(struct worker *worker, struct control_setup *setup, int pulse_fd,
+                         int audit_fd);
 static void say(struct worker *worker, enum token_state state, const char *text);
 static void schedule(struct worker *worker, uint32_t floor_ms, uint32_t max_ms);
 
@@ -136,6 +138,7 @@ launch(struct worker *worker, struct fault *why)
     const struct config_token *token = token_of(worker);
     ks_auto(closep) int pulse_fd = -1;
     ks_auto(closep) int audit_fd = -1;
+    struct control_setup setup = {.audit_key_len = 0};
     char path[CONFIG_PATH_MAX + sizeof("/" PROGRAM)];
     char index[12];
     struct spawn spawn = {
@@ -167,29 +170,29 @@ launch(struct worker *worker, struct fault *why)
         fault_set(why, "cannot make its pulse page");
         return err;
     }
-    err = child_start(worker->launch->base, &spawn, worker->name, &child_events, worker,
-                      &worker->child, why);
+    err = checkpoint_key(config->state_dir, worker->token, &setup, why);
     if (!err)
-        err = send_setup(worker, pulse_fd, audit_fd);
+        err = child_start(worker->launch->base, &spawn, worker->name, &child_events, worker,
+                          &worker->child, why);
+    if (!err)
+        err = send_setup(worker, &setup, pulse_fd, audit_fd);
     if (err && why->text[0] == '\0')
         fault_set(why, "cannot send its configuration");
     return err;
 }
 
 static ks_err
-send_setup(struct worker *worker, int pulse_fd, int audit_fd)
+send_setup(struct worker *worker, struct control_setup *setup, int pulse_fd, int audit_fd)
 {
     const struct config *config = settings_config(worker->settings);
     const int fds[] = {pulse_fd, audit_fd};
-    struct control_setup setup = {
-        .token_index = (uint32_t)(token_of(worker) - config->tokens),
-        .worker_index = worker->index,
-        .login_override = worker->index == 1 && login_take_override(worker->login),
-        .config = (struct config *)config, /* only packed */
-    };
     ks_auto(buf_deinit) struct buf body = BUF_INIT;
 
-    control_setup_pack(&body, &setup);
+    setup->token_index = (uint32_t)(token_of(worker) - config->tokens);
+    setup->worker_index = worker->index;
+    setup->login_override = worker->index == 1 && login_take_override(worker->login);
+    setup->config = (struct config *)config; /* only packed */
+    control_setup_pack(&body, setup);
     if (body.failed)
         return KS_ERR_INTERNAL;
     child_send(worker->child, CONTROL_SETUP, &body, fds, ARRAY_LEN(fds));
@@ -221,6 +224,7 @@ static const struct end {
     {CONTROL_EXIT_NO_TOKEN, TOKEN_STATE_ABSENT, BACKOFF_NO_TOKEN_MS, BACKOFF_NO_TOKEN_MS},
     {CONTROL_EXIT_LOGIN_BLOCKED, TOKEN_STATE_LOGIN_BLOCKED, 0, BACKOFF_MAX_MS},
     {CONTROL_EXIT_TOKEN_LOST, TOKEN_STATE_FAILED, 0, BACKOFF_MAX_MS},
+    {CONTROL_EXIT_OTHER_TOKEN, TOKEN_STATE_ABSENT, BACKOFF_NO_TOKEN_MS, BACKOFF_NO_TOKEN_MS},
 };
 
 static struct end
@@ -267,7 +271,9 @@ end_text(const struct worker *worker, int wait_status, enum token_state state, c
         snprintf(out, cap, "%s", worker->said);
     else
         snprintf(out, cap, "%.180s (%.60s)", worker->said, how);
-    if (state == TOKEN_STATE_ABSENT && !strstr(out, "another keysvcd")) {
+    /* Not where somebody or something else has its place. */
+    if (state == TOKEN_STATE_ABSENT && !strstr(out, "another keysvcd") &&
+        WEXITSTATUS(wait_status) != CONTROL_EXIT_OTHER_TOKEN) {
         size_t len = strlen(out);
         size_t room = cap - 1 - strlen(INIT_ADVICE) - strlen(worker->token);
 

@@ -18,6 +18,7 @@
 #include "token/administer.h"
 #include "token/audit_guard.h"
 #include "token/checkpoint.h"
+#include "token/identity.h"
 #include "token/module.h"
 #include "token/sandbox.h"
 #include "token/serve.h"
@@ -94,6 +95,8 @@ start(struct worker *worker, struct fault *why)
     worker->config = ks_steal(&setup.config);
     worker->token = &worker->config->tokens[setup.token_index];
     worker->index = setup.worker_index;
+    memcpy(worker->audit_key.der, setup.audit_key, setup.audit_key_len);
+    worker->audit_key.len = setup.audit_key_len;
     snprintf(process, sizeof(process), "keysvc-token[%s/%u]", worker->token->name, worker->index);
     log_init(process, getenv("KEYSVC_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
     if (pulse_map(fds[0], &worker->p11.pulse) != KS_OK) {
@@ -129,6 +132,10 @@ ask_login(void *context, int *pin_fd, struct fault *why)
     struct worker *worker = context;
     ks_err err;
 
+    /* Not another token's PIN to try, and not its tries to spend. */
+    err = identity_check_early(worker, why);
+    if (err)
+        return err;
     /* Whose turn it is may be starting, and wait for the gate before he lets us log in. */
     if (worker->keys)
         worker_open_gate(worker);
@@ -156,8 +163,9 @@ static void
 tell_login(void *context, ks_err result, const struct fault *why)
 {
     struct worker *worker = context;
+    struct fault ignored = FAULT_INIT;
 
-    if (result == KS_OK)
+    if (result == KS_OK && identity_check(worker, &ignored) == KS_OK)
         keep_store(worker);
     worker_put_gate(worker);
     audit_login(worker->audit, result, why);
@@ -192,9 +200,13 @@ start_token(struct worker *worker, bool login_override, struct fault *why)
         err = slot_open(worker->slot, why);
     if (!err)
         err = slot_login(worker->slot, why);
+    if (!err)
+        err = identity_check(worker, why);
     switch (err) {
     case KS_OK:
         return WORKER_GO_ON;
+    case KS_ERR_KEY_CHANGED:
+        return CONTROL_EXIT_OTHER_TOKEN;
     case KS_ERR_LOGIN_BLOCKED:
         return CONTROL_EXIT_LOGIN_BLOCKED;
     case KS_ERR_BAD_REQUEST:
@@ -251,6 +263,7 @@ start_keys(struct worker *worker, struct fault *why)
         checkpoint_prepare(worker);
         serve_purposes(worker);
     }
+    identity_learn(worker);
     (void)!audit_flush(worker->audit, true, why); /* a failure is logged */
     worker_state(worker, TOKEN_STATE_READY, "", &state);
     if (parent_ready(worker->parent, &state) != KS_OK) {
@@ -270,7 +283,7 @@ say_failure(struct worker *worker, int exit_code, const struct fault *why)
 
     if (exit_code == CONTROL_EXIT_OK)
         return;
-    if (exit_code == CONTROL_EXIT_NO_TOKEN) {
+    if (exit_code == CONTROL_EXIT_NO_TOKEN || exit_code == CONTROL_EXIT_OTHER_TOKEN) {
         /* It may be so for days, each second: the supervisor says it once. */
         log_debug("event=no-token text=\"%s\"", why->text);
         token_state = TOKEN_STATE_ABSENT;

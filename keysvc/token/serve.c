@@ -433,7 +433,8 @@ settle(struct worker *worker, struct batch *batch)
 
     if (batch->n_items == 0)
         return;
-    if (worker->index == 1)
+    /* What a process that ends saw last may be the token going away, and no key gone or changed. */
+    if (worker->index == 1 && worker->exit_code == WORKER_GO_ON)
         send_changes(worker);
     has_record = audit_flush(worker->audit, worker->config->audit_sync_always, &why) == KS_OK;
     n_unsynced = audit_stats(worker->audit).n_unsynced;

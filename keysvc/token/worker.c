@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "token/ckr.h"
+#include "token/identity.h"
 #include "token/store.h"
 
 void
@@ -114,8 +115,11 @@ initialize_again(struct worker *worker, struct fault *why)
     if (err)
         return err;
     slot_reset(worker->slot, id);
+    identity_doubt(worker);
     err = slot_open(worker->slot, why);
-    return err ? err : slot_login(worker->slot, why);
+    if (!err)
+        err = slot_login(worker->slot, why);
+    return err ? err : identity_check(worker, why);
 }
 
 ks_err
@@ -165,6 +169,17 @@ worker_admit(const struct worker *worker, const struct job *job, const struct co
     return KS_OK;
 }
 
+/* Another token, or one without the key that tells: the next process says so until the right one is
+ * back. */
+static ks_err
+lose(struct worker *worker, const struct fault *why)
+{
+    worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
+    log_error("event=token-lost token=%s exit=%d text=\"%s\"", worker->token->name,
+              worker->exit_code, why->text);
+    return KS_ERR_TOKEN_UNAVAILABLE;
+}
+
 ks_err
 worker_recover(struct worker *worker, ks_err err, bool *again, struct fault *why)
 {
@@ -177,7 +192,12 @@ worker_recover(struct worker *worker, ks_err err, bool *again, struct fault *why
     case CKR_ACTION_LOGIN:
     case CKR_ACTION_REOPEN:
         log_warning("event=session-lost token=%s rv=%s", worker->token->name, ckr_info(rv)->name);
+        identity_doubt(worker);
         err = slot_recover(worker->slot, rv, why);
+        if (!err)
+            err = identity_check(worker, why);
+        if (err == KS_ERR_KEY_CHANGED)
+            return lose(worker, why);
         if (err == KS_ERR_NO_SERVICE || err == KS_ERR_BAD_REQUEST) {
             worker->exit_code = CONTROL_EXIT_SETUP; /* the supervisor, not the token */
             return KS_ERR_TOKEN_UNAVAILABLE;
@@ -227,6 +247,20 @@ worker_can(const struct worker *worker, uint64_t lacks, struct fault *why)
     return KS_ERR_UNSUPPORTED;
 }
 
+/* Is the audit key gone, too? */
+static bool
+missed(struct worker *worker, struct fault *why)
+{
+    struct fault found = FAULT_INIT;
+    bool is_missed;
+
+    identity_doubt(worker);
+    is_missed = identity_check(worker, &found) != KS_OK;
+    if (is_missed)
+        *why = found;
+    return is_missed;
+}
+
 struct find {
     const char *label;
     struct key **out;
@@ -244,9 +278,14 @@ ks_err
 worker_find_key(struct worker *worker, const char *label, const uint8_t *sha256, struct key **out,
                 struct fault *why)
 {
+    const struct key *known = keys_known(worker->keys, label);
+    bool was_there = known && known->state != JOB_KEY_GONE;
     struct find find = {label, out};
     ks_err err = worker_try(worker, find_once, &find, why);
 
+    /* A token that went away without a word shows no key at all. */
+    if (err == KS_ERR_NO_KEY && was_there && missed(worker, why))
+        return lose(worker, why);
     /* Destroyed and made again since it was found, by another worker: only the token knows. */
     if (!err && sha256 && memcmp((*out)->spki_sha256, sha256, KS_SHA256_LEN) != 0) {
         keys_forget(*out);

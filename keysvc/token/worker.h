@@ -34,6 +34,8 @@ struct worker {
     struct channel *front; /* NULL: none at the moment */
     struct buf storage;    /* of the job that is worked on */
     bool audit_key_failed; /* said once in the log */
+    struct spki audit_key; /* as first seen, ever; len 0: nobody knows one (identity.h) */
+    bool is_recognised;    /* the token of this session has it */
     int exit_code;         /* WORKER_GO_ON: serve on */
     int gate_fd;           /* the store's gate (store.h); -1: not held */
     unsigned int n_gate;   /* how often it is taken */

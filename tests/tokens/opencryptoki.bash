@@ -9,7 +9,6 @@ TOKEN_MODULE=/usr/lib/x86_64-linux-gnu/pkcs11/libopencryptoki.so
 PIN=Pin-2718 # 4 to 8 characters
 SO_PIN=31415926
 SEES_OTHERS=yes
-BROKEN=10
 FACTORY_SO_PIN=87654321
 
 token_missing()

@@ -5,7 +5,6 @@
 # What each kind of token gives to harness.bash:
 #   TOKEN_MODULE PIN SO_PIN    its module; PINs that it takes
 #   SEES_OTHERS                yes or no: does a process find what another one made since it started?
-#   BROKEN                     the exit code of a signature while the token is broken
 #   token_missing              says why it cannot be made here; nothing: it can
 #   token_make                 in $W, with the label keysvc; with TOKEN_BLANK nobody has initialised it yet
 #   FACTORY_SO_PIN             the SO PIN of a blank one; empty: it has none
@@ -19,7 +18,6 @@ PIN=Pin-2718-28182
 SO_PIN=31415926
 SEES_OTHERS=yes
 FACTORY_SO_PIN=
-BROKEN=4 # a folder that is gone is a token without keys to SoftHSM
 
 token_missing()
 {

@@ -10,7 +10,6 @@ TOKEN_MODULE=/usr/lib/x86_64-linux-gnu/pkcs11/libtpm2_pkcs11.so
 PIN=Pin-2718-28182
 SO_PIN=31415926
 SEES_OTHERS=no # the module reads its store when it is initialised
-BROKEN=10
 FACTORY_SO_PIN=
 
 token_missing()

@@ -6,14 +6,19 @@
 Test(control, a_setup_reads_back_and_its_token_must_exist)
 {
     struct config config = {.generation = 2, .n_tokens = 0};
-    struct control_setup out,
-        setup = {.worker_index = 1, .login_override = true, .config = &config};
+    struct control_setup out, setup = {.worker_index = 1,
+                                       .login_override = true,
+                                       .audit_key_len = 3,
+                                       .audit_key = {1, 2, 3},
+                                       .config = &config};
     ks_auto(buf_deinit) struct buf packed = BUF_INIT;
 
     control_setup_pack(&packed, &setup);
     cr_assert_eq(control_setup_unpack(packed.data, packed.len, &out), KS_OK);
     cr_assert(out.login_override);
     cr_assert_eq(out.config->generation, 2);
+    cr_assert_eq(out.audit_key_len, 3);
+    cr_assert_eq(memcmp(out.audit_key, setup.audit_key, 3), 0);
     control_setup_deinit(&out);
 
     config.tokens = calloc(1, sizeof(*config.tokens));

@@ -92,6 +92,18 @@ expect_kept(const char *file, const char *start)
     cr_assert_eq(strncmp(text, start, strlen(start)), 0, "%s", text);
 }
 
+/* The next process is told to expect this key. */
+static void
+expect_key(const struct control_checkpoint *checkpoint)
+{
+    struct control_setup setup;
+    struct fault why = FAULT_INIT;
+
+    cr_assert_eq(checkpoint_key(stage.folder, "main", &setup, &why), KS_OK, "%s", why.text);
+    cr_assert_eq(setup.audit_key_len, checkpoint->public_key_len);
+    cr_assert_eq(memcmp(setup.audit_key, checkpoint->public_key, setup.audit_key_len), 0);
+}
+
 #define MAIN_1 CHAIN_CHECKPOINT_PREFIX "chain=main-1 "
 
 Test(checkpoint, keeps_the_last_one_and_the_key)
@@ -192,7 +204,39 @@ Test(checkpoint, takes_only_keys_of_the_kinds_that_are_made)
         cr_assert(signer_sign(made, &checkpoint));
         EVP_PKEY_free(made);
         expect(KS_OK, checkpoint);
+        expect_key(&checkpoint);
         remove_file("main.audit-key.pem");
+    }
+}
+
+Test(checkpoint, knows_a_token_by_nothing_before_its_first_checkpoint)
+{
+    struct control_setup setup = {.audit_key_len = 7};
+    struct fault why = FAULT_INIT;
+
+    cr_assert_eq(checkpoint_key(stage.folder, "main", &setup, &why), KS_OK);
+    cr_assert_eq(setup.audit_key_len, 0);
+}
+
+Test(checkpoint, takes_nothing_else_for_the_key_that_was_kept)
+{
+    struct control_checkpoint checkpoint = make("main-1", "main", 7, 'a');
+    char kept[512], damaged[512];
+
+    expect(KS_OK, checkpoint);
+    expect_key(&checkpoint);
+    stage_read(&stage, "main.audit-key.pem", kept, sizeof(kept));
+    for (size_t i = 0; i <= strlen(kept); i++) {
+        struct control_setup setup;
+        struct fault why = FAULT_INIT;
+
+        /* One character is another; at the end, the file is empty. */
+        strcpy(damaged, i < strlen(kept) ? kept : "");
+        if (damaged[0] != '\0')
+            damaged[i] = damaged[i] == '!' ? '?' : '!';
+        stage_write(&stage, "main.audit-key.pem", damaged, 0600);
+        cr_assert_eq(checkpoint_key(stage.folder, "main", &setup, &why), KS_ERR_INTERNAL, "%zu", i);
+        cr_assert(strstr(why.text, "main.audit-key.pem holds no public key"), "%s", why.text);
     }
 }
 
