@@ -172,12 +172,13 @@ check_arguments(const CK_C_INITIALIZE_ARGS *arguments)
     return CKR_OK;
 }
 
+/* By the clock that nobody sets: of the other one a moment may last a year. */
 static struct timespec
 in_ms(unsigned int ms)
 {
     struct timespec until;
 
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
     until.tv_nsec += (long)(ms % 1000) * 1000000;
     until.tv_sec += until.tv_nsec / SECOND_NS;
@@ -191,7 +192,7 @@ wait_a_moment(void)
 {
     struct timespec until = in_ms(WAIT_MOMENT_MS);
 
-    pthread_cond_timedwait(&changed, &lock, &until);
+    pthread_cond_clockwait(&changed, &lock, CLOCK_MONOTONIC, &until);
 }
 
 /* With the lock held, and gives it up: whoever comes waits for the state after STATE_CHANGING.
@@ -228,7 +229,7 @@ lock_in_time(void)
     uint64_t end_ms = clock_mono_ms() + MODULE_LEAVE_MS;
     struct timespec until = in_ms(MODULE_LEAVE_MS);
 
-    if (pthread_mutex_timedlock(&lock, &until) != 0)
+    if (pthread_mutex_clocklock(&lock, CLOCK_MONOTONIC, &until) != 0)
         return false;
     while (state == STATE_CHANGING && clock_mono_ms() < end_ms)
         wait_a_moment();

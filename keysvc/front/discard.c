@@ -136,11 +136,11 @@ next_waiting(bool may_wait)
     struct timespec until;
     struct handful *handful;
 
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += LINGER_S;
     n_idle++;
     while (!(handful = TAILQ_FIRST(&waiting)) && may_wait)
-        may_wait = pthread_cond_timedwait(&more, &lock, &until) == 0;
+        may_wait = pthread_cond_clockwait(&more, &lock, CLOCK_MONOTONIC, &until) == 0;
     n_idle--;
     if (handful) {
         TAILQ_REMOVE(&waiting, handful, in_waiting);

@@ -10,6 +10,7 @@ Prints what came of it: "dropped" (the connection was closed), "error CODE" (a f
 """
 import fcntl
 import os
+import signal
 import socket
 import struct
 import sys
@@ -231,6 +232,16 @@ def almost_frames(path, count):
         except OSError:
             pass
     return f"{taken} of {count} taken"
+
+
+def held_connection(path):
+    """A connection, used once more when SIGUSR1 comes."""
+    connection = greeted(path)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    print("connected", flush=True)
+    signal.sigwait({signal.SIGUSR1})
+    send(connection, frame(pb.Request(id=2, status=pb.StatusRequest())))
+    return "still served" if outcome(connection) == "answered" else "dropped"
 
 
 def deep_nesting(path):
