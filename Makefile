@@ -4,7 +4,7 @@
 #
 #   make demo     one key, one certificate request, one signature, one refusal, on a fresh SoftHSM token
 #   make check    everything that is tested, in every build; ends with "N passed, N failed, N skipped"
-#   make bench    the service against the same token used directly, side by side
+#   make bench    the service against the same token used directly and against peers, side by side; docs/performance.md
 #   make fuzz     the fuzz targets for FUZZ_SECONDS each (default 60)
 #   make install  with meson; PREFIX (default /usr/local) and DESTDIR as usual
 #   make deps     only installs what is missing; GROUP=build leaves out what only tests need

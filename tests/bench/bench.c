@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench - signatures a second, through keysvcd or with the token used directly in the client's
- * process
+ * bench - signatures a second with the token used directly in the client's process, or by an ssh-agent
  *
- *   bench direct  MODULE PIN-FILE LABEL MECHANISM PROCESSES THREADS SECONDS
- *   bench service SOCKET LABEL PROCESSES THREADS SECONDS
+ *   bench direct MODULE PIN-FILE LABEL ec|rsa PROCESSES THREADS SECONDS
+ *   bench agent  SOCKET ec|rsa PROCESSES SECONDS
+ *   bench make   MODULE PIN-FILE PREFIX COUNT
  *
- * Both sign the same 32 bytes: direct with CKM_ECDSA or CKM_RSA_PKCS over a digest, through the
- * service with the digest prehashed. Each process and each thread has one request open at a time.
- * Prints one JSON object: the signatures a second of all, and the median and 99th percentile of
- * one.
+ * The first two sign the same 32 bytes: direct with CKM_ECDSA or CKM_RSA_PKCS over a digest, the agent
+ * as data that it hashes. Each process and each thread has one request open at a time. With
+ * p11-kit-client.so as MODULE the token is that of a p11-kit server. Prints one JSON object: the
+ * signatures a second of all, and the median and 99th percentile of one.
+ *
+ * `make` generates EC keys PREFIX0@1, PREFIX1@1, ... The service is measured by tests/load/load.
  */
 #include <p11-kit/pkcs11.h>
 
@@ -26,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client/lib/keysvc.h"
+#include "tests/bench/agent.h"
 
 #define MAX_CLIENTS 256
 #define MAX_SAMPLES 200000 /* latencies that are kept of one thread */
@@ -47,6 +49,7 @@ struct shared {
 struct run {
     bool direct;
     const char *module, *pin_file, *socket, *label;
+    unsigned n_keys; /* to make; 0: sign */
     CK_MECHANISM_TYPE mechanism;
     unsigned n_processes, n_threads, seconds;
     struct shared *shared;
@@ -58,8 +61,7 @@ struct process {
     CK_FUNCTION_LIST_PTR p11;
     CK_SLOT_ID slot;
     CK_OBJECT_HANDLE key;
-    struct ks_client *client;
-    struct ks_key service_key;
+    struct agent agent;
 };
 
 struct thread {
@@ -70,13 +72,12 @@ struct thread {
 };
 
 static void process_run(const struct run *run, unsigned index);
-static void direct_open(struct process *process);
+static void make_keys(const struct run *run);
+static CK_SESSION_HANDLE direct_login(struct process *process);
 static CK_SLOT_ID direct_find_token(CK_FUNCTION_LIST_PTR p11);
 static void direct_find_key(struct process *process, CK_SESSION_HANDLE session);
-static void service_open(struct process *process);
 static void *thread_run(void *argument);
 static bool direct_sign(struct thread *thread);
-static bool service_sign(struct thread *thread);
 static void report(const struct run *run, double seconds);
 static uint64_t now_us(void);
 
@@ -94,20 +95,32 @@ static void __attribute__((noreturn)) die(const char *what)
 static bool
 parse(int argc, char **argv, struct run *run)
 {
-    run->direct = argc == 9 && strcmp(argv[1], "direct") == 0;
-    if (run->direct) {
-        run->module = argv[2];
-        run->pin_file = argv[3];
-        run->label = argv[4];
-        run->mechanism = strcmp(argv[5], "rsa") == 0 ? CKM_RSA_PKCS : CKM_ECDSA;
-    } else if (argc == 7 && strcmp(argv[1], "service") == 0) {
+    const char *what = argc > 1 ? argv[1] : "";
+    const char *kind = NULL;
+
+    run->n_threads = 1;
+    if (strcmp(what, "make") == 0 && argc == 6) {
+        run->n_keys = (unsigned)atoi(argv[5]);
+    } else if (strcmp(what, "direct") == 0 && argc == 9) {
+        run->direct = true;
+        kind = argv[5];
+        run->n_processes = (unsigned)atoi(argv[6]);
+        run->n_threads = (unsigned)atoi(argv[7]);
+    } else if (strcmp(what, "agent") == 0 && argc == 6) {
         run->socket = argv[2];
-        run->label = argv[3];
+        kind = argv[3];
+        run->n_processes = (unsigned)atoi(argv[4]);
     } else {
         return false;
     }
-    run->n_processes = (unsigned)atoi(argv[argc - 3]);
-    run->n_threads = (unsigned)atoi(argv[argc - 2]);
+    if (!run->socket) {
+        run->module = argv[2];
+        run->pin_file = argv[3];
+        run->label = argv[4];
+    }
+    if (run->n_keys > 0)
+        return true;
+    run->mechanism = strcmp(kind ? kind : "", "rsa") == 0 ? CKM_RSA_PKCS : CKM_ECDSA;
     run->seconds = (unsigned)atoi(argv[argc - 1]);
     return run->n_processes > 0 && run->n_threads > 0 && run->seconds > 0 &&
            run->n_processes * run->n_threads <= MAX_CLIENTS;
@@ -123,7 +136,12 @@ main(int argc, char **argv)
 
     if (!parse(argc, argv, &run))
         die("usage: bench direct MODULE PIN-FILE LABEL ec|rsa PROCESSES THREADS SECONDS\n"
-            "       bench service SOCKET LABEL PROCESSES THREADS SECONDS");
+            "       bench agent SOCKET ec|rsa PROCESSES SECONDS\n"
+            "       bench make MODULE PIN-FILE PREFIX COUNT");
+    if (run.n_keys > 0) {
+        make_keys(&run);
+        return 0;
+    }
     run.shared =
         mmap(NULL, sizeof(*run.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (run.shared == MAP_FAILED)
@@ -160,9 +178,9 @@ process_run(const struct run *run, unsigned index)
     struct thread threads[MAX_CLIENTS];
 
     if (run->direct)
-        direct_open(&process);
-    else
-        service_open(&process);
+        direct_find_key(&process, direct_login(&process));
+    else if (!agent_open(run->socket, run->mechanism == CKM_RSA_PKCS, &process.agent))
+        run->shared->failed = true;
     for (unsigned i = 0; i < run->n_threads; i++) {
         threads[i] = (struct thread){.process = &process, .index = index * run->n_threads + i};
         if (pthread_create(&threads[i].id, NULL, thread_run, &threads[i]) != 0)
@@ -174,8 +192,8 @@ process_run(const struct run *run, unsigned index)
 }
 
 /* SoftHSM loses its token when several processes log in at once: one after the other. */
-static void
-direct_open(struct process *process)
+static CK_SESSION_HANDLE
+direct_login(struct process *process)
 {
     const struct run *run = process->run;
     CK_C_INITIALIZE_ARGS arguments = {.flags = CKF_OS_LOCKING_OK};
@@ -196,13 +214,13 @@ direct_open(struct process *process)
     if (pin_len <= 0 || process->p11->C_Initialize(&arguments) != CKR_OK)
         die("cannot initialise the module");
     process->slot = direct_find_token(process->p11);
-    if (process->p11->C_OpenSession(process->slot, CKF_SERIAL_SESSION, NULL, NULL, &session) !=
-            CKR_OK ||
+    if (process->p11->C_OpenSession(process->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL,
+                                    &session) != CKR_OK ||
         process->p11->C_Login(session, CKU_USER, pin, (CK_ULONG)pin_len) != CKR_OK)
         die("cannot log in");
     flock(fd, LOCK_UN);
     close(fd);
-    direct_find_key(process, session);
+    return session;
 }
 
 /* The first slot with an initialised token: there is one in the world of this benchmark. */
@@ -239,14 +257,36 @@ direct_find_key(struct process *process, CK_SESSION_HANDLE session)
         die("no such key on the token");
 }
 
+/* One key after the other, as keysvc generates them. */
 static void
-service_open(struct process *process)
+make_keys(const struct run *run)
 {
-    struct ks_error error;
+    static const CK_BYTE p256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
+    CK_MECHANISM mechanism = {CKM_EC_KEY_PAIR_GEN, NULL, 0};
+    struct process process = {.run = run};
+    CK_SESSION_HANDLE session = direct_login(&process);
+    CK_BBOOL yes = CK_TRUE;
+    char label[128];
+    CK_ATTRIBUTE public[] = {{CKA_TOKEN, &yes, sizeof(yes)},
+                             {CKA_VERIFY, &yes, sizeof(yes)},
+                             {CKA_EC_PARAMS, (void *)(uintptr_t)p256, sizeof(p256)},
+                             {CKA_LABEL, label, 0}};
+    CK_ATTRIBUTE private[] = {{CKA_TOKEN, &yes, sizeof(yes)},
+                              {CKA_PRIVATE, &yes, sizeof(yes)},
+                              {CKA_SENSITIVE, &yes, sizeof(yes)},
+                              {CKA_SIGN, &yes, sizeof(yes)},
+                              {CKA_LABEL, label, 0}};
 
-    if (ks_client_new(process->run->socket, &process->client, &error) ||
-        ks_get(process->client, process->run->label, &process->service_key, &error))
-        die(error.message);
+    for (unsigned i = 0; i < run->n_keys; i++) {
+        CK_OBJECT_HANDLE public_key, private_key;
+
+        public[3].ulValueLen = private[4].ulValueLen =
+            (CK_ULONG)snprintf(label, sizeof(label), "%s%u@1", run->label, i);
+        if (process.p11->C_GenerateKeyPair(session, &mechanism, public, 4, private, 5, &public_key,
+                                           &private_key) != CKR_OK)
+            die("C_GenerateKeyPair");
+    }
+    process.p11->C_Finalize(NULL);
 }
 
 static void *
@@ -266,7 +306,8 @@ thread_run(void *argument)
     while (!shared->stop && !shared->failed) {
         uint64_t begun = now_us();
 
-        if (!(run->direct ? direct_sign(thread) : service_sign(thread))) {
+        if (!(run->direct ? direct_sign(thread)
+                          : agent_sign(&thread->process->agent, digest_info, DIGEST_LEN))) {
             shared->failed = true;
             break;
         }
@@ -296,22 +337,6 @@ direct_sign(struct thread *thread)
     if (rv != CKR_OK)
         fprintf(stderr, "bench: C_Sign: 0x%lx\n", rv);
     return rv == CKR_OK;
-}
-
-static bool
-service_sign(struct thread *thread)
-{
-    struct process *process = thread->process;
-    uint8_t signature[KS_SIGNATURE_MAX_LEN];
-    struct ks_error error;
-    size_t len;
-
-    if (ks_sign(process->client, &process->service_key, KS_ALGORITHM_DEFAULT, KS_HASH_SHA256,
-                digest_info + SHA256_PREFIX_LEN, DIGEST_LEN, signature, &len, NULL, &error)) {
-        fprintf(stderr, "bench: %s: %s\n", ks_err_name(error.code), error.message);
-        return false;
-    }
-    return true;
 }
 
 static int
