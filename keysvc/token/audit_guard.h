@@ -5,8 +5,9 @@
  * The holder of an append-only descriptor can still truncate the file, clear O_APPEND, map it and
  * write over old records. So the descriptor gets a fixed number, and a system call filter refuses
  * these calls for that number (EPERM); the module needs them for its own files. Nor can a copy with
- * another number be made by dup or fcntl; one sent to itself over a socket is not seen by a filter.
- * It refuses; it does not list what is allowed.
+ * another number be made by dup or fcntl. One sent to itself over a socket is not seen by a
+ * filter: the sandbox lets a module make no socket unless its profile wants one. This filter
+ * refuses; it does not list what is allowed.
  *
  * audit_guard_off.c takes its place where the build has no filter: it only places.
  */

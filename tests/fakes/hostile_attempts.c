@@ -225,11 +225,11 @@ trace(const char *pid)
     return error;
 }
 
-/* Nobody is stopped: SIGCONT. */
+/* Only asked whether it may. */
 static int
 signal_process(const char *pid)
 {
-    return result_of(kill((pid_t)strtol(pid, NULL, 10), SIGCONT));
+    return result_of(kill((pid_t)strtol(pid, NULL, 10), 0));
 }
 
 static int
@@ -239,7 +239,7 @@ signal_by_pidfd(const char *pid)
     int error = result_of(fd);
 
     if (!error)
-        error = result_of(syscall(SYS_pidfd_send_signal, fd, SIGCONT, NULL, 0));
+        error = result_of(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0));
     if (fd >= 0)
         close(fd);
     return error;

@@ -251,6 +251,23 @@ lie()
     audit_verify
 }
 
+# Without a serving process: the module is asked by `keysvc token change-pin` alone, as the token's user.
+@test "an owned keysvc-token --administer gets no file of others, and looks into nobody" {
+    need_root
+    two_tokens
+    local pid lines=("read $W/pin" "read $W/other.pin" "list $W/audit" "list $W/other-tokens" "write $W/keysvcd.conf" "read /etc/shadow"
+        privileges root core-files mount bpf)
+    for pid in $(pid) $(front_pid) $(worker other); do
+        lines+=("memory $pid" "environment $pid" "descriptors $pid" "take-descriptor $pid" "trace $pid" "signal $pid")
+    done
+    printf '%s\n' "${lines[@]}" >"$W/break/attempts"
+    chmod 644 "$W/break/attempts"
+    (umask 077 && printf 'Pin-1414-21356' >"$W/pin.new")
+    keysvc token change-pin main --new-pin-file "$W/pin.new" --config "$W/keysvcd.conf" --keysvcd "$(own_keysvcd)"
+    [ "$(grep -c . "$W/break/results")" = "${#lines[@]}" ]
+    not grep -v '^refused ' "$W/break/results"
+}
+
 # ---------------------------------------------------------------- the front
 
 # Both tokens with their keys, and then the owned front (tests/fakes/owned_front.c) in keysvc-front's place.
