@@ -42,7 +42,7 @@ class Peers:
 
     def spawn(self, socket, *command):
         self.running.append(subprocess.Popen([str(word) for word in command], env=self.world.env, stdout=subprocess.DEVNULL,
-                                             stderr=subprocess.DEVNULL, start_new_session=True, **self.world.token_user))
+                                             stderr=subprocess.DEVNULL, process_group=0, **self.world.token_user))
         for _ in range(100):
             if socket.exists():
                 return
