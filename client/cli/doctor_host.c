@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/landlock.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 
 #include <openssl/err.h>
@@ -25,6 +27,7 @@
 #define CLOCK_SLACK_US ((uint64_t)60 * 1000000)
 #define DESCRIPTORS_WANTED 4096 /* connections, sockets to workers, files */
 #define TAIL_LEN 8192           /* bytes: holds the last whole record of a chain */
+#define LANDLOCK_ALL_ABI 6      /* has all that keysvcd's processes ask for */
 #define MARKER_SUFFIX ".login-tried"
 
 #ifndef SO_PEERPIDFD
@@ -224,6 +227,28 @@ check_kernel(struct doctor *doctor)
                     name.release);
 }
 
+/* Each ABI can do more; without any the processes' files are open as far as their users' rights go. */
+static void
+check_landlock(struct doctor *doctor)
+{
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+    if (abi >= LANDLOCK_ALL_ABI)
+        doctor_fine(doctor, "sandbox", "the kernel has Landlock, ABI %ld", abi);
+    else if (abi > 0)
+        doctor_fine(
+            doctor, "sandbox",
+            "the kernel has Landlock, ABI %ld: for files; what it has for the network (4) and "
+            "signals (6) is left to the filters of system calls",
+            abi);
+    else
+        doctor_note(doctor, "sandbox",
+                    "Use a kernel with Landlock, and leave it in the list of lsm= if the kernel's "
+                    "command line has one.",
+                    "the kernel has no Landlock: keysvcd's processes may open every file that "
+                    "their users may");
+}
+
 /* PKCS#12 files of older programs are encrypted with RC2-40, which only that provider knows. */
 static void
 check_legacy(struct doctor *doctor)
@@ -251,5 +276,6 @@ doctor_host(struct doctor *doctor)
     check_clock(doctor);
     check_descriptors(doctor);
     check_kernel(doctor);
+    check_landlock(doctor);
     check_legacy(doctor);
 }

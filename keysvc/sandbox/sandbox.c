@@ -77,7 +77,8 @@ sandbox_freep(struct sandbox **sandbox)
 void
 sandbox_calls(struct sandbox *sandbox, const struct sandbox_rule *rules, size_t n_rules)
 {
-    const uint32_t action = sandbox->kind == SANDBOX_ALLOWS ? SCMP_ACT_ALLOW : SCMP_ACT_TRAP;
+    const uint32_t action =
+        sandbox->kind == SANDBOX_ALLOWS ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
 
     for (size_t i = 0; i < n_rules; i++)
         add_rule(sandbox, &rules[i], action);
@@ -147,7 +148,7 @@ sandbox_restrict(struct sandbox *sandbox, enum sandbox_reach reach)
 ks_err
 sandbox_enter(struct sandbox *sandbox, struct sandbox_state *state, struct fault *why)
 {
-    ks_err err;
+    ks_err err = KS_OK;
 
     *state = (struct sandbox_state){0};
     if (sandbox->no_memory) {
@@ -159,7 +160,8 @@ sandbox_enter(struct sandbox *sandbox, struct sandbox_state *state, struct fault
         fault_set(why, "the filter takes no rule for the system call %s: %m", sandbox->failed_call);
         return KS_ERR_INTERNAL;
     }
-    err = refused_watch(why);
+    if (sandbox->kind == SANDBOX_ALLOWS)
+        err = refused_watch(why);
     if (!err)
         err = enter_files(sandbox, state, why);
     if (!err)

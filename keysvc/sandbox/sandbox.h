@@ -9,7 +9,8 @@
  *
  * A call that is not allowed is not made: it fails with EPERM (ENOSYS where not even its name is
  * known, so that a newer libc falls back to an older call), and is named once in the log,
- * event=call-refused. A file that is not allowed answers EACCES, and that stands in no log.
+ * event=call-refused. What is forbidden (SANDBOX_FORBIDS) is not: a program that is executed has no
+ * handler yet that could, and would be killed. A file that is not allowed answers EACCES, and that stands in no log.
  *
  * Where the kernel has no Landlock, or an older one, files are protected by it less or not at all:
  * the state says so and nothing fails. In builds without a sandbox (sanitizers) off.c takes all of

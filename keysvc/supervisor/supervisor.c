@@ -22,6 +22,7 @@
 #include "supervisor/notify.h"
 #include "supervisor/reload.h"
 #include "supervisor/roster.h"
+#include "supervisor/sandbox.h"
 #include "supervisor/sockets.h"
 #include "supervisor/stores.h"
 #include "supervisor/turn.h"
@@ -92,6 +93,8 @@ supervisor_run(const struct supervisor_options *options, struct fault *why)
     struct supervisor supervisor = {.options = options, .lock_fd = -1, .sockets = SOCKETS_INIT};
     ks_err err = open_all(&supervisor, why);
 
+    if (!err)
+        err = supervisor_sandbox_enter(why);
     if (!err) {
         front_start(supervisor.front);
         err = roster_apply(supervisor.roster, NULL, supervisor.launch.settings, why);

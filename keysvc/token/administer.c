@@ -130,12 +130,13 @@ load_module(struct administration *a, struct fault *why)
 {
     ks_auto(closep) int gate = -1;
     size_t n_restored = 0;
+    struct sandbox_state state;
     ks_err err = store_gate(a->token, &gate, why);
 
     if (!err)
         err = store_restore(a->token, &n_restored, why);
     if (!err)
-        err = token_sandbox_enter(a->token, TOKEN_SANDBOX_ADMINISTER, why);
+        err = token_sandbox_enter(a->token, TOKEN_SANDBOX_ADMINISTER, &state, why);
     return err ? err : module_load(a->token->profile.module, NULL, &a->module, why);
 }
 

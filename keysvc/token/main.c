@@ -186,7 +186,7 @@ start_token(struct worker *worker, bool login_override, struct fault *why)
     err = start_store(worker, store_held, why);
     if (err)
         return err == KS_ERR_TOKEN_UNAVAILABLE ? CONTROL_EXIT_NO_TOKEN : CONTROL_EXIT_SETUP;
-    err = token_sandbox_enter(worker->token, TOKEN_SANDBOX_SERVE, why);
+    err = token_sandbox_enter(worker->token, TOKEN_SANDBOX_SERVE, &worker->sandbox, why);
     if (err)
         return CONTROL_EXIT_SETUP;
     err = module_load(worker->token->profile.module, worker->p11.pulse, &worker->module, why);
@@ -271,6 +271,8 @@ start_keys(struct worker *worker, struct fault *why)
         return CONTROL_EXIT_SETUP;
     }
     log_info("event=ready token=%s keys=%zu", worker->token->name, keys_count(worker->keys));
+    log_info("event=sandbox calls=%s files=%s landlock=%u", worker->sandbox.calls ? "on" : "off",
+             worker->sandbox.files ? "on" : "off", worker->sandbox.abi);
     return WORKER_GO_ON;
 }
 

@@ -21,9 +21,6 @@
 #include <sys/socket.h>
 #include <termios.h>
 
-#include "base/log.h"
-#include "sandbox/sandbox.h"
-
 #define EXACTLY UINT32_MAX
 
 /* clang-format off */
@@ -126,7 +123,6 @@ static void add_calls(struct sandbox *sandbox, const struct config_profile *prof
                       enum token_sandbox_mode mode);
 static void add_files(struct sandbox *sandbox, const struct config_token *token,
                       enum token_sandbox_mode mode);
-static ks_err say(enum token_sandbox_mode mode, const struct sandbox_state *state);
 
 /* Somebody has said what the module may change; before that nothing can be closed to it. */
 static bool
@@ -137,16 +133,16 @@ files_are_known(const struct config_token *token)
 
 ks_err
 token_sandbox_enter(const struct config_token *token, enum token_sandbox_mode mode,
-                    struct fault *why)
+                    struct sandbox_state *state, struct fault *why)
 {
     const struct config_profile *profile = &token->profile;
     ks_auto(sandbox_freep) struct sandbox *sandbox = NULL;
-    struct sandbox_state state = {0};
     ks_err err;
 
+    *state = (struct sandbox_state){0};
     if (profile->sandbox == CONFIG_SANDBOX_OFF ||
         (profile->sandbox == CONFIG_SANDBOX_SERVE && mode == TOKEN_SANDBOX_ADMINISTER))
-        return say(mode, &state);
+        return KS_OK;
     err = sandbox_new(SANDBOX_ALLOWS, &sandbox);
     if (err)
         return err;
@@ -158,18 +154,7 @@ token_sandbox_enter(const struct config_token *token, enum token_sandbox_mode mo
         sandbox_restrict(sandbox, SANDBOX_NO_TCP);
     if (!(profile->sockets & CONFIG_SOCKETS_UNIX))
         sandbox_restrict(sandbox, SANDBOX_NO_ABSTRACT);
-    err = sandbox_enter(sandbox, &state, why);
-    return err ? err : say(mode, &state);
-}
-
-/* An administrator at his terminal has not asked. */
-static ks_err
-say(enum token_sandbox_mode mode, const struct sandbox_state *state)
-{
-    if (mode == TOKEN_SANDBOX_SERVE)
-        log_info("event=sandbox calls=%s files=%s landlock=%u", state->calls ? "on" : "off",
-                 state->files ? "on" : "off", state->abi);
-    return KS_OK;
+    return sandbox_enter(sandbox, state, why);
 }
 
 static void

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "ipc/config.h"
+#include "sandbox/sandbox.h"
 
 enum token_sandbox_mode {
     TOKEN_SANDBOX_SERVE,
@@ -14,8 +15,8 @@ enum token_sandbox_mode {
 
 /*
  * Once, by the only thread, before the module is loaded. Files are closed to it if the token's
- * section or its profile says which ones it may change (store, write). What is in force is logged.
- * INTERNAL.
+ * section or its profile says which ones it may change (store, write). `state` says
+ * what is in force. INTERNAL.
  */
 ks_err token_sandbox_enter(const struct config_token *token, enum token_sandbox_mode mode,
-                           struct fault *why) KS_MUST_CHECK;
+                           struct sandbox_state *state, struct fault *why) KS_MUST_CHECK;

@@ -10,6 +10,7 @@
 #include "ipc/channel.h"
 #include "ipc/config.h"
 #include "ipc/job.h"
+#include "sandbox/sandbox.h"
 #include "token/audit.h"
 #include "token/keys.h"
 #include "token/module.h"
@@ -24,6 +25,7 @@ struct worker {
     struct config *config;
     const struct config_token *token; /* into config */
     uint32_t index;                   /* 1 generates and announces */
+    struct sandbox_state sandbox;     /* what is in force */
     struct module *module;            /* as long as the process lives */
     struct p11 p11;
     struct parent *parent; /* NULL in unit tests */

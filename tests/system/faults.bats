@@ -171,6 +171,7 @@ world_of_two()
         echo "    pin-file = \"$W/pin\""
         [ "$ME" != 0 ] || echo "    user = \"$TOKEN\""
         echo "    environment = {$(token_environment), \"SOFTHSM2_CONF=$W/spare-softhsm2.conf\"}"
+        echo "    write = {\"$W/spare-tokens\"}"
         echo "}"
         echo 'keys "spare/**" { token = spare type = ec-p256 purpose = sign }'
     } >>"$W/keysvcd.conf"

@@ -27,7 +27,7 @@ world_with_group()
     {
         sed '/^token main {/,$d' "$W/keysvcd.conf"
         section main east
-        section main west | sed "s|$W/break\"|$W/west\"|"
+        section main west | sed "s|$W/break\"|$W/west\"|; s|^    store = .*|&\n    write = {\"$W/west\"}|"
         echo 'group both { tokens = {east, west} }'
         default_rules | sed 's|token = main|token = both|'
     } >"$W/keysvcd.conf.new"

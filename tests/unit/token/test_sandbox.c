@@ -77,10 +77,11 @@ TestSuite(token_sandbox, .init = set_up, .fini = tear_down);
 static int
 enter(void *context)
 {
+    struct sandbox_state state;
     struct fault why = FAULT_INIT;
 
     (void)context;
-    return token_sandbox_enter(&token, mode, &why) != KS_OK;
+    return token_sandbox_enter(&token, mode, &state, &why) != KS_OK;
 }
 
 static int
@@ -156,6 +157,14 @@ static int
 make_an_inet_socket(void)
 {
     return socket(AF_INET, SOCK_STREAM, 0) < 0 ? errno : 0;
+}
+
+static int
+make_a_pair(void)
+{
+    int ends[2];
+
+    return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0 ? errno : 0;
 }
 
 static int
@@ -249,6 +258,7 @@ Test(token_sandbox, lets_the_module_make_the_sockets_of_its_profile)
 {
     static const struct attempt unix_only[] = {
         {"make a Unix socket", make_a_unix_socket, 0},
+        {"make a pair of sockets", make_a_pair, 0},
         {"make an Internet socket", make_an_inet_socket, EPERM},
         {"make a packet socket", make_a_packet_socket, EPERM},
     };
@@ -256,6 +266,7 @@ Test(token_sandbox, lets_the_module_make_the_sockets_of_its_profile)
         {"make a Unix socket", make_a_unix_socket, EPERM},
         {"make an Internet socket", make_an_inet_socket, 0},
         {"make a packet socket", make_a_packet_socket, EPERM},
+        {"make a pair of sockets", make_a_pair, EPERM},
         {"call syslog", call_syslog, EACCES},
     };
 
