@@ -188,6 +188,8 @@ audit_deed(struct audit *audit, const struct job *job, const struct audit_deed *
         chain_hex(chain, "digest", deed->digest, deed->digest_len);
     if (deed->public_key_sha256)
         chain_hex(chain, "fingerprint", deed->public_key_sha256, KS_SHA256_LEN);
+    if (deed->certificate_sha256)
+        chain_hex(chain, "certificate", deed->certificate_sha256, KS_SHA256_LEN);
     if (strcmp(deed->event, "intent") != 0)
         chain_text(chain, "outcome", err_info(deed->outcome)->name);
     if (deed->outcome && deed->why)

@@ -53,7 +53,8 @@ struct audit_deed {
     enum ks_algorithm algorithm; /* DEFAULT: not recorded */
     const uint8_t *digest;       /* of what was signed; NULL: none */
     size_t digest_len;
-    const uint8_t *public_key_sha256; /* of the key that was made or changed; NULL: none */
+    const uint8_t *public_key_sha256;  /* of the key that was made or changed; NULL: none */
+    const uint8_t *certificate_sha256; /* of the one that is put beside it; NULL: none */
     ks_err outcome;
     const struct fault *why; /* its text is recorded if the outcome is not OK */
 };

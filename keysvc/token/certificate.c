@@ -24,6 +24,7 @@ struct put {
 struct chosen {
     struct key *key;
     struct certchain chain;
+    uint8_t sha256[KS_SHA256_LEN]; /* of the key's own certificate */
 };
 
 struct get {
@@ -94,7 +95,16 @@ decide_put(struct worker *worker, struct change *change, struct fault *why)
     struct chosen *chosen = change->context;
     ks_err err = find_key(worker, change->job, change->label, &chosen->key, why);
 
-    return err ? err : take_chain(chosen->key, &change->job->chain, &chosen->chain, why);
+    if (!err)
+        err = take_chain(chosen->key, &change->job->chain, &chosen->chain, why);
+    if (err)
+        return err;
+    if (X509_digest(chosen->chain.items[0], EVP_sha256(), chosen->sha256, NULL) != 1) {
+        fault_set(why, "no SHA-256");
+        return KS_ERR_INTERNAL;
+    }
+    change->certificate_sha256 = chosen->sha256;
+    return KS_OK;
 }
 
 static ks_err

@@ -56,6 +56,7 @@ record(struct worker *worker, const struct change *change, const char *event, ks
         .label = change->label[0] ? change->label : change->job->name,
         .type = change->type,
         .public_key_sha256 = change->public_key_sha256,
+        .certificate_sha256 = change->certificate_sha256,
         .outcome = outcome,
         .why = why,
     };

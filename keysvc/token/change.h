@@ -25,6 +25,7 @@ struct change {
     char label[KEYNAME_LABEL_MAX + 1]; /* of the key; while empty the job's name is recorded */
     enum ks_key_type type;             /* ANY: not recorded */
     const uint8_t *public_key_sha256;  /* recorded from when a step sets it; NULL: none */
+    const uint8_t *certificate_sha256; /* likewise */
 };
 
 /*

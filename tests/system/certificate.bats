@@ -65,6 +65,8 @@ certificate()
     [ "$(json 'd["certificates"][1]["subject"]' <"$W/json")" = CN=CA ]
     fingerprint=$(openssl x509 -in "$W/leaf.pem" -noout -fingerprint -sha256 | sed 's/.*=//; s/://g' | tr A-F a-f)
     [ "$(json 'd["certificates"][0]["sha256"]' <"$W/json")" = "$fingerprint" ]
+    # The audit names it, before and after.
+    [ "$(grep -c "\"operation\":\"certificate-put\".*\"certificate\":\"$fingerprint\"" "$W/audit/main-1.log")" = 2 ]
     json 'd["certificates"][0]["not_after"]' <"$W/json" | grep -E '^20[0-9-]+T[0-9:]+Z$'
 }
 
