@@ -5,6 +5,7 @@
 #
 # Alice's process (unit other.service) connects, leaves the connection to a child and ends. A process of Bob's, in another
 # group and in nginx.service, is given its number. There are rules for each of them; the child asks for a key by each rule.
+# Then the same with a service that is on a kernel without SO_PEERPIDFD.
 
 OLD_GROUP=64898 NEW_GROUP=64899
 
@@ -67,7 +68,7 @@ recycle()
 {
     local mode=$1 unit=$2 names=() rule
     for rule in alice alice-group alice-unit bob bob-group bob-unit both; do
-        names+=("$rule/$mode-$unit")
+        names+=("$rule/${KERNEL-}$mode-$unit")
     done
     run --separate-stderr timeout 60 /usr/bin/python3 -B "$W/python/recycle.py" "$KEYSVC_SOCKET" "$mode" "$(front_pid)" \
         $ALICE $OLD_GROUP "$SLICE/$unit" $BOB $NEW_GROUP "$SLICE/nginx.service" "${names[@]}"
@@ -124,4 +125,47 @@ is_alice()
     [ $PROVEN = 0 ] || return 0
     [ "$(json 'd["unit"]' <<<"$answer")" = "" ]
     answered both 3
+}
+
+# The service anew, on an old kernel; keys are others again.
+old_kernel()
+{
+    stop
+    keysvcd()
+    {
+        exec /usr/bin/python3 -B "$SOURCE/tests/system/without_peerpidfd.py" "$(type -P keysvcd)" "$@"
+    }
+    start nowait
+    unset -f keysvcd
+    wait_for keysvc status
+    PROVEN=3 KERNEL=old-
+}
+
+@test "without SO_PEERPIDFD nobody has a unit's rights alone, and a unit narrows a user's" {
+    old_kernel
+    recycle alive other.service
+    is_alice
+    [ "$(json 'd["unit"]' <<<"$answer")" = other.service ]
+    answered alice-unit 3
+    answered both 3
+    recycle alive nginx.service
+    is_alice
+    answered bob-unit 3
+    answered both 0
+}
+
+@test "without SO_PEERPIDFD a number that changed hands gives user's and groups' rights to nobody" {
+    old_kernel
+    recycle seen other.service
+    is_alice
+    [ "$(json 'd["unit"]' <<<"$answer")" = other.service ]
+    answered alice-unit 3
+    answered bob-unit 3
+    answered both 3
+    recycle unseen other.service
+    is_alice
+    answered alice-unit 3
+    answered bob-unit 3
+    # The other's unit is all that can be seen. It narrowed Alice's own rule: docs/security.md says so.
+    answered both 0
 }
