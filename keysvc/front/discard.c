@@ -14,12 +14,14 @@
 #include "base/util.h"
 
 #define MAX_THREADS 64 /* that may sleep at once; what comes then waits, open, for one of them */
+#define STUCK_MS 20    /* what has waited so long waits for threads that sleep: one more is made */
 #define LINGER_S 2 /* a thread without work: making one for each client would cost more than it */
 #define WARN_AFTER_MS 1000     /* since the last time that all threads were busy */
 #define STACK_LEN (128 * 1024) /* bytes: it only closes */
 
 struct handful {
     TAILQ_ENTRY(handful) in_waiting;
+    uint64_t since_ms;
     size_t n_fds;
     int fds[];
 };
@@ -27,7 +29,7 @@ struct handful {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(, handful) waiting = TAILQ_HEAD_INITIALIZER(waiting);
 static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
-static int n_threads, n_idle, n_waiting;
+static int n_threads, n_idle;
 static uint64_t warned_ms;
 
 static struct handful *handful_new(const int *fds, size_t n_fds);
@@ -40,7 +42,7 @@ void
 discard(const int *fds, size_t n_fds)
 {
     struct handful *handful = handful_new(fds, n_fds);
-    bool wanted, idle;
+    bool idle;
 
     if (!handful) {
         for (size_t i = 0; i < n_fds; i++)
@@ -49,22 +51,33 @@ discard(const int *fds, size_t n_fds)
     }
     pthread_mutex_lock(&lock);
     TAILQ_INSERT_TAIL(&waiting, handful, in_waiting);
-    n_waiting++;
-    idle = n_waiting <= n_idle;
-    wanted = !idle && n_threads < MAX_THREADS;
+    idle = n_idle > 0;
+    pthread_mutex_unlock(&lock);
+    if (idle)
+        pthread_cond_signal(&more);
+    else
+        discard_stuck();
+}
+
+/* Threads that are awake are no more than one as a rule: many would take the processor from the
+ * loop, for whose sake they are. */
+void
+discard_stuck(void)
+{
+    const struct handful *first;
+    bool stuck, wanted;
+
+    pthread_mutex_lock(&lock);
+    first = TAILQ_FIRST(&waiting);
+    stuck = first && (n_threads == 0 || clock_mono_ms() - first->since_ms >= STUCK_MS);
+    wanted = stuck && n_threads < MAX_THREADS;
     n_threads += wanted;
     pthread_mutex_unlock(&lock);
-    if (idle) {
-        pthread_cond_signal(&more);
-        return;
-    }
-    if (!wanted) {
-        warn_busy();
-        return;
-    }
     /* Without any thread this one does it. */
-    if (!start_thread())
+    if (wanted && !start_thread())
         close_waiting(NULL);
+    else if (stuck && !wanted)
+        warn_busy();
 }
 
 static void
@@ -84,6 +97,7 @@ handful_new(const int *fds, size_t n_fds)
 
     if (!handful)
         return NULL;
+    handful->since_ms = clock_mono_ms();
     handful->n_fds = n_fds;
     memcpy(handful->fds, fds, n_fds * sizeof(*fds));
     return handful;
@@ -142,10 +156,8 @@ next_waiting(bool may_wait)
     while (!(handful = TAILQ_FIRST(&waiting)) && may_wait)
         may_wait = pthread_cond_clockwait(&more, &lock, CLOCK_MONOTONIC, &until) == 0;
     n_idle--;
-    if (handful) {
+    if (handful)
         TAILQ_REMOVE(&waiting, handful, in_waiting);
-        n_waiting--;
-    }
     return handful;
 }
 

@@ -15,6 +15,9 @@
 /* Closes them, sooner or later. */
 void discard(const int *fds, size_t n_fds);
 
+/* Now and then: what waits behind others that do not end gets a thread of its own. */
+void discard_stuck(void);
+
 /* Closes a client's socket: with discard() if bytes are unread in it, which may have descriptors
  * beside them that the kernel closes with it. */
 void discard_socket(int fd);

@@ -10,6 +10,7 @@
 #include "front/checkpoint.h"
 #include "front/control.h"
 #include "front/directory.h"
+#include "front/discard.h"
 #include "front/doubts.h"
 #include "front/dispatch.h"
 #include "front/listener.h"
@@ -247,6 +248,7 @@ on_second(evutil_socket_t fd, short what, void *data)
     (void)what;
     front->sync_due = true;
     checkpoint_tick(front->checkpoint);
+    discard_stuck();
     look_tick(front->look);
 }
 

@@ -51,7 +51,9 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement (4)")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--nice", type=int, default=0, help="of the service's processes: its CPUWeight, where systemd runs it")
+    parser.add_argument("--slices", action="store_true",
+                        help="the attacker's programs in a control group of their own, as systemd has a user's; no more of a "
+                        "processor than the service and the victim together")
     parser.add_argument("--only", action="append", choices=ATTACKS)
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
@@ -61,7 +63,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="keysvc-hostile-") as folder:
         world = make_world(pathlib.Path(folder), options.build.resolve())
         try:
-            renice(world, options.nice)
+            if options.slices:
+                world.slices = Slices()
+                world.slices.enter("ours", world.daemon.pid)
             frames = Frames(world)
             print_header()
             for name in options.only or ATTACKS:
@@ -69,6 +73,8 @@ def main():
                 print_row(rows[-1])
         finally:
             world.stop()
+            if options.slices:
+                world.slices.remove()
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")
 
@@ -102,10 +108,33 @@ def make_world(folder, build):
     return world
 
 
-def renice(world, nice):
-    children = pathlib.Path(f"/proc/{world.daemon.pid}/task/{world.daemon.pid}/children").read_text().split()
-    for process in [world.daemon.pid] + [int(child) for child in children]:
-        os.setpriority(os.PRIO_PROCESS, process, nice)
+class Slices:
+    """Two control groups of equal weight below our own; of either version of them."""
+
+    def __init__(self):
+        lines = [line.split(":", 2) for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines()]
+        own = [(controllers, path) for _, controllers, path in lines if controllers == "cpu" or not controllers]
+        controllers, path = max(own)
+        root = pathlib.Path("/sys/fs/cgroup", *([controllers] if controllers else []))
+        self.own = root / path.lstrip("/")
+        self.groups = {name: self.own / f"keysvc-bench-{os.getpid()}-{name}" for name in ("ours", "attacker")}
+        for group in self.groups.values():
+            group.mkdir()
+
+    def enter(self, name, pid):
+        """With its children."""
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for process in [str(pid)] + children:
+            (self.groups[name] / "cgroup.procs").write_text(process)
+
+    def remove(self):
+        for group in self.groups.values():
+            for _ in range(100):
+                try:
+                    group.rmdir()
+                    break
+                except OSError:
+                    time.sleep(0.1)
 
 
 def resource_limit(n_files):
@@ -381,13 +410,16 @@ ATTACKS = {function.__name__.replace("_", "-"): function for function in (
 class Attack:
     """The attacker's programs; how much of a processor they used."""
 
-    def __init__(self, function, *arguments):
+    def __init__(self, world, function, *arguments):
+        self.slices = getattr(world, "slices", None)
         self.programs = [multiprocessing.Process(target=run_attack, args=(function, arguments), daemon=True)
                          for _ in range(PROGRAMS)]
 
     def __enter__(self):
         for program in self.programs:
             program.start()
+            if self.slices:
+                self.slices.enter("attacker", program.pid)
         time.sleep(0.5)  # until it has got going
         self.begun, self.used = time.monotonic(), self.ticks()
         return self
@@ -422,11 +454,11 @@ def measure(world, frames, name, options):
     share = []
     for _ in range(options.rounds):
         rounds["alone"].append(watch(world, frames, options.seconds))
-        with Attack(ATTACKS[name], frames) as attack:
+        with Attack(world, ATTACKS[name], frames) as attack:
             rounds["during"].append(watch(world, frames, options.seconds))
         share.append(attack.share)
         settle(frames)
-        with Attack(burn, max(0.01, min(1, attack.share / PROGRAMS))):
+        with Attack(world, burn, max(0.01, min(1, attack.share / PROGRAMS))):
             rounds["burn"].append(watch(world, frames, options.seconds))
     row = {"attack": name, "share": round(statistics.median(share), 2)}
     for what, results in rounds.items():
@@ -438,6 +470,8 @@ def watch(world, frames, seconds):
     out, before, begun = multiprocessing.Queue(), front_time(world), time.monotonic()
     process = multiprocessing.Process(target=victim, args=(frames, seconds, out))
     process.start()
+    if getattr(world, "slices", None):
+        world.slices.enter("ours", process.pid)
     figures = out.get(timeout=seconds + 60)
     process.join()
     result = {"failed": figures["failed"]}
