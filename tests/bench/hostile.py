@@ -14,8 +14,6 @@ the 99th percentile to the victim alone and to the burning, and the processor ti
 import argparse
 import ctypes
 import fcntl
-import importlib.machinery
-import importlib.util
 import json
 import multiprocessing
 import os
@@ -31,7 +29,10 @@ import sys
 import tempfile
 import time
 
-sys.dont_write_bytecode = True
+sys.dont_write_bytecode = True  # of the next one, into the source tree
+from world import World
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
 VICTIM, HOSTILE = 64811, 64812
 PROGRAMS = 4  # of the attacker's
 PACE_S = 0.005  # between two signatures of the victim
@@ -84,12 +85,8 @@ def main():
 
 def make_world(folder, build):
     """The bench's world, with rules for two more users."""
-    path = pathlib.Path(__file__).with_name("run")
-    loader = importlib.machinery.SourceFileLoader("bench_run", str(path))
-    bench = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench_run", loader))
-    loader.exec_module(bench)
     resource_limit(16384)
-    world = bench.World(folder, build)
+    world = World(folder, build)
     try:
         world.start()
         keysvc = world.build / "client/cli/keysvc"
@@ -97,7 +94,7 @@ def make_world(folder, build):
             file.write(RULES)
         world.run(keysvc, "reload")
         world.run(keysvc, "key", "generate", "bench/hostile")
-        subprocess.run(["protoc", f"--proto_path={bench.TOP}/proto", f"--python_out={folder}", "keysvc.proto"], check=True)
+        subprocess.run(["protoc", f"--proto_path={TOP}/proto", f"--python_out={folder}", "keysvc.proto"], check=True)
     except BaseException:
         world.stop()
         raise
