@@ -219,13 +219,39 @@ Test(group, a_token_that_says_it_is_gone_or_has_no_key_is_not_the_last_word)
     end();
 }
 
+/* A third token, south. */
+static void
+add_south(void)
+{
+    struct config *config = h.config;
+
+    config->tokens = reallocarray(config->tokens, 3, sizeof(*config->tokens));
+    memset(&config->tokens[2], 0, sizeof(*config->tokens));
+    text_copy(config->tokens[2].name, sizeof(config->tokens[2].name), "south");
+    config->n_tokens = 3;
+    cr_assert_eq(strv_add(&config->groups[0].tokens, "south"), KS_OK);
+}
+
+/* It may be what its workers die of. */
 Test(group, a_request_is_sent_once_more_and_not_oftener)
 {
-    begin();
+    struct channel *south;
+
+    add_south();
+    harness_start(&h);
+    fd = client_hello(&h);
+    east = harness_worker(&h, 1);
+    west = harness_worker_of(&h, "west", 1);
+    south = harness_worker_of(&h, "south", 1);
+    worker_list(east, KEYS);
+    worker_list(west, KEYS);
+    worker_list(south, KEYS);
+    wait_keys(1, 1, 3);
     client_send_sign(fd, 1, "web/shop@1", 0);
     worker_answer(east, take_id(east, JOB_SIGN), KS_ERR_TOKEN_UNAVAILABLE, NULL);
     worker_answer(west, take_id(west, JOB_SIGN), KS_ERR_TOKEN_UNAVAILABLE, NULL);
     client_expect(fd, 1, KS_ERR_TOKEN_UNAVAILABLE);
+    channel_free(south);
     end();
 }
 
@@ -446,5 +472,55 @@ Test(group, when_all_are_lost_each_is_named)
     cr_assert(strstr(response->error->message, "token west is not ready (absent): pulled out"),
               "%s", response->error->message);
     response_free(response);
+    end();
+}
+
+/* A blocked login is the administrator's to mend, so the client is not told to come again. */
+Test(group, when_every_login_is_blocked_that_is_said)
+{
+    uint64_t end_ms = clock_mono_ms() + HARNESS_WAIT_MS;
+    uint32_t code = 0;
+
+    begin();
+    harness_state_of(&h, "main", 1, TOKEN_STATE_LOGIN_BLOCKED, "");
+    harness_state_of(&h, "main", 0, TOKEN_STATE_LOGIN_BLOCKED, "wrong PIN");
+    harness_state_of(&h, "west", 1, TOKEN_STATE_ABSENT, "");
+    harness_state_of(&h, "west", 0, TOKEN_STATE_ABSENT, "pulled out");
+    wait_keys(1, 1, 0);
+    client_send_sign(fd, 1, "web/shop@1", 0);
+    client_expect(fd, 1, KS_ERR_TOKEN_UNAVAILABLE);
+    harness_state_of(&h, "west", 0, TOKEN_STATE_LOGIN_BLOCKED, "wrong PIN");
+    while (code != KS_ERR_LOGIN_BLOCKED && clock_mono_ms() < end_ms) {
+        Keysvc__V1__Response *response;
+
+        client_send_sign(fd, 2, "web/shop@1", 0);
+        response = client_receive(fd);
+        cr_assert_eq(response->result_case, KEYSVC__V1__RESPONSE__RESULT_ERROR);
+        code = response->error->code;
+        response_free(response);
+    }
+    cr_assert_eq(code, KS_ERR_LOGIN_BLOCKED);
+    end();
+}
+
+/* Other rules or classes may be in force by now: who wants it is asked to come again. */
+Test(group, nothing_moves_across_a_reload)
+{
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+    ks_auto(message_deinit) struct message message = MESSAGE_INIT;
+
+    begin();
+    client_send_sign(fd, 1, "web/shop@1", 0);
+    (void)take_id(east, JOB_SIGN);
+    h.config->generation = 2;
+    config_pack(&body, h.config);
+    harness_send(&h, CONTROL_CONFIG, &body);
+    harness_expect(&h, CONTROL_CONFIG_DONE, &message);
+    channel_free(east);
+    east = NULL;
+    client_expect(fd, 1, KS_ERR_TOKEN_UNAVAILABLE);
+    client_send_sign(fd, 2, "web/shop@1", 0);
+    worker_answer(west, take_id(west, JOB_SIGN), KS_OK, "signature");
+    client_expect(fd, 2, KS_OK);
     end();
 }
