@@ -74,6 +74,9 @@ void doctor_host(struct doctor *doctor);                  /* doctor_host.c */
 void doctor_info(struct doctor *doctor, struct ks_client *client, const struct ks_status *status);
 void doctor_info_check(struct doctor *doctor, const char *token, const struct ks_token_info *info);
 
+/* What administrators are told of a group: whether its tokens show the same keys. */
+void doctor_group(struct doctor *doctor, const struct ks_group *group);
+
 /* A token that is not ready: how to mend what its text says. Never empty. */
 const char *doctor_known_trouble(const char *text, const char *otherwise);
 

@@ -122,6 +122,8 @@ doctor_service(struct doctor *doctor, struct cli *cli)
     check_caller(doctor, client, status);
     for (size_t i = 0; i < status->n_tokens; i++)
         check_token(doctor, &status->tokens[i]);
+    for (size_t i = 0; i < status->n_groups; i++)
+        doctor_group(doctor, &status->groups[i]);
     if (status->n_tokens == 0)
         doctor_note(doctor, "token", "Add a section `token` to keysvcd.conf.",
                     "the service has no token");
@@ -230,4 +232,28 @@ check_token(struct doctor *doctor, const struct ks_token *token)
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token",
                      doctor_known_trouble(text, "See the log of keysvcd."), "%s is %s: %s",
                      token->name, token->state, text);
+}
+
+/* Whether its tokens are there is said of each of them. */
+void
+doctor_group(struct doctor *doctor, const struct ks_group *group)
+{
+    uint32_t alone = group->keys - group->keys_everywhere;
+
+    if (group->keys_differing > 0)
+        doctor_wrong(doctor, KS_ERR_AMBIGUOUS_KEY, "group",
+                     "keysvc key list names them; take the token with the wrong keys out of the "
+                     "group, or destroy those with the vendor's tools, then keysvc token rescan.",
+                     "%s: %u keys are not the same on all tokens and cannot be used", group->name,
+                     group->keys_differing);
+    else if (alone > 0)
+        doctor_note(doctor, "group",
+                    "If the tokens do not share their keys by themselves, use the vendor's tools; "
+                    "then keysvc token rescan.",
+                    "%s: %u of %u keys are not on all tokens: these go with the token that they "
+                    "are on",
+                    group->name, alone, group->keys);
+    else
+        doctor_fine(doctor, "group", "%s: %u keys, all on each of %zu tokens", group->name,
+                    group->keys, group->n_tokens);
 }

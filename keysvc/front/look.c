@@ -127,7 +127,9 @@ look_tick(struct look *look)
 
     for (size_t i = look->n_list; i > 0; i--) {
         struct wanted *wanted = &look->list[i - 1];
-        bool done = agrees(look->front, wanted);
+        /* One that is not there tells all of its keys when it is back. */
+        bool done =
+            agrees(look->front, wanted) || !route_first_ready(look->front->route, wanted->token);
 
         if (!done && wanted->next_ms > now_ms)
             continue;
@@ -155,7 +157,7 @@ ask(struct front *front, const struct wanted *wanted)
     struct call *call;
     ks_err err;
 
-    if (!token || !route_first_ready(front->route, wanted->token))
+    if (!token)
         return;
     call = call_new(front, NULL, &LOOK, 0, 0);
     if (!call)

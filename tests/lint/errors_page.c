@@ -117,9 +117,12 @@ static const struct story STORY[KS_ERR_COUNT] = {
                             NULL},
     [KS_ERR_AMBIGUOUS_KEY] =
         {"Two private keys on the token carry this label, so that nobody knows which one is meant. "
-         "Neither is used, destroyed or given a certificate.",
+         "Neither is used, destroyed or given a certificate. So it is when two tokens of a group "
+         "show different keys under one label: the message names both.",
          "Tell them apart by their IDs (`pkcs11-tool --list-objects --type privkey`), remove one "
-         "with `--delete-object --id`, then `keysvc token rescan TOKEN`.",
+         "with `--delete-object --id`, then `keysvc token rescan TOKEN`. Of a group, take the "
+         "token "
+         "with the wrong key out of it, or destroy that key with the vendor's tools.",
          "sign web/shop@1", "two private keys on token main are called web/shop@1: neither is used",
          NULL},
     [KS_ERR_NO_SERVICE] = {"Nobody answers on the socket: keysvcd does not run, listens elsewhere, "

@@ -283,6 +283,21 @@ Test(doctor, a_token_without_memory_or_sessions_is_told)
     cr_expect_not(found(DOCTOR_NOTE, "token-sessions", ""));
 }
 
+Test(doctor, tokens_of_a_group_that_do_not_show_the_same_keys_are_told)
+{
+    struct ks_group group = {.name = "both", .n_tokens = 2, .keys = 3, .keys_everywhere = 3};
+
+    doctor_group(doctor, &group);
+    cr_expect(found(DOCTOR_FINE, "group", "both: 3 keys, all on each of 2 tokens"));
+    group.keys_everywhere = 1;
+    doctor_group(doctor, &group);
+    cr_expect(found(DOCTOR_NOTE, "group", "2 of 3 keys are not on all tokens"));
+    cr_expect_not(found(DOCTOR_WRONG, "group", ""));
+    group.keys_differing = 1;
+    doctor_group(doctor, &group);
+    cr_expect(found(DOCTOR_WRONG, "group", "1 keys are not the same"));
+}
+
 Test(doctor, knows_what_to_do_about_known_texts_only)
 {
     cr_expect_not_null(
