@@ -17,17 +17,18 @@ teardown()
     end_world
 }
 
-# East and west over one store, and the group `both`.
+# East and west over one store, and the group `both`. West breaks by rules of its own, in a folder that the profile lets
+# a token's process write to.
 world_with_group()
 {
     world break
     sed -i "s|^    pin-file = .*|&\n    store = \"$W/tokens\"|" "$W/keysvcd.conf"
-    mkdir -m 700 "$W/west"
-    [ "$ME" != 0 ] || chown "$TOKEN:$TOKEN" "$W/west"
+    mkdir -m 700 "$W/break/west"
+    [ "$ME" != 0 ] || chown "$TOKEN:$TOKEN" "$W/break/west"
     {
         sed '/^token main {/,$d' "$W/keysvcd.conf"
         section main east
-        section main west | sed "s|$W/break\"|$W/west\"|; s|^    store = .*|&\n    write = {\"$W/west\"}|"
+        section main west | sed "s|$W/break\"|$W/break/west\"|"
         echo 'group both { tokens = {east, west} }'
         default_rules | sed 's|token = main|token = both|'
     } >"$W/keysvcd.conf.new"
@@ -45,7 +46,7 @@ breaks()
 {
     local folder=$W/break token=$1
     shift
-    [ "$token" = east ] || folder=$W/west
+    [ "$token" = east ] || folder=$W/break/west
     printf '%s\n' "$@" >"$folder/rules.new"
     chmod 644 "$folder/rules.new"
     mv "$folder/rules.new" "$folder/rules"
@@ -54,11 +55,11 @@ breaks()
 # West becomes a copy of the store in which web/shop@1 is another key.
 west_goes_its_own_way()
 {
-    local west=(as "$TOKEN" env SOFTHSM2_CONF="$W/west-softhsm2.conf" pkcs11-tool --module "$TOKEN_MODULE"
+    local west=(as "$TOKEN" env SOFTHSM2_CONF="$W/break/west-softhsm2.conf" pkcs11-tool --module "$TOKEN_MODULE"
         --token-label keysvc --login --pin "$PIN")
-    cp -a "$W/tokens" "$W/west-tokens"
-    sed "s|$W/tokens|$W/west-tokens|" "$W/softhsm2.conf" >"$W/west-softhsm2.conf"
-    sed -i "/^token west {/,/^}/ { s|$W/tokens|$W/west-tokens|; s|environment = {|&\"SOFTHSM2_CONF=$W/west-softhsm2.conf\", | }" \
+    cp -a "$W/tokens" "$W/break/west-tokens"
+    sed "s|$W/tokens|$W/break/west-tokens|" "$W/softhsm2.conf" >"$W/break/west-softhsm2.conf"
+    sed -i "/^token west {/,/^}/ { s|$W/tokens|$W/break/west-tokens|; s|environment = {|&\"SOFTHSM2_CONF=$W/break/west-softhsm2.conf\", | }" \
         "$W/keysvcd.conf"
     "${west[@]}" --delete-object --type privkey --label web/shop@1
     "${west[@]}" --delete-object --type pubkey --label web/shop@1
