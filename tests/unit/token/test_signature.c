@@ -288,3 +288,61 @@ Test(signature, refuses_an_ecdsa_signature_with_a_zero_half)
     cr_assert_eq(len, 8);
     cr_assert_arr_eq(out, "\x30\x06\x02\x01\x01\x02\x01\x01", 8);
 }
+
+/* The encoding is our own; OpenSSL's is the judge. */
+static void
+check_der(enum ks_key_type type, enum ks_algorithm algorithm, size_t half, size_t zeros,
+          uint8_t first)
+{
+    struct fault why = FAULT_INIT;
+    uint8_t raw[132] = {0}, out[KS_SIGNATURE_MAX_LEN], wanted[KS_SIGNATURE_MAX_LEN], *at = wanted;
+    ECDSA_SIG *sig = ECDSA_SIG_new();
+    size_t len;
+    int wanted_len;
+
+    memset(raw + zeros, 0xa5, half - zeros);
+    raw[zeros] = first;
+    raw[2 * half - 1] = 0x80; /* the other number: a single byte that looks negative */
+    cr_assert_eq(ECDSA_SIG_set0(sig, BN_bin2bn(raw, (int)half, NULL),
+                                BN_bin2bn(raw + half, (int)half, NULL)),
+                 1);
+    wanted_len = i2d_ECDSA_SIG(sig, &at);
+    ECDSA_SIG_free(sig);
+    cr_assert_eq(signature_finish(algorithm, type, raw, 2 * half, out, &len, &why), KS_OK);
+    cr_assert_eq(len, (size_t)wanted_len, "%zu zeros, then %02x", zeros, first);
+    cr_assert_arr_eq(out, wanted, len, "%zu zeros, then %02x", zeros, first);
+}
+
+Test(signature, encodes_numbers_of_every_length_as_openssl_does)
+{
+    static const uint8_t firsts[] = {0x01, 0x7f, 0x80, 0xff};
+
+    for (size_t i = 0; i < ARRAY_LEN(firsts); i++) {
+        for (size_t zeros = 0; zeros < 32; zeros++)
+            check_der(KS_KEY_TYPE_EC_P256, KS_ALGORITHM_ECDSA_SHA256, 32, zeros, firsts[i]);
+        for (size_t zeros = 0; zeros < 48; zeros++)
+            check_der(KS_KEY_TYPE_EC_P384, KS_ALGORITHM_ECDSA_SHA384, 48, zeros, firsts[i]);
+        for (size_t zeros = 0; zeros < 66; zeros++)
+            check_der(KS_KEY_TYPE_EC_P521, KS_ALGORITHM_ECDSA_SHA512, 66, zeros, firsts[i]);
+    }
+}
+
+Test(signature, encodes_the_longest_signature_of_p521)
+{
+    struct fault why = FAULT_INIT;
+    uint8_t raw[132], out[KS_SIGNATURE_MAX_LEN];
+    const uint8_t *at = out;
+    ECDSA_SIG *sig;
+    size_t len;
+
+    memset(raw, 0xff, sizeof(raw));
+    cr_assert_eq(
+        signature_finish(KS_ALGORITHM_ECDSA_SHA512, KS_KEY_TYPE_EC_P521, raw, 132, out, &len, &why),
+        KS_OK);
+    sig = d2i_ECDSA_SIG(NULL, &at, (long)len);
+    cr_assert_not_null(sig);
+    cr_assert_eq(at, out + len);
+    cr_assert_eq(BN_num_bytes(ECDSA_SIG_get0_r(sig)), 66);
+    cr_assert_eq(BN_num_bytes(ECDSA_SIG_get0_s(sig)), 66);
+    ECDSA_SIG_free(sig);
+}
