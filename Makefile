@@ -6,6 +6,7 @@
 #   make check    everything that is tested, in every build; ends with "N passed, N failed, N skipped"
 #   make bench    the service against the same token used directly and against peers, side by side; docs/performance.md
 #   make fuzz     the fuzz targets for FUZZ_SECONDS each (default 60)
+#   make soak     mixed load and random faults for SOAK_SECONDS (default 3600); SEED as it was printed
 #   make install  with meson; PREFIX (default /usr/local) and DESTDIR as usual
 #   make deps     only installs what is missing; GROUP=build leaves out what only tests need
 #   make clean    removes every build folder
@@ -14,6 +15,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 GROUP ?= all
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 3600
 
 all: build-tree
 
@@ -40,6 +42,13 @@ fuzz:
 	@tests/deps all
 	@tests/run --build "$(BUILD)" --only fuzz --fuzz-seconds $(FUZZ_SECONDS)
 
+soak:
+	@tests/deps all
+	@test -f "$(BUILD)/build.ninja" || meson setup "$(BUILD)"
+	@meson configure "$(BUILD)" -Dtests=true
+	@ninja -C "$(BUILD)"
+	@tests/system/soak --build "$(BUILD)" --seconds "$(SOAK_SECONDS)" $(if $(SEED),--seed "$(SEED)")
+
 install: build-tree
 	@meson configure "$(BUILD)" --prefix="$(PREFIX)"
 	@meson install -C "$(BUILD)"
@@ -47,4 +56,4 @@ install: build-tree
 clean:
 	rm -rf "$(BUILD)" "$(BUILD)"-sanitize "$(BUILD)"-clang "$(BUILD)"-fuzz
 
-.PHONY: all deps build-tree demo check bench fuzz install clean
+.PHONY: all deps build-tree demo check bench fuzz soak install clean
