@@ -169,6 +169,7 @@ world_of_two()
         echo "    module = \"$TOKEN_MODULE\""
         echo "    label = \"spare\""
         echo "    pin-file = \"$W/pin\""
+        echo "    store = \"$W/spare-tokens\"" # all that its process may write to
         [ "$ME" != 0 ] || echo "    user = \"$TOKEN\""
         echo "    environment = {$(token_environment), \"SOFTHSM2_CONF=$W/spare-softhsm2.conf\"}"
         echo "    write = {\"$W/spare-tokens\"}"
