@@ -83,10 +83,3 @@ sandbox_enter(struct sandbox *sandbox, struct sandbox_state *state, struct fault
     *state = (struct sandbox_state){0};
     return KS_OK;
 }
-
-bool
-sandbox_knows_call(const char *call)
-{
-    (void)call;
-    return true;
-}

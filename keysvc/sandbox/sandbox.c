@@ -198,9 +198,3 @@ enter_calls(const struct sandbox *sandbox, struct fault *why)
     fault_set(why, "cannot install the filter of system calls: %m");
     return KS_ERR_INTERNAL;
 }
-
-bool
-sandbox_knows_call(const char *call)
-{
-    return seccomp_syscall_resolve_name(call) != __NR_SCMP_ERROR;
-}

@@ -81,5 +81,5 @@ void sandbox_restrict(struct sandbox *sandbox, enum sandbox_reach reach);
 ks_err sandbox_enter(struct sandbox *sandbox, struct sandbox_state *state,
                      struct fault *why) KS_MUST_CHECK;
 
-/* Is there a system call of that name? (In builds without a sandbox: always.) */
+/* Is there a system call of that name? */
 bool sandbox_knows_call(const char *call);
