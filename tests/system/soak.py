@@ -348,6 +348,8 @@ class Spoiler:
                            "OBJECT_HANDLE_INVALID", "DEVICE_ERROR", "GENERAL_ERROR", "FUNCTION_FAILED", "TOKEN_NOT_PRESENT",
                            "CRYPTOKI_NOT_INITIALIZED", "HOST_MEMORY"):
                 possible.append(f"{function}:~{self.rng.choice([20, 100, 400])}:CKR_{answer}")
+        # A token that says so of what it has just listed says that the object was destroyed meanwhile, and is believed.
+        possible = [rule for rule in possible if not ("GetAttributeValue" in rule and "OBJECT_HANDLE_INVALID" in rule)]
         self.write(*self.rng.sample(possible, self.rng.randint(1, 4)))
         time.sleep(self.rng.uniform(0.2, 2))
 
