@@ -55,18 +55,25 @@ certificate()
     fails 4 web/shop certificate web/shop delete
 }
 
+# How many records of a put name that certificate.
+recorded()
+{
+    grep -c "\"operation\":\"certificate-put\".*\"certificate\":\"$1\"" "$W/audit/main-1.log" || true
+}
+
 @test "as DER it is the key's own, as JSON each one is described" {
+    fingerprint=$(openssl x509 -in "$W/leaf.pem" -noout -fingerprint -sha256 | sed 's/.*=//; s/://g' | tr A-F a-f)
+    before=$(recorded "$fingerprint")
     certificate web/shop put --in "$W/chain.pem"
+    # The audit names it, before and after.
+    [ "$(recorded "$fingerprint")" = $((before + 2)) ]
     certificate web/shop get --format der >"$W/der"
     openssl x509 -inform DER -in "$W/der" -noout -subject | grep shop.example
     certificate web/shop get --json >"$W/json"
     [ "$(json 'len(d["certificates"])' <"$W/json")" = 2 ]
     [ "$(json 'd["certificates"][0]["issuer"]' <"$W/json")" = CN=CA ]
     [ "$(json 'd["certificates"][1]["subject"]' <"$W/json")" = CN=CA ]
-    fingerprint=$(openssl x509 -in "$W/leaf.pem" -noout -fingerprint -sha256 | sed 's/.*=//; s/://g' | tr A-F a-f)
     [ "$(json 'd["certificates"][0]["sha256"]' <"$W/json")" = "$fingerprint" ]
-    # The audit names it, before and after.
-    [ "$(grep -c "\"operation\":\"certificate-put\".*\"certificate\":\"$fingerprint\"" "$W/audit/main-1.log")" = 2 ]
     json 'd["certificates"][0]["not_after"]' <"$W/json" | grep -E '^20[0-9-]+T[0-9:]+Z$'
 }
 
