@@ -278,13 +278,12 @@ ks_err
 worker_find_key(struct worker *worker, const char *label, const uint8_t *sha256, struct key **out,
                 struct fault *why)
 {
-    const struct key *known = keys_known(worker->keys, label);
-    bool was_there = known && known->state != JOB_KEY_GONE;
     struct find find = {label, out};
     ks_err err = worker_try(worker, find_once, &find, why);
 
-    /* A token that went away without a word shows no key at all. */
-    if (err == KS_ERR_NO_KEY && was_there && missed(worker, why))
+    /* A token that went away without a word shows no key at all; that this process has never seen
+     * the one asked for says nothing: another one may have made it. */
+    if (err == KS_ERR_NO_KEY && missed(worker, why))
         return lose(worker, why);
     /* Destroyed and made again since it was found, by another worker: only the token knows. */
     if (!err && sha256 && memcmp((*out)->spki_sha256, sha256, KS_SHA256_LEN) != 0) {

@@ -158,6 +158,26 @@ Test(identity, a_key_that_is_gone_with_the_audit_key_is_a_token_that_is_gone)
     cr_assert_eq(bed->worker.exit_code, CONTROL_EXIT_TOKEN_LOST);
 }
 
+Test(identity, a_key_that_another_process_made_is_no_less_missed)
+{
+    struct fault why = FAULT_INIT;
+    struct key *key = NULL;
+
+    fake_remove(WORKER_AUDIT_LABEL);
+    cr_assert_eq(worker_find_key(&bed->worker, "web/theirs@1", NULL, &key, &why),
+                 KS_ERR_TOKEN_UNAVAILABLE);
+    cr_assert_eq(bed->worker.exit_code, CONTROL_EXIT_TOKEN_LOST);
+}
+
+Test(identity, a_key_that_was_never_there_is_no_key)
+{
+    struct fault why = FAULT_INIT;
+    struct key *key = NULL;
+
+    cr_assert_eq(worker_find_key(&bed->worker, "web/theirs@1", NULL, &key, &why), KS_ERR_NO_KEY);
+    cr_assert_eq(bed->worker.exit_code, WORKER_GO_ON);
+}
+
 Test(identity, a_key_that_alone_is_gone_is_no_key)
 {
     struct fault why = FAULT_INIT;
