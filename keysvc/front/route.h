@@ -2,10 +2,10 @@
 /*
  * route - from a call to a worker of its token
  *
- * A token has one queue that any of its workers empties, and one for what only the first may do, and
- * one for what keeps it for seconds; in each the callers take turns (turns.h). A worker is given at most WORKER_WINDOW jobs at a time, and of the
- * slow ones one; the least loaded one first. A call whose
- * token has no worker to do it fails at once: nothing waits for a token that may never come.
+ * A token has one queue that any of its workers empties, one for what only the first may do, and one
+ * for what keeps that one for seconds; in each the callers take turns (turns.h). A worker is given at
+ * most WORKER_WINDOW jobs at a time, and of the slow ones one; the least loaded one first. A call
+ * whose token has no worker to do it fails at once: nothing waits for a token that may never come.
  *
  * Of a group (tokens that show the same keys) a call goes to the least loaded token that has a
  * worker; a change goes to the first in the order of its section. What no worker was given yet moves
