@@ -173,7 +173,10 @@ look(struct call *call, size_t max, size_t *n_seen)
     return !name || listing->n_keys > listing->wanted.limit;
 }
 
-/* Fills `keys`, which has room for the page; true: there are more. */
+/*
+ * Fills `keys`, which has room for the page; true: there are more. A page goes on behind a name and
+ * version, and several tokens that are no group may have one of theirs: it is never cut in two.
+ */
 static bool
 collect(const struct call *call, struct reply_key *keys, size_t *n_keys)
 {
@@ -185,7 +188,9 @@ collect(const struct call *call, struct reply_key *keys, size_t *n_keys)
         size_t n = versions_behind(call, name, &entries);
 
         for (size_t i = 0; i < n; i++) {
-            if (*n_keys == listing->wanted.limit)
+            bool begins = i == 0 || entries[i].version != entries[i - 1].version;
+
+            if (begins && *n_keys >= listing->wanted.limit)
                 return true;
             *n_keys += op_reply_key(call->front, &entries[i], &keys[*n_keys]);
         }
@@ -198,7 +203,8 @@ static bool
 answer(struct call *call)
 {
     struct listing *listing = call->listing;
-    ks_auto(freep) struct reply_key *keys = calloc(listing->wanted.limit, sizeof(*keys));
+    ks_auto(freep) struct reply_key *keys =
+        calloc(listing->wanted.limit + CONFIG_MAX_TOKENS, sizeof(*keys));
     bool full = listing->n_keys > listing->wanted.limit;
     struct fault why = FAULT_INIT;
     struct reply page = {0};

@@ -14,7 +14,7 @@
 #define REQUEST_MAX_DEADLINE_MS 600000 /* an RSA-4096 key on a slow card takes minutes */
 #define REQUEST_PROGRAM_MAX 63         /* bytes of a client's own name; for logs only */
 #define REQUEST_MAX_FEATURES 64        /* in a Hello */
-#define REQUEST_MAX_KEYS 1000          /* in one ListReply */
+#define REQUEST_MAX_KEYS 1000          /* in one ListReply, and then the rest of a version */
 #define REQUEST_DAYS 365               /* of a self-signed certificate, when the client says 0 */
 #define REQUEST_PROTOCOL_VERSION 1
 

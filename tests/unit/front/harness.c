@@ -76,6 +76,20 @@ run(void *data)
 }
 
 void
+harness_add_token(struct harness *h, const char *name)
+{
+    struct config *config = h->config;
+    struct config_token *token;
+
+    config->tokens = reallocarray(config->tokens, config->n_tokens + 1, sizeof(*config->tokens));
+    cr_assert_not_null(config->tokens);
+    token = &config->tokens[config->n_tokens++];
+    memset(token, 0, sizeof(*token));
+    text_copy(token->name, sizeof(token->name), name);
+    token->profile.workers = 1;
+}
+
+void
 harness_start(struct harness *h)
 {
     struct control_setup setup = {.config = h->config};
@@ -218,13 +232,18 @@ harness_settled(struct harness *h, size_t n_keys)
 
     while (!there && clock_mono_ms() < end_ms) {
         Keysvc__V1__Response *response;
+        size_t n_told = 0;
+        bool ready = true;
 
         client_send_status(fd, 1);
         response = client_receive(fd);
         cr_assert_not_null(response);
         cr_assert_eq(response->result_case, KEYSVC__V1__RESPONSE__RESULT_STATUS);
-        there = response->status->tokens[0]->keys == n_keys &&
-                response->status->tokens[0]->ready_workers > 0;
+        for (size_t i = 0; i < response->status->n_tokens; i++) {
+            n_told += response->status->tokens[i]->keys;
+            ready = ready && response->status->tokens[i]->ready_workers > 0;
+        }
+        there = ready && n_told == n_keys;
         response_free(response);
         if (!there)
             usleep(10000); /* status has a rate */
@@ -246,6 +265,20 @@ worker_take(struct channel *worker, struct buf *storage, struct job *job)
     cr_assert_leq(message.n_fds, ARRAY_LEN(job->fds));
     job->n_fds = message.n_fds;
     memcpy(job->fds, message.fds, message.n_fds * sizeof(*job->fds));
+}
+
+uint64_t
+worker_take_id(struct channel *worker, enum job_operation operation)
+{
+    ks_auto(buf_deinit) struct buf storage = BUF_INIT;
+    struct job job;
+    uint64_t id;
+
+    worker_take(worker, &storage, &job);
+    cr_assert_eq(job.operation, operation, "operation %d", (int)job.operation);
+    id = job.id;
+    job_deinit(&job);
+    return id;
 }
 
 void

@@ -31,6 +31,8 @@ struct harness {
 };
 
 void harness_prepare(struct harness *h);
+/* Before the start: one more token, with one worker, in no group. */
+void harness_add_token(struct harness *h, const char *name);
 void harness_start(struct harness *h);
 /* Says STOP and waits. */
 void harness_stop(struct harness *h);
@@ -53,8 +55,10 @@ void worker_list(struct channel *worker, const char *const *keys);
 void worker_key(struct channel *worker, const char *label, enum job_key_state state);
 /* Waits for a job; the storage holds its texts. Its descriptors are the caller's to close. */
 void worker_take(struct channel *worker, struct buf *storage, struct job *job);
+/* Waits for a job of this kind; returns its id. */
+uint64_t worker_take_id(struct channel *worker, enum job_operation operation);
 void worker_answer(struct channel *worker, uint64_t id, ks_err err, const char *data);
-/* A listing's end is seen by the front: asks status until the token is ready. */
+/* A listing's end is seen by the front: asks status until every token is ready, with so many keys. */
 void harness_settled(struct harness *h, size_t n_keys);
 
 /* A client. */

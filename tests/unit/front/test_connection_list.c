@@ -113,6 +113,49 @@ Test(connection_list, a_list_of_many_keys_is_whole_whatever_the_pages_are)
     harness_stop(&h);
 }
 
+/* Two tokens that are no group: each has a key of its own under that name. */
+Test(connection_list, a_name_on_two_tokens_is_whole_whatever_the_pages_are)
+{
+    struct channel *main_worker, *west_worker;
+    int fd;
+
+    harness_add_token(&h, "west");
+    harness_start(&h);
+    main_worker = harness_worker(&h, 1);
+    west_worker = harness_worker_of(&h, "west", 1);
+    worker_list(main_worker, KEYS);
+    worker_list(west_worker, KEYS);
+    harness_settled(&h, 6);
+    fd = client_hello(&h);
+    for (uint32_t limit = 1; limit <= 4; limit++) {
+        char after[KEYNAME_MAX + 1] = "";
+        uint32_t after_version = 0;
+        size_t n_main = 0, n_west = 0;
+        bool more = true;
+
+        while (more) {
+            Keysvc__V1__Response *response = list(fd, "", after, after_version, limit);
+
+            for (size_t i = 0; i < response->list->n_keys; i++) {
+                const Keysvc__V1__Key *key = response->list->keys[i];
+
+                n_main += strcmp(key->token, "main") == 0;
+                n_west += strcmp(key->token, "west") == 0;
+                text_copy(after, sizeof(after), key->name);
+                after_version = key->version;
+            }
+            more = response->list->more;
+            response_free(response);
+        }
+        cr_assert_eq(n_main, 2, "limit %u: %zu of main", limit, n_main);
+        cr_assert_eq(n_west, 2, "limit %u: %zu of west", limit, n_west);
+    }
+    close(fd);
+    channel_free(main_worker);
+    channel_free(west_worker);
+    harness_stop(&h);
+}
+
 Test(connection_list, shows_a_key_with_all_its_versions)
 {
     Keysvc__V1__Response *response;

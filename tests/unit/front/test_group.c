@@ -21,12 +21,9 @@ setup(void)
     struct config *config;
 
     harness_prepare(&h);
+    harness_add_token(&h, "west");
     config = h.config;
-    config->tokens = reallocarray(config->tokens, 2, sizeof(*config->tokens));
-    memset(&config->tokens[1], 0, sizeof(*config->tokens));
-    text_copy(config->tokens[1].name, sizeof(config->tokens[1].name), "west");
-    config->tokens[0].profile.workers = config->tokens[1].profile.workers = 1;
-    config->n_tokens = 2;
+    config->tokens[0].profile.workers = 1;
     config->groups = calloc(1, sizeof(*config->groups));
     config->n_groups = 1;
     text_copy(config->groups[0].name, sizeof(config->groups[0].name), "both");
@@ -85,20 +82,6 @@ end(void)
     channel_free(east);
     channel_free(west);
     harness_stop(&h);
-}
-
-static uint64_t
-take_id(struct channel *from, enum job_operation operation)
-{
-    ks_auto(buf_deinit) struct buf storage = BUF_INIT;
-    struct job job;
-    uint64_t id;
-
-    worker_take(from, &storage, &job);
-    cr_assert_eq(job.operation, operation, "operation %d", (int)job.operation);
-    id = job.id;
-    job_deinit(&job);
-    return id;
 }
 
 static Keysvc__V1__Response *
@@ -165,13 +148,13 @@ Test(group, the_least_loaded_token_is_asked_and_the_first_of_equals)
     begin();
     for (uint64_t i = 0; i < 3; i++)
         client_send_sign(fd, i + 1, "web/shop@1", 0);
-    ids[0] = take_id(east, JOB_SIGN);
-    ids[1] = take_id(west, JOB_SIGN);
-    ids[2] = take_id(east, JOB_SIGN);
+    ids[0] = worker_take_id(east, JOB_SIGN);
+    ids[1] = worker_take_id(west, JOB_SIGN);
+    ids[2] = worker_take_id(east, JOB_SIGN);
     worker_answer(west, ids[1], KS_OK, "b");
     client_expect(fd, 2, KS_OK);
     client_send_sign(fd, 4, "web/shop@1", 0);
-    worker_answer(west, take_id(west, JOB_SIGN), KS_OK, "d");
+    worker_answer(west, worker_take_id(west, JOB_SIGN), KS_OK, "d");
     client_expect(fd, 4, KS_OK);
     worker_answer(east, ids[0], KS_OK, "a");
     client_expect(fd, 1, KS_OK);
@@ -186,12 +169,12 @@ Test(group, what_a_lost_token_had_is_done_by_the_other_under_the_same_id_and_one
 
     begin();
     client_send_sign(fd, 1, "web/shop@1", 0);
-    ids[0] = take_id(east, JOB_SIGN);
+    ids[0] = worker_take_id(east, JOB_SIGN);
     client_send_sign(fd, 2, "web/shop@1", 0);
-    ids[1] = take_id(west, JOB_SIGN);
+    ids[1] = worker_take_id(west, JOB_SIGN);
     channel_free(east);
     east = NULL;
-    cr_assert_eq(take_id(west, JOB_SIGN), ids[0]);
+    cr_assert_eq(worker_take_id(west, JOB_SIGN), ids[0]);
     worker_answer(west, ids[0], KS_OK, "a");
     client_expect(fd, 1, KS_OK);
     worker_answer(west, ids[1], KS_OK, "b");
@@ -208,13 +191,13 @@ Test(group, a_token_that_says_it_is_gone_or_has_no_key_is_not_the_last_word)
     begin();
     for (uint64_t i = 0; i < ARRAY_LEN(said); i++) {
         client_send_sign(fd, i + 1, "web/shop@1", 0);
-        worker_answer(east, take_id(east, JOB_SIGN), said[i], NULL);
-        worker_answer(west, take_id(west, JOB_SIGN), KS_OK, "signature");
+        worker_answer(east, worker_take_id(east, JOB_SIGN), said[i], NULL);
+        worker_answer(west, worker_take_id(west, JOB_SIGN), KS_OK, "signature");
         client_expect(fd, i + 1, KS_OK);
     }
     /* What is said about the request is. */
     client_send_sign(fd, 9, "web/shop@1", 0);
-    worker_answer(east, take_id(east, JOB_SIGN), KS_ERR_PURPOSE, NULL);
+    worker_answer(east, worker_take_id(east, JOB_SIGN), KS_ERR_PURPOSE, NULL);
     client_expect(fd, 9, KS_ERR_PURPOSE);
     end();
 }
@@ -248,8 +231,8 @@ Test(group, a_request_is_sent_once_more_and_not_oftener)
     worker_list(south, KEYS);
     wait_keys(1, 1, 3);
     client_send_sign(fd, 1, "web/shop@1", 0);
-    worker_answer(east, take_id(east, JOB_SIGN), KS_ERR_TOKEN_UNAVAILABLE, NULL);
-    worker_answer(west, take_id(west, JOB_SIGN), KS_ERR_TOKEN_UNAVAILABLE, NULL);
+    worker_answer(east, worker_take_id(east, JOB_SIGN), KS_ERR_TOKEN_UNAVAILABLE, NULL);
+    worker_answer(west, worker_take_id(west, JOB_SIGN), KS_ERR_TOKEN_UNAVAILABLE, NULL);
     client_expect(fd, 1, KS_ERR_TOKEN_UNAVAILABLE);
     channel_free(south);
     end();
@@ -261,12 +244,12 @@ Test(group, a_deadline_that_passes_while_the_second_works_is_answered_once)
 
     begin();
     client_send_sign(fd, 1, "web/shop@1", 300);
-    worker_answer(east, take_id(east, JOB_SIGN), KS_ERR_TOKEN_UNAVAILABLE, NULL);
-    id = take_id(west, JOB_SIGN);
+    worker_answer(east, worker_take_id(east, JOB_SIGN), KS_ERR_TOKEN_UNAVAILABLE, NULL);
+    id = worker_take_id(west, JOB_SIGN);
     client_expect(fd, 1, KS_ERR_DEADLINE);
     worker_answer(west, id, KS_OK, "late");
     client_send_sign(fd, 2, "web/shop@1", 0);
-    worker_answer(east, take_id(east, JOB_SIGN), KS_OK, "in time");
+    worker_answer(east, worker_take_id(east, JOB_SIGN), KS_OK, "in time");
     client_expect(fd, 2, KS_OK);
     end();
 }
@@ -275,15 +258,15 @@ Test(group, a_change_goes_to_the_first_that_is_ready_and_is_never_made_twice)
 {
     begin();
     client_send_generate(fd, 1, "web/new");
-    (void)take_id(east, JOB_GENERATE);
+    (void)worker_take_id(east, JOB_GENERATE);
     client_send_generate(fd, 2, "web/newer"); /* waits for the slow one: was never sent */
     channel_free(east);
     east = NULL;
     client_expect(fd, 1, KS_ERR_OUTCOME_UNKNOWN);
-    worker_answer(west, take_id(west, JOB_GENERATE), KS_ERR_UNSUPPORTED, NULL);
+    worker_answer(west, worker_take_id(west, JOB_GENERATE), KS_ERR_UNSUPPORTED, NULL);
     client_expect(fd, 2, KS_ERR_UNSUPPORTED);
     client_send_generate(fd, 3, "web/newest");
-    worker_answer(west, take_id(west, JOB_GENERATE), KS_ERR_TOKEN_UNAVAILABLE, NULL);
+    worker_answer(west, worker_take_id(west, JOB_GENERATE), KS_ERR_TOKEN_UNAVAILABLE, NULL);
     client_expect(fd, 3, KS_ERR_TOKEN_UNAVAILABLE);
     end();
 }
@@ -293,10 +276,10 @@ Test(group, a_key_that_one_token_shows_is_used_there)
     begin();
     worker_key(west, "web/shop@2", JOB_KEY_USABLE);
     /* East is asked whether it has it by now. */
-    worker_answer(east, take_id(east, JOB_LOOK), KS_OK, NULL);
+    worker_answer(east, worker_take_id(east, JOB_LOOK), KS_OK, NULL);
     wait_keys(2, 1, 2);
     client_send_sign(fd, 1, "web/shop@2", 0);
-    worker_answer(west, take_id(west, JOB_SIGN), KS_OK, "signature");
+    worker_answer(west, worker_take_id(west, JOB_SIGN), KS_OK, "signature");
     client_expect(fd, 1, KS_OK);
     channel_free(west);
     west = NULL;
@@ -304,7 +287,7 @@ Test(group, a_key_that_one_token_shows_is_used_there)
     client_send_sign(fd, 2, "web/shop@2", 0);
     client_expect(fd, 2, KS_ERR_TOKEN_UNAVAILABLE);
     client_send_sign(fd, 3, "web/shop@1", 0);
-    worker_answer(east, take_id(east, JOB_SIGN), KS_OK, "signature");
+    worker_answer(east, worker_take_id(east, JOB_SIGN), KS_OK, "signature");
     client_expect(fd, 3, KS_OK);
     end();
 }
@@ -313,12 +296,12 @@ Test(group, news_of_one_token_is_looked_for_on_the_other_until_both_agree)
 {
     begin();
     worker_key(east, "web/new@1", JOB_KEY_USABLE);
-    worker_answer(west, take_id(west, JOB_LOOK), KS_OK, NULL); /* not there yet */
-    (void)take_id(west, JOB_LOOK);
+    worker_answer(west, worker_take_id(west, JOB_LOOK), KS_OK, NULL); /* not there yet */
+    (void)worker_take_id(west, JOB_LOOK);
     worker_key(west, "web/new@1", JOB_KEY_USABLE);
     wait_keys(2, 2, 2);
     worker_key(east, "web/new@1", JOB_KEY_GONE);
-    (void)take_id(west, JOB_LOOK);
+    (void)worker_take_id(west, JOB_LOOK);
     worker_key(west, "web/new@1", JOB_KEY_GONE);
     wait_keys(1, 1, 2);
     end();
@@ -330,12 +313,12 @@ Test(group, a_key_that_a_listing_brings_anew_is_looked_for_too)
 
     begin();
     client_send_generate(fd, 1, "web/late");
-    (void)take_id(east, JOB_GENERATE);
+    (void)worker_take_id(east, JOB_GENERATE);
     channel_free(east);
     client_expect(fd, 1, KS_ERR_OUTCOME_UNKNOWN);
     east = harness_worker(&h, 1);
     worker_list(east, more);
-    (void)take_id(west, JOB_LOOK);
+    (void)worker_take_id(west, JOB_LOOK);
     worker_key(west, "web/late@1", JOB_KEY_USABLE);
     wait_keys(2, 2, 2);
     end();
@@ -348,7 +331,7 @@ Test(group, what_concerns_a_key_that_is_there_goes_where_it_is)
 
     begin();
     worker_key(west, "web/shop@2", JOB_KEY_USABLE);
-    (void)take_id(east, JOB_LOOK);
+    (void)worker_take_id(east, JOB_LOOK);
     wait_keys(2, 1, 2);
     send_rotate(1, "web/shop", 1);
     client_expect(fd, 1, KS_ERR_EXISTS);
@@ -360,11 +343,11 @@ Test(group, what_concerns_a_key_that_is_there_goes_where_it_is)
     client_expect(fd, 2, KS_ERR_UNSUPPORTED);
     job_deinit(&job);
     send_destroy(3, "web/shop", 2);
-    worker_answer(west, take_id(west, JOB_DESTROY), KS_OK, NULL);
+    worker_answer(west, worker_take_id(west, JOB_DESTROY), KS_OK, NULL);
     client_expect(fd, 3, KS_OK);
     /* Nobody shows it; something of it may be left: the first is asked. */
     send_destroy(4, "web/shop", 7);
-    worker_answer(east, take_id(east, JOB_DESTROY), KS_ERR_NO_KEY, NULL);
+    worker_answer(east, worker_take_id(east, JOB_DESTROY), KS_ERR_NO_KEY, NULL);
     client_expect(fd, 4, KS_ERR_NO_KEY);
     end();
 }
@@ -375,7 +358,7 @@ Test(group, different_keys_under_one_label_do_nothing_at_all)
 
     begin();
     tell_another(west, "web/shop", 1);
-    (void)take_id(east, JOB_LOOK);
+    (void)worker_take_id(east, JOB_LOOK);
     client_send_sign(fd, 1, "web/shop@1", 0);
     response = client_receive(fd);
     cr_assert_eq(response->result_case, KEYSVC__V1__RESPONSE__RESULT_ERROR);
@@ -406,7 +389,7 @@ Test(group, a_key_is_shown_once_with_its_tokens)
 
     begin();
     worker_key(west, "web/shop@2", JOB_KEY_USABLE);
-    (void)take_id(east, JOB_LOOK);
+    (void)worker_take_id(east, JOB_LOOK);
     request.id = 1;
     request.operation_case = KEYSVC__V1__REQUEST__OPERATION_LIST;
     request.list = &list;
@@ -437,7 +420,7 @@ Test(group, before_all_have_told_their_keys_none_is_made_and_known_ones_are_used
     worker_list(west, KEYS);
     wait_keys(1, 0, 1);
     client_send_sign(fd, 1, "web/shop@1", 0);
-    worker_answer(west, take_id(west, JOB_SIGN), KS_OK, "signature");
+    worker_answer(west, worker_take_id(west, JOB_SIGN), KS_OK, "signature");
     client_expect(fd, 1, KS_OK);
     client_send_generate(fd, 2, "web/new");
     client_expect(fd, 2, KS_ERR_TOKEN_UNAVAILABLE);
@@ -511,7 +494,7 @@ Test(group, nothing_moves_across_a_reload)
 
     begin();
     client_send_sign(fd, 1, "web/shop@1", 0);
-    (void)take_id(east, JOB_SIGN);
+    (void)worker_take_id(east, JOB_SIGN);
     h.config->generation = 2;
     config_pack(&body, h.config);
     harness_send(&h, CONTROL_CONFIG, &body);
@@ -520,7 +503,7 @@ Test(group, nothing_moves_across_a_reload)
     east = NULL;
     client_expect(fd, 1, KS_ERR_TOKEN_UNAVAILABLE);
     client_send_sign(fd, 2, "web/shop@1", 0);
-    worker_answer(west, take_id(west, JOB_SIGN), KS_OK, "signature");
+    worker_answer(west, worker_take_id(west, JOB_SIGN), KS_OK, "signature");
     client_expect(fd, 2, KS_OK);
     end();
 }

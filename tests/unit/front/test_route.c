@@ -34,20 +34,6 @@ setup(void)
 
 TestSuite(route, .init = setup, .timeout = 60);
 
-static uint64_t
-take_id(struct channel *from, enum job_operation operation)
-{
-    ks_auto(buf_deinit) struct buf storage = BUF_INIT;
-    struct job job;
-    uint64_t id;
-
-    worker_take(from, &storage, &job);
-    cr_assert_eq(job.operation, operation);
-    id = job.id;
-    job_deinit(&job);
-    return id;
-}
-
 Test(route, carries_a_signature_there_and_back)
 {
     ks_auto(buf_deinit) struct buf storage = BUF_INIT;
@@ -93,7 +79,7 @@ Test(route, answers_in_the_order_in_which_the_worker_does)
     for (uint64_t i = 0; i < 3; i++)
         client_send_sign(fd, i + 1, "web/shop@1", 0);
     for (size_t i = 0; i < 3; i++)
-        ids[i] = take_id(worker, JOB_SIGN);
+        ids[i] = worker_take_id(worker, JOB_SIGN);
     worker_answer(worker, ids[2], KS_OK, "c");
     client_expect(fd, 3, KS_OK);
     worker_answer(worker, ids[0], KS_ERR_PURPOSE, NULL);
@@ -175,11 +161,11 @@ Test(route, a_deadline_ends_the_wait_and_the_late_answer_is_thrown_away)
     begin();
     fd = client_hello(&h);
     client_send_sign(fd, 1, "web/shop@1", 30);
-    id = take_id(worker, JOB_SIGN);
+    id = worker_take_id(worker, JOB_SIGN);
     client_expect(fd, 1, KS_ERR_DEADLINE);
     worker_answer(worker, id, KS_OK, "late");
     client_send_sign(fd, 2, "web/shop@1", 0);
-    worker_answer(worker, take_id(worker, JOB_SIGN), KS_OK, "in time");
+    worker_answer(worker, worker_take_id(worker, JOB_SIGN), KS_OK, "in time");
     client_expect(fd, 2, KS_OK);
     close(fd);
     channel_free(worker);
@@ -193,9 +179,9 @@ Test(route, a_workers_death_answers_what_it_had)
     begin();
     fd = client_hello(&h);
     client_send_sign(fd, 1, "web/shop@1", 0);
-    (void)take_id(worker, JOB_SIGN);
+    (void)worker_take_id(worker, JOB_SIGN);
     client_send_generate(fd, 2, "web/new");
-    (void)take_id(worker, JOB_GENERATE);
+    (void)worker_take_id(worker, JOB_GENERATE);
     channel_free(worker);
     client_expect(fd, 1, KS_ERR_TOKEN_UNAVAILABLE);
     client_expect(fd, 2, KS_ERR_OUTCOME_UNKNOWN);
@@ -206,7 +192,7 @@ Test(route, a_workers_death_answers_what_it_had)
     worker = harness_worker(&h, 1);
     harness_settled(&h, N_KEYS);
     client_send_sign(fd, 5, "web/shop@1", 0);
-    worker_answer(worker, take_id(worker, JOB_SIGN), KS_OK, "again");
+    worker_answer(worker, worker_take_id(worker, JOB_SIGN), KS_OK, "again");
     client_expect(fd, 5, KS_OK);
     close(fd);
     channel_free(worker);
@@ -220,7 +206,7 @@ Test(route, says_nothing_of_a_key_whose_worker_died_before_its_successor_has_tol
     begin();
     fd = client_hello(&h);
     client_send_generate(fd, 1, "web/new");
-    (void)take_id(worker, JOB_GENERATE);
+    (void)worker_take_id(worker, JOB_GENERATE);
     channel_free(worker);
     client_expect(fd, 1, KS_ERR_OUTCOME_UNKNOWN);
     /* Neither NO_KEY, which may be wrong, nor for ever. */
@@ -251,7 +237,7 @@ Test(route, a_worker_that_talks_nonsense_is_hung_up_on)
     begin();
     fd = client_hello(&h);
     client_send_sign(fd, 1, "web/shop@1", 0);
-    (void)take_id(worker, JOB_SIGN);
+    (void)worker_take_id(worker, JOB_SIGN);
     worker_answer(worker, 12345, KS_OK, "nobody asked");
     client_expect(fd, 1, KS_ERR_TOKEN_UNAVAILABLE);
     cr_assert_eq(channel_receive(worker, &message, HARNESS_WAIT_MS), KS_ERR_NO_SERVICE);
@@ -321,12 +307,12 @@ Test(route, a_window_and_a_queue_bound_what_waits)
         client_send_sign(fd, i, "web/shop@1", 0);
     client_expect(fd, WORKER_WINDOW + queue + 1, KS_ERR_BUSY);
     for (size_t i = 0; i < WORKER_WINDOW; i++)
-        ids[i] = take_id(worker, JOB_SIGN);
+        ids[i] = worker_take_id(worker, JOB_SIGN);
     for (size_t i = 0; i < WORKER_WINDOW + queue; i++) {
         worker_answer(worker, ids[i], KS_OK, "x");
         client_expect(fd, i + 1, KS_OK);
         if (i + WORKER_WINDOW < WORKER_WINDOW + queue)
-            ids[i + WORKER_WINDOW] = take_id(worker, JOB_SIGN);
+            ids[i + WORKER_WINDOW] = worker_take_id(worker, JOB_SIGN);
     }
     close(fd);
     channel_free(worker);
@@ -343,10 +329,10 @@ Test(route, spreads_over_workers_and_keeps_changes_on_the_first)
     second = harness_worker(&h, 2);
     fd = client_hello(&h);
     client_send_generate(fd, 1, "web/new");
-    (void)take_id(worker, JOB_GENERATE);
+    (void)worker_take_id(worker, JOB_GENERATE);
     for (uint64_t i = 2; i < 6; i++) {
         client_send_sign(fd, i, "web/shop@1", 0);
-        first_id = take_id(second, JOB_SIGN);
+        first_id = worker_take_id(second, JOB_SIGN);
         worker_answer(second, first_id, KS_OK, "x");
         client_expect(fd, i, KS_OK);
     }
@@ -367,15 +353,15 @@ Test(route, a_worker_has_one_slow_job_at_a_time_and_others_overtake_the_rest)
     client_send_generate(fd, 2, "web/newer");
     client_send_generate(fd, 3, "web/newest");
     client_send_sign(fd, 4, "web/shop@1", 0);
-    first = take_id(worker, JOB_GENERATE);
-    sign = take_id(worker, JOB_SIGN);
+    first = worker_take_id(worker, JOB_GENERATE);
+    sign = worker_take_id(worker, JOB_SIGN);
     worker_answer(worker, sign, KS_OK, "x");
     client_expect(fd, 4, KS_OK);
     worker_answer(worker, first, KS_ERR_UNSUPPORTED, NULL);
     client_expect(fd, 1, KS_ERR_UNSUPPORTED);
-    worker_answer(worker, take_id(worker, JOB_GENERATE), KS_ERR_UNSUPPORTED, NULL);
+    worker_answer(worker, worker_take_id(worker, JOB_GENERATE), KS_ERR_UNSUPPORTED, NULL);
     client_expect(fd, 2, KS_ERR_UNSUPPORTED);
-    worker_answer(worker, take_id(worker, JOB_GENERATE), KS_ERR_UNSUPPORTED, NULL);
+    worker_answer(worker, worker_take_id(worker, JOB_GENERATE), KS_ERR_UNSUPPORTED, NULL);
     client_expect(fd, 3, KS_ERR_UNSUPPORTED);
     close(fd);
     channel_free(worker);
@@ -396,7 +382,7 @@ Test(route, a_new_key_is_known_as_soon_as_it_is_answered)
     begin();
     fd = client_hello(&h);
     client_send_generate(fd, 1, "web/new");
-    reply.id = take_id(worker, JOB_GENERATE);
+    reply.id = worker_take_id(worker, JOB_GENERATE);
     job_reply_pack(&body, &reply);
     cr_assert_eq(channel_send(worker, JOB_MESSAGE_REPLY, &body, NULL, 0, HARNESS_WAIT_MS), KS_OK);
     made = client_receive(fd);
@@ -405,7 +391,7 @@ Test(route, a_new_key_is_known_as_soon_as_it_is_answered)
     cr_assert_eq(made->generate->public_key.len, strlen("web/new@1"));
     response_free(made);
     client_send_sign(fd, 2, "web/new@1", 0);
-    worker_answer(worker, take_id(worker, JOB_SIGN), KS_OK, "x");
+    worker_answer(worker, worker_take_id(worker, JOB_SIGN), KS_OK, "x");
     client_expect(fd, 2, KS_OK);
     close(fd);
     channel_free(worker);
@@ -421,7 +407,7 @@ Test(route, a_client_that_goes_takes_its_waiting_jobs_along)
     for (uint64_t i = 1; i <= WORKER_WINDOW + 5; i++)
         client_send_sign(fd, i, "web/shop@1", 0);
     for (size_t i = 0; i < WORKER_WINDOW - 1; i++)
-        worker_answer(worker, take_id(worker, JOB_SIGN), KS_OK, "x");
+        worker_answer(worker, worker_take_id(worker, JOB_SIGN), KS_OK, "x");
     close(fd);
     other = client_hello(&h);
     client_send_sign(other, 1, "web/shop@2", 0);
@@ -452,7 +438,7 @@ sign_fails(int fd, uint64_t id)
     client_send_sign(fd, id, "web/shop@1", 0);
     cr_assert_gt(poll(ready, 2, HARNESS_WAIT_MS), 0);
     if (ready[1].revents)
-        worker_answer(worker, take_id(worker, JOB_SIGN), KS_ERR_PURPOSE, NULL);
+        worker_answer(worker, worker_take_id(worker, JOB_SIGN), KS_ERR_PURPOSE, NULL);
     response = client_receive(fd);
     cr_assert_eq(response->result_case, KEYSVC__V1__RESPONSE__RESULT_ERROR);
     err = (ks_err)response->error->code;
@@ -477,7 +463,7 @@ Test(route, who_fails_again_and_again_is_kept_from_the_token)
     clock_shift(2000000, 0);
     fd = client_hello(&h);
     client_send_sign(fd, 1, "web/shop@1", 0);
-    worker_answer(worker, take_id(worker, JOB_SIGN), KS_OK, "x");
+    worker_answer(worker, worker_take_id(worker, JOB_SIGN), KS_OK, "x");
     client_expect(fd, 1, KS_OK);
     close(fd);
     channel_free(worker);
@@ -501,7 +487,7 @@ Test(route, nothing_is_signed_that_cannot_be_recorded)
     client_expect(fd, 3, KS_OK);
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &large), 0);
     client_send_sign(fd, 4, "web/shop@1", 0);
-    worker_answer(worker, take_id(worker, JOB_SIGN), KS_OK, "x");
+    worker_answer(worker, worker_take_id(worker, JOB_SIGN), KS_OK, "x");
     client_expect(fd, 4, KS_OK);
     close(fd);
     channel_free(worker);
@@ -557,7 +543,7 @@ Test(route, has_its_own_chain_signed_before_it_ends)
     worker_list(worker, keys);
     harness_settled(&h, 1);
     harness_send(&h, CONTROL_STOP, NULL);
-    id = take_id(worker, JOB_CHECKPOINT);
+    id = worker_take_id(worker, JOB_CHECKPOINT);
     worker_answer(worker, id, KS_OK, "signed");
     harness_expect(&h, CONTROL_CHECKPOINT, &message);
     channel_free(worker);
