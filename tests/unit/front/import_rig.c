@@ -38,8 +38,8 @@ count_open(void)
     return n;
 }
 
-size_t
-import_rig_count_open(uint32_t n_connections)
+static size_t
+count_open_with(uint32_t n_connections)
 {
     uint64_t end_ms = clock_mono_ms() + HARNESS_WAIT_MS;
     int fd = client_hello(&rig.h);
@@ -63,6 +63,18 @@ import_rig_count_open(uint32_t n_connections)
 }
 
 void
+import_rig_expect_open(uint32_t n_connections)
+{
+    uint64_t end_ms = clock_mono_ms() + HARNESS_WAIT_MS;
+    size_t wanted = rig.n_open_before + (size_t)2 * n_connections;
+    size_t n_open = count_open_with(n_connections);
+
+    while (n_open != wanted && clock_mono_ms() < end_ms)
+        n_open = count_open_with(n_connections);
+    cr_assert_eq(n_open, wanted, "%zu descriptors instead of %zu", n_open, wanted);
+}
+
+void
 import_rig_worker(void)
 {
     rig.worker = harness_worker(&rig.h, 1);
@@ -77,19 +89,13 @@ import_rig_begin(void)
     import_rig_worker();
     rig.sealed[0] = import_rig_file("a key");
     rig.sealed[1] = import_rig_file("a password");
-    rig.n_open_before = import_rig_count_open(0);
+    rig.n_open_before = count_open_with(0);
 }
 
 void
 import_rig_end(void)
 {
-    uint64_t end_ms = clock_mono_ms() + HARNESS_WAIT_MS;
-    size_t n_open = import_rig_count_open(0);
-
-    while (n_open != rig.n_open_before && clock_mono_ms() < end_ms)
-        n_open = import_rig_count_open(0);
-    cr_assert_eq(n_open, rig.n_open_before, "%zu descriptors instead of %zu", n_open,
-                 rig.n_open_before);
+    import_rig_expect_open(0);
     close(rig.sealed[0]);
     close(rig.sealed[1]);
     channel_free(rig.worker);

@@ -17,9 +17,9 @@ extern struct import_rig rig;
 
 int import_rig_file(const char *text);
 
-/* What the process has open, beside the ends of the connection that asks, once the front says that
- * it has `n_connections` more than this one. */
-size_t import_rig_count_open(uint32_t n_connections);
+/* Wants of the process, sooner or later (discard.h), no more to be open than at import_rig_begin()
+ * and both ends of so many connections. */
+void import_rig_expect_open(uint32_t n_connections);
 
 /* Connects a worker that lists its key, web/shop@1. */
 void import_rig_worker(void);
