@@ -23,6 +23,7 @@
 #include "token/sandbox.h"
 #include "token/serve.h"
 #include "token/store.h"
+#include "token/tell.h"
 #include "token/wipe.h"
 #include "token/worker.h"
 
@@ -261,7 +262,7 @@ start_keys(struct worker *worker, struct fault *why)
     if (worker->index == 1) {
         audit_scan_purposes(AUDIT_GUARD_FD, see_purpose, worker);
         checkpoint_prepare(worker);
-        serve_purposes(worker);
+        tell_purposes(worker);
     }
     identity_learn(worker);
     (void)!audit_flush(worker->audit, true, why); /* a failure is logged */

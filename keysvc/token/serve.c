@@ -16,9 +16,11 @@
 #include "token/generate.h"
 #include "token/import.h"
 #include "token/info.h"
+#include "token/look.h"
 #include "token/request.h"
 #include "token/self_sign.h"
 #include "token/sign.h"
+#include "token/tell.h"
 
 #define MAX_UNREAD                                                                                 \
     (8 * 1024 * 1024)      /* bytes of answers the front has not read: take no more jobs */
@@ -42,13 +44,6 @@ struct batch {
     uint64_t now_us; /* the end of its last job */
 };
 
-static ks_err rescan(struct worker *worker, const struct job *job, struct answer *answer,
-                     struct fault *why) KS_MUST_CHECK;
-static ks_err look(struct worker *worker, const struct job *job, struct answer *answer,
-                   struct fault *why) KS_MUST_CHECK;
-static void send_directory(struct worker *worker);
-static void send_stats(struct worker *worker);
-
 /* One row an operation. `alone`: it writes its own records in the middle, so a batch ends before
  * it; `recorded`: its answer depends on the audit. */
 static const struct {
@@ -61,7 +56,7 @@ static const struct {
     [JOB_CSR] = {request_run, true, false},
     [JOB_GENERATE] = {generate_run, true, true},
     [JOB_ROTATE] = {generate_run, true, true},
-    [JOB_RESCAN] = {rescan, false, true},
+    [JOB_RESCAN] = {look_again, false, true},
     [JOB_CHECKPOINT] = {checkpoint_run, true, false},
     [JOB_SELF_SIGN] = {self_sign_run, true, false},
     [JOB_IMPORT] = {import_run, true, true},
@@ -70,7 +65,7 @@ static const struct {
     [JOB_CERTIFICATE_GET] = {certificate_get_run, false, false},
     [JOB_CERTIFICATE_DELETE] = {certificate_delete_run, true, true},
     [JOB_TOKEN_INFO] = {info_run, false, false},
-    [JOB_LOOK] = {look, false, false},
+    [JOB_LOOK] = {look_run, false, false},
 };
 
 static bool take_news(struct worker *worker);
@@ -80,8 +75,6 @@ static void flush_last_answers(struct worker *worker);
 static bool take_jobs(struct worker *worker, struct batch *batch);
 static bool work(struct worker *worker, const struct message *message, struct batch *batch);
 static void settle(struct worker *worker, struct batch *batch);
-static void send_changes(struct worker *worker);
-static void tell_stats(struct worker *worker);
 
 int
 serve_run(struct worker *worker)
@@ -91,7 +84,7 @@ serve_run(struct worker *worker)
             break;
         if (audit_tick(worker->audit, worker->config))
             checkpoint_make(worker);
-        tell_stats(worker);
+        tell_new_stats(worker);
         if (worker->exit_code == WORKER_GO_ON)
             wait_and_read(worker);
     }
@@ -127,7 +120,7 @@ take_adopted(struct worker *worker)
         return;
     }
     if (is_changed)
-        send_directory(worker);
+        tell_directory(worker);
 }
 
 static bool
@@ -139,7 +132,7 @@ take_config(struct worker *worker, struct config *config)
         return fail(worker, "bad-config", &why);
     take_adopted(worker);
     audit_config(worker->audit, worker->config);
-    serve_purposes(worker);
+    tell_purposes(worker);
     (void)!audit_flush(worker->audit, false, &why); /* a failure is logged */
     log_info("event=reload token=%s generation=%llu", worker->token->name,
              (unsigned long long)worker->config->generation);
@@ -177,8 +170,8 @@ take_front(struct worker *worker, int fd)
         worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
         return;
     }
-    send_directory(worker);
-    send_stats(worker);
+    tell_directory(worker);
+    tell_stats(worker);
 }
 
 /* What the supervisor sent since the last batch. False: exit. */
@@ -435,7 +428,7 @@ settle(struct worker *worker, struct batch *batch)
         return;
     /* What a process that ends saw last may be the token going away, and no key gone or changed. */
     if (worker->index == 1 && worker->exit_code == WORKER_GO_ON)
-        send_changes(worker);
+        tell_changes(worker);
     has_record = audit_flush(worker->audit, worker->config->audit_sync_always, &why) == KS_OK;
     n_unsynced = audit_stats(worker->audit).n_unsynced;
     n_unsynced = n_unsynced < UINT32_MAX ? n_unsynced : UINT32_MAX;
@@ -448,135 +441,4 @@ settle(struct worker *worker, struct batch *batch)
     batch->n_items = 0;
     /* A front that is gone shows up in the next read. */
     (void)!channel_flush(worker->front);
-}
-
-static void
-send_key(struct worker *worker, const struct key *key)
-{
-    ks_auto(buf_deinit) struct buf body = BUF_INIT;
-    struct job_key entry = {.version = key->version, .state = key->state, .type = key->spki.type};
-
-    (void)text_copy(entry.name, sizeof(entry.name), key->name);
-    entry.public_key_len = key->spki.len;
-    memcpy(entry.public_key, key->spki.der, key->spki.len);
-    job_key_pack(&body, &entry);
-    if (channel_queue(worker->front, JOB_MESSAGE_DIRECTORY_KEY, &body, NULL, 0) != KS_OK)
-        log_error("event=directory-lost token=%s key=%s", worker->token->name, key->label);
-}
-
-static void
-note_purpose(struct worker *worker, struct key *key)
-{
-    const struct config_class *class = config_class_of(worker->config, key->name);
-    enum ks_purpose purpose = class ? class->purpose : KS_PURPOSE_NONE;
-
-    if (strcmp(key->name, KEYNAME_AUDIT) == 0)
-        purpose = KS_PURPOSE_AUDIT;
-    else if (class && !config_is_member(worker->config, class->token, worker->token->name))
-        purpose = KS_PURPOSE_NONE;
-    if (key->state == JOB_KEY_GONE || key->recorded_purpose == purpose)
-        return;
-    audit_purpose(worker->audit, key->label, purpose);
-    key->recorded_purpose = purpose;
-}
-
-/* Keys that were made, or turned out to be others, since the last batch. */
-static void
-send_changes(struct worker *worker)
-{
-    struct key *key;
-
-    while ((key = keys_take_changed(worker->keys))) {
-        note_purpose(worker, key);
-        send_key(worker, key);
-    }
-}
-
-void
-serve_purposes(struct worker *worker)
-{
-    for (size_t i = 0; worker->index == 1 && i < keys_count(worker->keys); i++)
-        note_purpose(worker, keys_at(worker->keys, i));
-}
-
-/* Tells the front all keys; worker 1 only. */
-static void
-send_directory(struct worker *worker)
-{
-    ks_err err;
-
-    if (worker->index != 1 || !worker->front)
-        return;
-    err = channel_queue(worker->front, JOB_MESSAGE_DIRECTORY_BEGIN, NULL, NULL, 0);
-    for (size_t i = 0; !err && i < keys_count(worker->keys); i++) {
-        if (keys_at(worker->keys, i)->state != JOB_KEY_GONE)
-            send_key(worker, keys_at(worker->keys, i));
-    }
-    if (!err)
-        err = channel_queue(worker->front, JOB_MESSAGE_DIRECTORY_END, NULL, NULL, 0);
-    if (!err)
-        err = channel_flush(worker->front);
-    if (err)
-        log_error("event=directory-lost token=%s outcome=%s", worker->token->name,
-                  err_info(err)->name);
-}
-
-/* The front knows of records from the answers, but not when they came to the disk. */
-static void
-tell_stats(struct worker *worker)
-{
-    struct job_stats stats = audit_stats(worker->audit);
-
-    if (stats.n_syncs != worker->told.n_syncs || stats.n_failures != worker->told.n_failures)
-        send_stats(worker);
-}
-
-static void
-send_stats(struct worker *worker)
-{
-    ks_auto(buf_deinit) struct buf body = BUF_INIT;
-
-    if (!worker->front)
-        return;
-    worker->told = audit_stats(worker->audit);
-    job_stats_pack(&body, &worker->told);
-    if (channel_queue(worker->front, JOB_MESSAGE_STATS, &body, NULL, 0) != KS_OK ||
-        channel_flush(worker->front) != KS_OK)
-        log_error("event=stats-lost token=%s", worker->token->name);
-}
-
-/* JOB_RESCAN. */
-static ks_err
-rescan(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
-{
-    ks_err err = KS_OK;
-
-    (void)job;
-    (void)answer;
-    if (worker->token->profile.rescan_reinitializes)
-        err = worker_reinitialize(worker, why);
-    if (!err)
-        err = worker_list_keys(worker, why);
-    if (err)
-        return err;
-    serve_purposes(worker);
-    send_directory(worker);
-    return KS_OK;
-}
-
-/* JOB_LOOK. Another token of the group has made, changed or destroyed the key. */
-static ks_err
-look(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
-{
-    char label[KEYNAME_LABEL_MAX + 1];
-    struct key *key;
-    ks_err err;
-
-    (void)answer;
-    keyname_label(job->name, job->version, label);
-    key = keys_known(worker->keys, label);
-    if (key)
-        keys_forget(key);
-    err = worker_find_key(worker, label, NULL, &key, why);
-    return err == KS_ERR_TOKEN_UNAVAILABLE || err == KS_ERR_LOGIN_BLOCKED ? err : KS_OK;
 }

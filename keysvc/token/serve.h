@@ -26,6 +26,3 @@ ks_err serve_job(struct worker *worker, const struct job *job, struct answer *an
 
 /* Takes what the front's channel holds and answers it. False: the front is of no more use. */
 bool serve_front(struct worker *worker);
-
-/* Records each key whose purpose is not the one recorded last; worker 1 only. */
-void serve_purposes(struct worker *worker);

@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 
 #include "test_worker.h"
+#include "token/tell.h"
 
 static struct bed *bed;
 static struct channel *front; /* the other end */
@@ -243,10 +244,10 @@ Test(serve, records_a_purpose_only_when_it_changed)
 {
     struct fault why = FAULT_INIT;
 
-    serve_purposes(&bed->worker);
-    serve_purposes(&bed->worker);
+    tell_purposes(&bed->worker);
+    tell_purposes(&bed->worker);
     bed->worker.config->classes[1].purpose = KS_PURPOSE_TLS;
-    serve_purposes(&bed->worker);
+    tell_purposes(&bed->worker);
     cr_assert_eq(audit_flush(bed->worker.audit, false, &why), KS_OK);
     cr_assert_eq(bed_audit_count(bed, "\"event\":\"purpose\""), 2);
     cr_assert_eq(bed_audit_count(bed, "\"purpose\":\"tls\""), 1);
