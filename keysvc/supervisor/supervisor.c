@@ -244,6 +244,12 @@ watch_clock(struct supervisor *supervisor)
 static void
 close_all(struct supervisor *supervisor)
 {
+    sigset_t all;
+
+    /* Without its event a signal ends us as none of ours does: who says again that we are to stop is
+     * to see a clean end. */
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
     reload_free(supervisor->reload);
     front_free(supervisor->front);
     roster_free(supervisor->roster);
