@@ -36,7 +36,7 @@ static ks_err choose_meant(struct worker *worker, struct ruin *ruin, struct rema
                            struct fault *why);
 static ks_err destroy_all(struct worker *worker, const struct remains *remains, struct fault *why);
 static ks_err end(struct worker *worker, const struct ruin *ruin, ks_err err, struct fault *why);
-static void forget(struct worker *worker, const char *label);
+static void forget(struct worker *worker, const char *label, bool is_gone);
 
 static void
 remains_deinit(struct remains *remains)
@@ -95,7 +95,7 @@ destroy(struct worker *worker, struct change *change, struct fault *why)
 
     ruin->look_only = false;
     err = end(worker, ruin, worker_try(worker, step, ruin, why), why);
-    forget(worker, ruin->label);
+    forget(worker, ruin->label, err == KS_OK);
     return err;
 }
 
@@ -330,15 +330,29 @@ end(struct worker *worker, const struct ruin *ruin, ks_err err, struct fault *wh
     return KS_ERR_OUTCOME_UNKNOWN;
 }
 
-/* The list learns it from the token, and with it the front. */
-static void
-forget(struct worker *worker, const char *label)
+static ks_err
+find(struct worker *worker, void *context, struct fault *why)
 {
-    struct key *key = keys_known(worker->keys, label);
-    struct fault ignored = FAULT_INIT;
+    struct key *key = NULL;
 
-    if (!key)
+    return keys_get(worker->keys, context, &key, why);
+}
+
+/*
+ * The list learns it from the token, and with it the front: of two keys under one label one is left.
+ * A token that does not answer now must not make of a destroyed key one that is there.
+ */
+static void
+forget(struct worker *worker, const char *label, bool is_gone)
+{
+    struct key *known = keys_known(worker->keys, label);
+    struct fault ignored = FAULT_INIT;
+    ks_err err;
+
+    if (!known)
         return;
-    keys_forget(key);
-    (void)!keys_get(worker->keys, label, &key, &ignored);
+    keys_forget(known);
+    err = worker_try(worker, find, (void *)label, &ignored);
+    if (err && is_gone && known->state == JOB_KEY_USABLE)
+        keys_gone(worker->keys, known);
 }

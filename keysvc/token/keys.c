@@ -432,6 +432,14 @@ gone(struct keys *keys, const char *label, const struct adopted *adopted, struct
     return mark_changed(keys, known) ? KS_ERR_INTERNAL : KS_ERR_NO_KEY;
 }
 
+void
+keys_gone(struct keys *keys, struct key *key)
+{
+    key->state = JOB_KEY_GONE;
+    key->generation = 0;
+    (void)!mark_changed(keys, key);
+}
+
 struct key *
 keys_known(const struct keys *keys, const char *label)
 {

@@ -64,6 +64,9 @@ struct key *keys_known(const struct keys *keys, const char *label);
 /* The token does not know the handle any more: the next keys_get() finds it again. */
 void keys_forget(struct key *key);
 
+/* It was destroyed: known to be gone without another look. */
+void keys_gone(struct keys *keys, struct key *key);
+
 /* The newest version of a name that is listed; 0: none. Looks at every key. */
 uint32_t keys_newest(const struct keys *keys, const char *name);
 

@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 
 #include "base/verify.h"
+#include "tests/fakes/calls.h"
 #include "tests/unit/token/make_certificate.h"
 #include "token_rig.h"
 #include "token_view.h"
@@ -335,6 +336,40 @@ Test(destroy, is_done_when_the_session_is_lost_after_the_last_object)
     begin_with_broken_module();
     rig_break(rig, "C_DestroyObject:4:after CKR_SESSION_HANDLE_INVALID\n");
     cr_assert_eq(rig_job_with_login(rig, destroying()), KS_OK);
+    expect_objects(0, 0, 0);
+    end(0);
+}
+
+/* How often the process has begun to look for objects. */
+static unsigned long long
+searches(void)
+{
+    struct calls *calls = calls_open(rig->folder);
+    unsigned long long n;
+
+    cr_assert_not_null(calls);
+    n = calls_get(calls, FUNCTION_C_FindObjectsInit);
+    calls_close(calls);
+    return n;
+}
+
+Test(destroy, is_told_though_the_token_then_does_not_answer)
+{
+    unsigned long long before, each;
+    char rules[128];
+
+    rig_break_module(rig, PKCS11_BREAK);
+    begin();
+    before = searches();
+    cr_assert_eq(run(destroying()), KS_OK);
+    each = searches() - before;
+    cr_assert_eq(rig_generate(rig, "doc/a").err, KS_OK);
+    cr_assert_eq(rig_key(rig, "doc/a", 1)->state, JOB_KEY_USABLE);
+    /* the last one, which is to show that the key is gone */
+    snprintf(rules, sizeof(rules), "C_FindObjectsInit:%llu:CKR_DEVICE_ERROR\n", searches() + each);
+    rig_break(rig, rules);
+    cr_assert_eq(run(destroying()), KS_OK);
+    cr_assert_eq(rig_key(rig, "doc/a", 1)->state, JOB_KEY_GONE);
     expect_objects(0, 0, 0);
     end(0);
 }
