@@ -250,7 +250,7 @@ size()
     }
     wait_for said
     keysvc key show web/shop
-    fails 10 "" keysvc sign web/shop --in "$W/data" --timeout 2s
+    fails 10 "" keysvc sign web/shop --in "$W/data" --timeout 1s
     not inside test -s "$W/state/main.login-tried"
     empty state
     wait_for signs
@@ -326,7 +326,7 @@ audit_verify_inside()
     }
     wait_for said
     keysvc key show web/shop
-    fails 10 "" keysvc sign web/shop --in "$W/data" --timeout 2s
+    fails 10 "" keysvc sign web/shop --in "$W/data" --timeout 1s
     inside umount "$W/audit"
     wait_for signs
     audit_verify_inside

@@ -48,13 +48,13 @@ ticks()
     echo $((${12} + ${13}))
 }
 
-# idle PID: over a second of waiting it uses no tenth of the CPU.
+# idle PID: over half a second of waiting it uses no tenth of the CPU.
 idle()
 {
     local before
     before=$(ticks "$1")
-    sleep 1
-    [ $(($(ticks "$1") - before)) -lt 10 ]
+    sleep 0.5
+    [ $(($(ticks "$1") - before)) -lt 5 ]
 }
 
 no_zombies()
@@ -104,7 +104,7 @@ no_zombies()
     }
     wait_for connected
     limit "$FRONT" "$front" --nofile="$(descriptors "$front")":
-    run keysvc status --timeout 1s
+    run keysvc status --timeout 300ms
     [ "$status" != 0 ]
     idle "$front"
     grep -q 'event=no-descriptors' "$W/log"
@@ -136,6 +136,7 @@ no_zombies()
 # ---------------------------------------------------------------- memory
 
 @test "the front at its memory limit: who takes too much is dropped, others are served" {
+    [ -z "${KEYSVC_SANITIZED-}" ] || skip "a sanitizer ends a process that gets no memory"
     serving
     python_client
     front=$(front_pid)
@@ -295,7 +296,7 @@ signing_all_the_time()
     keysvc key generate web/shop
     processes=$(pgrep -P "$(pid)" | sort)
     kill -STOP $processes
-    run keysvc sign web/shop --in "$W/data" --timeout 1s
+    run keysvc sign web/shop --in "$W/data" --timeout 300ms
     [ "$status" = 12 ] || [ "$status" = 17 ]
     kill -CONT $processes
     wait_for signs
