@@ -109,19 +109,20 @@ chains(const struct ks_metrics *metrics)
 json_t *
 metrics_view_json(const struct ks_metrics *metrics)
 {
-    json_t *object = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "started_us",
-        (json_int_t)metrics->started_us, "keysvcd_started_us",
-        (json_int_t)metrics->keysvcd_started_us, "front_restarts",
-        (json_int_t)metrics->front_restarts, "generation", (json_int_t)metrics->generation,
-        "reloads", (json_int_t)metrics->reloads, "failed_reloads",
-        (json_int_t)metrics->failed_reloads, "last_reload_failed", metrics->last_reload_failed,
-        "configured_us", (json_int_t)metrics->configured_us, "keysvcd_audit_failures",
-        (json_int_t)metrics->keysvcd_audit_failures, "connections",
-        (json_int_t)metrics->connections, "accepted_connections",
-        (json_int_t)metrics->accepted_connections, "open_requests",
-        (json_int_t)metrics->open_requests, "received_bytes", (json_int_t)metrics->received_bytes,
-        "sent_bytes", (json_int_t)metrics->sent_bytes);
+    json_t *object =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+                  "started_us", (json_int_t)metrics->started_us, "keysvcd_started_us",
+                  (json_int_t)metrics->keysvcd_started_us, "front_restarts",
+                  (json_int_t)metrics->front_restarts, "generation",
+                  (json_int_t)metrics->generation, "reloads", (json_int_t)metrics->reloads,
+                  "failed_reloads", (json_int_t)metrics->failed_reloads, "last_reload_failed",
+                  metrics->last_reload_failed, "configured_us", (json_int_t)metrics->configured_us,
+                  "keysvcd_audit_failures", (json_int_t)metrics->keysvcd_audit_failures,
+                  "connections", (json_int_t)metrics->connections, "accepted_connections",
+                  (json_int_t)metrics->accepted_connections, "open_requests",
+                  (json_int_t)metrics->open_requests, "received_bytes",
+                  (json_int_t)metrics->received_bytes, "sent_bytes",
+                  (json_int_t)metrics->sent_bytes, "sent_again", (json_int_t)metrics->sent_again);
 
     if (!object)
         return NULL;

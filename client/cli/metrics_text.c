@@ -153,6 +153,9 @@ write_counts(FILE *out, const struct ks_metrics *metrics)
            metrics->received_bytes);
     single(out, "keysvc_sent_bytes_total", "counter", "Bytes that clients have taken.",
            metrics->sent_bytes);
+    single(out, "keysvc_requests_sent_again_total", "counter",
+           "Requests that a token of a group did not do and another was asked for.",
+           metrics->sent_again);
 }
 
 static void

@@ -217,4 +217,5 @@ copy_numbers(const Keysvc__V1__Metrics *wire, struct ks_metrics *out)
     out->accepted_connections = wire->accepted_connections;
     out->received_bytes = wire->received_bytes;
     out->sent_bytes = wire->sent_bytes;
+    out->sent_again = wire->sent_again;
 }

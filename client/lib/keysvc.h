@@ -463,6 +463,7 @@ struct ks_metrics {
     uint64_t accepted_connections;
     uint64_t received_bytes;
     uint64_t sent_bytes;
+    uint64_t sent_again; /* requests: a token of a group did not do it, another was asked */
     uint64_t bounds_us[KS_BUCKETS_MAX]; /* of the buckets, ascending */
     size_t n_bounds;                    /* there is one bucket more */
     struct ks_request_count *requests;  /* those that are not 0 */

@@ -219,6 +219,7 @@ fill_numbers(Keysvc__V1__Metrics *out, const struct reply_metrics *metrics)
     out->open_requests = metrics->open_requests;
     out->received_bytes = metrics->counted->received;
     out->sent_bytes = metrics->counted->sent;
+    out->sent_again = metrics->counted->n_sent_again;
     out->bounds_us = (uint64_t *)METRICS_BOUNDS_US;
     out->n_bounds_us = METRICS_N_BOUNDS;
 }

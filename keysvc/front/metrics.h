@@ -59,6 +59,7 @@ struct metrics {
     struct metrics_histogram queue[METRICS_CLASS_COUNT], execution[METRICS_CLASS_COUNT];
     uint64_t n_accepted;     /* connections */
     uint64_t received, sent; /* bytes */
+    uint64_t n_sent_again;   /* requests, to another token of their group */
 };
 
 /* A request has had its answer, or METRICS_GONE. */

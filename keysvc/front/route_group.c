@@ -98,5 +98,7 @@ route_group_move(struct call *call)
     log_debug("request=%llu event=moved from=%s to=%s sent=%d",
               (unsigned long long)call->request_id, call->token->name, token->name, call->sent);
     call->others &= ~(1ull << index);
+    if (call->sent)
+        front->metrics.n_sent_again++;
     return route_queue_move(call, token) == KS_OK;
 }

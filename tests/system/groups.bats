@@ -219,6 +219,8 @@ signs_on()
     wait_for is_on web/shop "east west"
     breaks east C_Sign:*:CKR_DEVICE_REMOVED
     signs web/shop
+    keysvc metrics | grep -qE '^keysvc_requests_sent_again_total [1-9]'
+    [ "$(keysvc metrics --json | json 'd["sent_again"] > 0')" = True ]
     stop
     id=$(grep '"event":"sign"' "$W/audit/west-1.log" | tail -n 1 | sed 's/.*"request":\([0-9]*\).*/\1/')
     [ "$(grep -c "\"request\":$id,.*\"operation\":\"sign\"" "$W/audit/front.log")" = 1 ]

@@ -480,6 +480,19 @@ client_send_status(int fd, uint64_t id)
     client_send(fd, &request);
 }
 
+Keysvc__V1__Response *
+client_ask_metrics(int fd, uint64_t id)
+{
+    Keysvc__V1__Request request = KEYSVC__V1__REQUEST__INIT;
+    Keysvc__V1__MetricsRequest metrics = KEYSVC__V1__METRICS_REQUEST__INIT;
+
+    request.id = id;
+    request.operation_case = KEYSVC__V1__REQUEST__OPERATION_METRICS;
+    request.metrics = &metrics;
+    client_send(fd, &request);
+    return client_receive(fd);
+}
+
 void
 client_expect(int fd, uint64_t id, ks_err err)
 {

@@ -62,6 +62,18 @@ wait_keys(uint32_t n_keys, uint32_t n_everywhere, uint32_t n_ready)
     cr_assert(there);
 }
 
+/* How many requests a second token was asked for. */
+static void
+expect_sent_again(uint64_t n)
+{
+    Keysvc__V1__Response *response = client_ask_metrics(fd, 98);
+
+    cr_assert_not_null(response);
+    cr_assert_eq(response->result_case, KEYSVC__V1__RESPONSE__RESULT_METRICS);
+    cr_assert_eq(response->metrics->sent_again, n);
+    response_free(response);
+}
+
 /* Both have told the same keys. */
 static void
 begin(void)
@@ -194,6 +206,7 @@ Test(group, a_token_that_says_it_is_gone_or_has_no_key_is_not_the_last_word)
         worker_answer(east, worker_take_id(east, JOB_SIGN), said[i], NULL);
         worker_answer(west, worker_take_id(west, JOB_SIGN), KS_OK, "signature");
         client_expect(fd, i + 1, KS_OK);
+        expect_sent_again(i + 1);
     }
     /* What is said about the request is. */
     client_send_sign(fd, 9, "web/shop@1", 0);

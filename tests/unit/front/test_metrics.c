@@ -81,22 +81,9 @@ end(int fd)
 }
 
 static Keysvc__V1__Response *
-ask(int fd)
-{
-    Keysvc__V1__MetricsRequest metrics = KEYSVC__V1__METRICS_REQUEST__INIT;
-    Keysvc__V1__Request request = KEYSVC__V1__REQUEST__INIT;
-
-    request.id = 70;
-    request.operation_case = KEYSVC__V1__REQUEST__OPERATION_METRICS;
-    request.metrics = &metrics;
-    client_send(fd, &request);
-    return client_receive(fd);
-}
-
-static Keysvc__V1__Response *
 ask_metrics(int fd)
 {
-    Keysvc__V1__Response *response = ask(fd);
+    Keysvc__V1__Response *response = client_ask_metrics(fd, 70);
 
     cr_assert_eq(response->id, 70);
     cr_assert_eq(response->result_case, KEYSVC__V1__RESPONSE__RESULT_METRICS);
@@ -218,7 +205,7 @@ Test(metrics_told, are_for_administrators)
     h.config->rules[0].operations &= ~(uint32_t)OPERATION_ADMINISTER;
     harness_start(&h);
     fd = client_hello(&h);
-    response = ask(fd);
+    response = client_ask_metrics(fd, 70);
     cr_assert_eq(response->result_case, KEYSVC__V1__RESPONSE__RESULT_ERROR);
     cr_assert_eq(response->error->code, KS_ERR_DENIED);
     response_free(response);
