@@ -2,9 +2,10 @@
 /*
  * doubts - key versions of which nobody knows whether they exist
  *
- * A first worker that died may have made or destroyed what it was asked to; the directory shows what
- * it told last. Until its successor has told its keys, nothing is said of such a version: who looks
- * after OUTCOME_UNKNOWN, as he is told to, would be told the past.
+ * A first worker that died, or that answers OUTCOME_UNKNOWN itself, may have made or destroyed what it
+ * was asked to; the directory shows what it told last. Until its successor, or it, has told all keys
+ * anew, nothing is said of such a version: who looks after OUTCOME_UNKNOWN, as he is told to, would be
+ * told the past.
  */
 #pragma once
 

@@ -371,6 +371,8 @@ take_reply(struct worker *worker, const struct message *message)
     if (!call) /* its client no longer waits; what it took is known all the same */
         metrics_job(&worker->front->metrics, slot->class, clock_mono_us() - slot->started_us,
                     reply.execution_us);
+    if (reply.err == KS_ERR_OUTCOME_UNKNOWN)
+        doubt(worker, slot); /* the process lives, and tells its keys anew as soon as it can */
     free_slot(worker, slot);
     if (!call)
         return KS_OK;

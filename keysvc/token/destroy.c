@@ -36,7 +36,6 @@ static ks_err choose_meant(struct worker *worker, struct ruin *ruin, struct rema
                            struct fault *why);
 static ks_err destroy_all(struct worker *worker, const struct remains *remains, struct fault *why);
 static ks_err end(struct worker *worker, const struct ruin *ruin, ks_err err, struct fault *why);
-static void forget(struct worker *worker, const char *label, bool is_gone);
 
 static void
 remains_deinit(struct remains *remains)
@@ -95,7 +94,7 @@ destroy(struct worker *worker, struct change *change, struct fault *why)
 
     ruin->look_only = false;
     err = end(worker, ruin, worker_try(worker, step, ruin, why), why);
-    forget(worker, ruin->label, err == KS_OK);
+    worker_lost_key(worker, ruin->label, err == KS_OK);
     return err;
 }
 
@@ -328,31 +327,4 @@ end(struct worker *worker, const struct ruin *ruin, ks_err err, struct fault *wh
     fault_hint(why, "`keysvc key show` says whether it is there; destroying it again removes what "
                     "is left");
     return KS_ERR_OUTCOME_UNKNOWN;
-}
-
-static ks_err
-find(struct worker *worker, void *context, struct fault *why)
-{
-    struct key *key = NULL;
-
-    return keys_get(worker->keys, context, &key, why);
-}
-
-/*
- * The list learns it from the token, and with it the front: of two keys under one label one is left.
- * A token that does not answer now must not make of a destroyed key one that is there.
- */
-static void
-forget(struct worker *worker, const char *label, bool is_gone)
-{
-    struct key *known = keys_known(worker->keys, label);
-    struct fault ignored = FAULT_INIT;
-    ks_err err;
-
-    if (!known)
-        return;
-    keys_forget(known);
-    err = worker_try(worker, find, (void *)label, &ignored);
-    if (err && is_gone && known->state == JOB_KEY_USABLE)
-        keys_gone(worker->keys, known);
 }

@@ -4,11 +4,16 @@
  */
 #include "token/generate.h"
 
+#include <time.h>
+
 #include "base/log.h"
 #include "token/ckr.h"
 #include "token/mechanism.h"
 #include "token/object.h"
 #include "token/template.h"
+
+#define READ_TRIES 5                 /* of what a token that was just read shows wrong */
+#define READ_PAUSE_NS (20 * 1000000) /* between two of them */
 
 struct pair {
     CK_OBJECT_HANDLE public_key;
@@ -22,8 +27,11 @@ static ks_err call_again(struct worker *worker, struct template *template, const
                          struct pair *pair, struct fault *why);
 static ks_err call_token(struct worker *worker, struct template *template, struct pair *pair,
                          struct fault *why);
+static ks_err check_made(struct worker *worker, enum ks_key_type type, const char *label,
+                         struct pair *pair, struct fault *why);
 static ks_err check_pair(struct worker *worker, enum ks_key_type type, const struct pair *pair,
-                         struct fault *why);
+                         bool *is_unread, struct fault *why);
+static void find_pair(struct worker *worker, const char *label, struct pair *pair);
 static ks_err end_unknown(struct worker *worker, const char *label, ks_err err, struct fault *why);
 
 ks_err
@@ -190,13 +198,9 @@ make_pair(struct worker *worker, enum ks_key_type type, const char *label, struc
         err = call_again(worker, &template, label, &pair, why);
     if (err)
         return end_unknown(worker, label, err, why);
-    err = check_pair(worker, type, &pair, why);
-    if (err && why->rv != CKR_OK)
-        return end_unknown(worker, label, err, why);
-    if (err) {
-        destroy_pair(worker, &pair);
+    err = check_made(worker, type, label, &pair, why);
+    if (err)
         return err;
-    }
     err = keys_get(worker->keys, label, &key, why);
     if (err)
         return end_unknown(worker, label, err, why);
@@ -237,9 +241,57 @@ call_again(struct worker *worker, struct template *template, const char *label, 
     return KS_ERR_OUTCOME_UNKNOWN;
 }
 
-/* Not what we asked for, but what the token says it made. */
+/*
+ * SoftHSM shows an object for a moment without its attributes, or under a new handle only, while
+ * another process reads or writes beside us. Only what is read is judged; a pair that stays unread is
+ * removed, and may be asked for again.
+ */
 static ks_err
-check_pair(struct worker *worker, enum ks_key_type type, const struct pair *pair, struct fault *why)
+check_made(struct worker *worker, enum ks_key_type type, const char *label, struct pair *pair,
+           struct fault *why)
+{
+    const struct timespec pause = {.tv_nsec = READ_PAUSE_NS};
+    struct fault ignored = FAULT_INIT;
+    bool is_unread = false;
+    ks_err err = check_pair(worker, type, pair, &is_unread, why);
+
+    for (int i = 1; is_unread && i < READ_TRIES; i++) {
+        nanosleep(&pause, NULL);
+        find_pair(worker, label, pair);
+        *why = (struct fault)FAULT_INIT;
+        err = check_pair(worker, type, pair, &is_unread, why);
+    }
+    if (!err)
+        return KS_OK;
+    if (why->rv != CKR_OK && !is_unread)
+        return end_unknown(worker, label, err, why);
+    destroy_pair(worker, pair);
+    if (label_free_once(worker, label, &ignored) == KS_OK)
+        return err;
+    fault_prefix(why, "the key %s may still be on the token", label);
+    fault_hint(why, "`keysvc key show` says whether it is there");
+    return KS_ERR_OUTCOME_UNKNOWN;
+}
+
+/* The label was free before; what carries it now is what was made. */
+static void
+find_pair(struct worker *worker, const char *label, struct pair *pair)
+{
+    ks_auto(object_list_deinit) struct object_list privates = OBJECT_LIST_INIT;
+    ks_auto(object_list_deinit) struct object_list publics = OBJECT_LIST_INIT;
+    struct fault ignored = FAULT_INIT;
+
+    if (object_find(worker->slot, CKO_PRIVATE_KEY, label, &privates, &ignored) != KS_OK ||
+        object_find(worker->slot, CKO_PUBLIC_KEY, label, &publics, &ignored) != KS_OK)
+        return;
+    if (privates.n_handles == 1 && publics.n_handles == 1)
+        *pair = (struct pair){publics.handles[0], privates.handles[0]};
+}
+
+/* Not what we asked for, but what the token says it made. *is_unread: it did not say it. */
+static ks_err
+check_pair(struct worker *worker, enum ks_key_type type, const struct pair *pair, bool *is_unread,
+           struct fault *why)
 {
     static const struct {
         CK_ATTRIBUTE_TYPE type;
@@ -258,6 +310,7 @@ check_pair(struct worker *worker, enum ks_key_type type, const struct pair *pair
         bool value = !rules[i].wanted;
 
         err = object_flag(worker->slot, pair->private_key, rules[i].type, &value, why);
+        *is_unread = err == KS_ERR_NO_KEY || ckr_action(why->rv) == CKR_ACTION_FIND;
         if (err && err != KS_ERR_NO_KEY)
             return err;
         if (value != rules[i].wanted) {
@@ -267,9 +320,14 @@ check_pair(struct worker *worker, enum ks_key_type type, const struct pair *pair
         }
     }
     err = object_spki(worker->slot, pair->public_key, &spki, why);
-    if (err && err != KS_ERR_NO_KEY)
+    *is_unread = err == KS_ERR_NO_KEY || ckr_action(why->rv) == CKR_ACTION_FIND;
+    if (err == KS_ERR_NO_KEY) {
+        fault_set(why, "the token shows no public key of the pair it made; it was destroyed");
+        return KS_ERR_TOKEN_UNAVAILABLE;
+    }
+    if (err)
         return err;
-    if (spki.len == 0 || spki.type != type) {
+    if (spki.type != type) {
         fault_set(why, "the token made another key than one of type %s; it was destroyed",
                   ks_key_type_name(type));
         return KS_ERR_UNSUPPORTED;

@@ -210,18 +210,16 @@ take_back(struct worker *worker, const char *label, const struct keybundle *bund
           struct fault *why)
 {
     struct fault undoing = FAULT_INIT;
-    struct key *key = keys_known(worker->keys, label);
     size_t n_removed = 0;
     ks_err undone = key_object_remove(worker, label, &bundle->key.spki, &undoing);
 
     if (!undone && bundle->n_certificates > 0)
         undone = certificate_remove(worker, label, &n_removed, &undoing);
-    if (key) {
-        keys_forget(key);
-        (void)!worker_find_key(worker, label, NULL, &key, &undoing); /* it is seen to be gone */
-    }
-    if (!undone || undone == KS_ERR_UNSUPPORTED)
+    if (!undone || undone == KS_ERR_UNSUPPORTED) {
+        worker_lost_key(worker, label, true);
         return err == KS_ERR_NO_KEY || err == KS_ERR_KEY_CHANGED ? KS_ERR_TOKEN_UNAVAILABLE : err;
+    }
+    worker_lost_key(worker, label, false);
     fault_hint(why, "`keysvc key show` says whether the key is there");
     return KS_ERR_OUTCOME_UNKNOWN;
 }

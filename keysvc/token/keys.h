@@ -48,7 +48,8 @@ struct keys *keys_free(struct keys *keys);
 bool keys_adopt(struct keys *keys, struct adopt_list *list);
 
 /* Searches the token and replaces everything known; what was recorded about unchanged keys stays.
- * After a failure the old list is as it was. */
+ * After a failure the old list is as it was: a token that names an object and then cannot show it has
+ * failed, and shrinks nothing. */
 ks_err keys_list(struct keys *keys, struct fault *why) KS_MUST_CHECK;
 
 /*

@@ -109,7 +109,11 @@ find_all(struct slot *slot, struct object_list *out, struct fault *why)
     }
 }
 
-/* OK also if some attributes are missing: those have CK_UNAVAILABLE_INFORMATION as their length. */
+/*
+ * OK also if some attributes are missing: those have CK_UNAVAILABLE_INFORMATION as their length.
+ * CKR_OBJECT_HANDLE_INVALID is no such answer: the object may have been destroyed since it was found,
+ * or the token may fail. Whoever searches again (worker_try) sees which.
+ */
 static ks_err
 read_attributes(struct slot *slot, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attributes,
                 CK_ULONG n_attributes, struct fault *why)
@@ -123,9 +127,6 @@ read_attributes(struct slot *slot, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attrib
     case CKR_ATTRIBUTE_SENSITIVE:
     case CKR_BUFFER_TOO_SMALL:
         return KS_OK;
-    case CKR_OBJECT_HANDLE_INVALID: /* destroyed since it was found */
-        fault_set(why, "the object is gone");
-        return KS_ERR_NO_KEY;
     default:
         return ckr_fault(rv, "C_GetAttributeValue", why);
     }

@@ -2,7 +2,9 @@
 /*
  * object - finding objects on the token and reading what keys.c needs of them
  *
- * Works in the slot's session; knows no cache. What a token says is bounded and checked here.
+ * Works in the slot's session; knows no cache. What a token says is bounded and checked here. What it
+ * does not say because it fails is no answer: an object that is gone since it was found is
+ * TOKEN_UNAVAILABLE, too, with why->rv CKR_OBJECT_HANDLE_INVALID, and another search tells.
  */
 #pragma once
 
@@ -46,7 +48,7 @@ ks_err object_destroy(struct slot *slot, CK_OBJECT_HANDLE object, struct fault *
 ks_err object_bytes(struct slot *slot, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, size_t max,
                     struct buf *out, struct fault *why) KS_MUST_CHECK;
 
-/* NO_KEY: it has no label that could be a key's, or is gone. */
+/* NO_KEY: it has no label that could be a key's. */
 ks_err object_label(struct slot *slot, CK_OBJECT_HANDLE object,
                     char out[static KEYNAME_LABEL_MAX + 1], struct fault *why) KS_MUST_CHECK;
 

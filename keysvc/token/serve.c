@@ -25,6 +25,7 @@
 #define MAX_UNREAD                                                                                 \
     (8 * 1024 * 1024)      /* bytes of answers the front has not read: take no more jobs */
 #define STOP_FLUSH_MS 1000 /* for the last answers */
+#define TELL_AGAIN_MS 200  /* the token could not be listed: until the next try */
 
 /* An answer that waits for its record. */
 struct waiting {
@@ -69,6 +70,7 @@ static const struct {
 };
 
 static bool take_news(struct worker *worker);
+static void tell_anew(struct worker *worker);
 static void wait_and_read(struct worker *worker);
 static void stop(struct worker *worker);
 static void flush_last_answers(struct worker *worker);
@@ -85,6 +87,8 @@ serve_run(struct worker *worker)
         if (audit_tick(worker->audit, worker->config))
             checkpoint_make(worker);
         tell_new_stats(worker);
+        if (worker->must_tell)
+            tell_anew(worker);
         if (worker->exit_code == WORKER_GO_ON)
             wait_and_read(worker);
     }
@@ -170,7 +174,8 @@ take_front(struct worker *worker, int fd)
         worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
         return;
     }
-    tell_directory(worker);
+    if (!worker->must_tell) /* a new front knows of no doubt, and would believe what is old */
+        tell_directory(worker);
     tell_stats(worker);
 }
 
@@ -196,6 +201,29 @@ take_news(struct worker *worker)
     return fine && worker->exit_code == WORKER_GO_ON;
 }
 
+/* What the token has is told, whatever became of the change whose outcome nobody knows. */
+static void
+tell_anew(struct worker *worker)
+{
+    const struct job job = {.operation = JOB_RESCAN};
+    struct answer answer = ANSWER_INIT;
+    struct fault why = FAULT_INIT;
+    ks_err err = serve_job(worker, &job, &answer, &why);
+
+    worker->must_tell = err != KS_OK;
+    if (err && err != KS_ERR_BUSY)
+        log_warning("event=list-failed token=%s text=\"%s\"", worker->token->name, why.text);
+    worker_judge(worker, err, &why);
+}
+
+static int
+timeout_ms(const struct worker *worker)
+{
+    int ms = audit_timeout_ms(worker->audit, worker->config);
+
+    return worker->must_tell && (ms < 0 || ms > TELL_AGAIN_MS) ? TELL_AGAIN_MS : ms;
+}
+
 static void
 read_parent(struct worker *worker)
 {
@@ -216,7 +244,7 @@ wait_and_read(struct worker *worker)
         fds[1].fd = channel_fd(worker->front);
         fds[1].events = (short)((unread < MAX_UNREAD ? POLLIN : 0) | (unread > 0 ? POLLOUT : 0));
     }
-    if (poll(fds, ARRAY_LEN(fds), audit_timeout_ms(worker->audit, worker->config)) < 0) {
+    if (poll(fds, ARRAY_LEN(fds), timeout_ms(worker)) < 0) {
         if (errno != EINTR)
             worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
         return;
@@ -408,6 +436,8 @@ reply(struct worker *worker, const struct waiting *waiting, uint32_t n_unsynced)
         reply.key.public_key_len = key->spki.len;
         memcpy(reply.key.public_key, key->spki.der, key->spki.len);
     }
+    if (waiting->err == KS_ERR_OUTCOME_UNKNOWN && worker->index == 1)
+        worker->must_tell = true;
     if (!waiting->err && worker->p11.pulse)
         pulse_done(worker->p11.pulse);
     job_reply_pack(&body, &reply);

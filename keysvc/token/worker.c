@@ -300,6 +300,24 @@ worker_find_key(struct worker *worker, const char *label, const uint8_t *sha256,
 }
 
 void
+worker_lost_key(struct worker *worker, const char *label, bool is_gone)
+{
+    struct key *known = keys_known(worker->keys, label), *found = NULL;
+    struct find find = {label, &found};
+    struct fault ignored = FAULT_INIT;
+    ks_err err;
+
+    if (!known)
+        return;
+    keys_forget(known);
+    err = worker_try(worker, find_once, &find, &ignored);
+    if (!err || !is_gone || known->state == JOB_KEY_GONE || err == KS_ERR_AMBIGUOUS_KEY)
+        return;
+    keys_gone(worker->keys, known);
+    worker->must_tell = true;
+}
+
+void
 worker_judge(struct worker *worker, ks_err err, const struct fault *why)
 {
     int exit_code = WORKER_GO_ON;

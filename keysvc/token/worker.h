@@ -38,6 +38,7 @@ struct worker {
     bool audit_key_failed; /* said once in the log */
     struct spki audit_key; /* as first seen, ever; len 0: nobody knows one (identity.h) */
     bool is_recognised;    /* the token of this session has it */
+    bool must_tell;        /* the front is owed all keys anew: what a change did is not known */
     int exit_code;         /* WORKER_GO_ON: serve on */
     int gate_fd;           /* the store's gate (store.h); -1: not held */
     unsigned int n_gate;   /* how often it is taken */
@@ -129,6 +130,11 @@ ks_err worker_can(const struct worker *worker, uint64_t lacks, struct fault *why
  * after another look at the token. */
 ks_err worker_find_key(struct worker *worker, const char *label, const uint8_t *sha256,
                        struct key **out, struct fault *why) KS_MUST_CHECK;
+
+/* What had this label was destroyed, or may have been: the list learns from the token what has it now,
+ * and with it the front. `is_gone`: it was; a token that fails just then must not make of it a key that
+ * is there, and is listed anew. */
+void worker_lost_key(struct worker *worker, const char *label, bool is_gone);
 
 /* After a job: some failures mean that only a new process helps, or none. Sets exit_code. */
 void worker_judge(struct worker *worker, ks_err err, const struct fault *why);

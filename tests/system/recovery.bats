@@ -221,6 +221,24 @@ reported()
     audit_verify | grep 'has no result: look at the key'
 }
 
+# The second answer leaves the process alive, the first does not: in both cases nobody is told what was before.
+@test "a key of which its process does not know whether it is destroyed is shown as it was to nobody" {
+    local answer
+    ready_world break
+    for answer in CKR_DEVICE_ERROR CKR_FUNCTION_CANCELED; do
+        keysvc key generate "web/$answer"
+        break_rules "C_DestroyObject:$(next C_DestroyObject):after $answer"
+        fails 13 "key show" keysvc key destroy "web/$answer@1" --yes
+        status=10
+        while [ "$status" = 10 ]; do # TOKEN_UNAVAILABLE until the token has been listed again
+            run keysvc key show "web/$answer@1"
+        done
+        [ "$status" = 4 ]
+        break_rules
+        wait_ready
+    done
+}
+
 @test "a key that could not be generated is no key" {
     ready_world break
     break_rules "C_GenerateKeyPair:$(next C_GenerateKeyPair):CKR_DEVICE_MEMORY"

@@ -228,6 +228,31 @@ Test(route, says_nothing_of_a_key_whose_worker_died_before_its_successor_has_tol
     harness_stop(&h);
 }
 
+Test(route, says_nothing_of_a_key_whose_worker_does_not_know_before_it_has_told_what_there_is)
+{
+    int fd;
+
+    begin();
+    fd = client_hello(&h);
+    client_send_generate(fd, 1, "web/new");
+    worker_answer(worker, worker_take_id(worker, JOB_GENERATE), KS_ERR_OUTCOME_UNKNOWN, "");
+    client_expect(fd, 1, KS_ERR_OUTCOME_UNKNOWN);
+    client_send_get(fd, 2, "web/new", 1);
+    client_expect(fd, 2, KS_ERR_TOKEN_UNAVAILABLE);
+    worker_list(worker, (const char *const[]){"web/shop@1", "web/new@1", NULL});
+    harness_settled(&h, 2);
+    client_send_get(fd, 3, "web/new", 1);
+    client_expect(fd, 3, KS_OK);
+    client_send_generate(fd, 4, "web/other");
+    worker_answer(worker, worker_take_id(worker, JOB_GENERATE), KS_ERR_TOKEN_UNAVAILABLE, "");
+    client_expect(fd, 4, KS_ERR_TOKEN_UNAVAILABLE);
+    client_send_get(fd, 5, "web/other", 1);
+    client_expect(fd, 5, KS_ERR_NO_KEY); /* nothing was changed: no doubt */
+    close(fd);
+    channel_free(worker);
+    harness_stop(&h);
+}
+
 Test(route, a_worker_that_talks_nonsense_is_hung_up_on)
 {
     struct message message = MESSAGE_INIT;

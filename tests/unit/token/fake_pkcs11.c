@@ -22,6 +22,7 @@ static struct {
     bool breaks_signatures;
     bool makes_extractable;
     bool loses_after_generate;
+    bool hides_points;
     CK_FLAGS flags;
     CK_OBJECT_HANDLE found[FAKE_MAX_OBJECTS];
     size_t n_found;
@@ -224,9 +225,15 @@ get_attributes(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE 
 
     if (rv == CKR_OK && !object)
         rv = CKR_OBJECT_HANDLE_INVALID;
-    for (CK_ULONG i = 0; rv != CKR_SESSION_HANDLE_INVALID && object && i < n; i++) {
+    for (CK_ULONG i = 0; rv == CKR_ATTRIBUTE_TYPE_INVALID && i < n; i++)
+        list[i].ulValueLen = CK_UNAVAILABLE_INFORMATION;
+    if (rv != CKR_OK)
+        return rv;
+    for (CK_ULONG i = 0; i < n; i++) {
         const struct fake_attribute *attribute = fake_object_attribute(object, list[i].type);
 
+        if (fake.hides_points && list[i].type == CKA_EC_POINT)
+            attribute = NULL;
         if (attribute && !list[i].pValue) {
             list[i].ulValueLen = attribute->len;
             continue;
@@ -518,6 +525,12 @@ void
 fake_break_signatures(bool broken)
 {
     fake.breaks_signatures = broken;
+}
+
+void
+fake_hide_points(bool yes)
+{
+    fake.hides_points = yes;
 }
 
 void

@@ -52,6 +52,7 @@ void fake_lose_session(void); /* the session's handle is invalid, nobody is logg
 void fake_log_out(void);
 void fake_break_signatures(bool broken); /* one bit is wrong */
 void fake_make_extractable(bool yes);    /* generated keys ignore the template there */
+void fake_hide_points(bool yes);         /* no object shows CKA_EC_POINT */
 
 /* A pair with that label, as another program would make it. `with_public`: and a public object. */
 void fake_add_pair(const char *label, bool is_rsa, bool with_public);

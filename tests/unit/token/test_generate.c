@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "token/generate.h"
 
+#include <stdio.h>
+
 #include <criterion/criterion.h>
 
 #include "test_worker.h"
@@ -81,6 +83,33 @@ Test(generate, destroys_a_key_that_could_leave_the_token)
     cr_assert_eq(generate("doc/a"), KS_ERR_UNSUPPORTED);
     cr_assert_eq(fake_count("doc/a@1"), 0);
     cr_assert_null(answer.made);
+}
+
+/* As SoftHSM, while another process starts beside the generation. */
+Test(generate, judges_a_pair_by_what_can_be_read_of_it)
+{
+    for (unsigned int i = 0; i < 6; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "doc/%c", (char)('a' + i));
+        fake_fail_after(FAKE_GET_ATTRIBUTES, i,
+                        i % 2 ? CKR_OBJECT_HANDLE_INVALID : CKR_ATTRIBUTE_TYPE_INVALID);
+        cr_assert_eq(generate(name), KS_OK, "read %u: %s", i, why.text);
+        cr_assert_eq(answer.made->spki.type, KS_KEY_TYPE_EC_P256);
+    }
+}
+
+Test(generate, removes_a_pair_that_cannot_be_read_and_says_so)
+{
+    fake_hide_points(true);
+    cr_assert_eq(generate("doc/a"), KS_ERR_TOKEN_UNAVAILABLE, "%s", why.text);
+    cr_assert_eq(why.rv, CKR_OK, "the process is not to blame");
+    cr_assert_eq(fake_count("doc/a@1"), 0);
+    fake_fail_next(FAKE_DESTROY, CKR_FUNCTION_FAILED);
+    cr_assert_eq(generate("doc/a"), KS_ERR_OUTCOME_UNKNOWN, "%s", why.text);
+    cr_assert_gt(fake_count("doc/a@1"), 0);
+    fake_hide_points(false);
+    cr_assert_eq(generate("doc/b"), KS_OK, "%s", why.text);
 }
 
 Test(generate, sends_the_profile_s_usage_attributes)

@@ -151,6 +151,37 @@ Test(keys, forgets_nothing_when_a_search_fails)
     cr_assert_eq(keys_newest(keys, "doc/a"), 0);
 }
 
+/* Each read of a listing in turn: no error of reading is an answer of the token's. */
+Test(keys, shrinks_nothing_when_an_object_that_was_found_cannot_be_read)
+{
+    static const CK_RV faults[] = {CKR_OBJECT_HANDLE_INVALID, CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED};
+    struct fault why = FAULT_INIT;
+    struct key *key = NULL;
+    unsigned int n_reads;
+
+    fake_add_pair("doc/a@1", false, true);
+    fake_add_pair("doc/b@1", false, false);
+    n_reads = fake_n_calls(FAKE_GET_ATTRIBUTES);
+    bed_list(bed);
+    n_reads = fake_n_calls(FAKE_GET_ATTRIBUTES) - n_reads;
+    cr_assert_gt(n_reads, 3);
+    for (unsigned int i = 0; i < n_reads * ARRAY_LEN(faults); i++) {
+        fake_fail_after(FAKE_GET_ATTRIBUTES, i / ARRAY_LEN(faults), faults[i % ARRAY_LEN(faults)]);
+        cr_assert_eq(keys_list(keys, &why), KS_ERR_TOKEN_UNAVAILABLE, "fault %u", i);
+        cr_assert_eq(keys_get(keys, "doc/a@1", &key, &why), KS_OK);
+        cr_assert_eq(keys_get(keys, "doc/b@1", &key, &why), KS_OK);
+    }
+    fake_fail_after(FAKE_GET_ATTRIBUTES, 1, CKR_OBJECT_HANDLE_INVALID);
+    keys_forget(key);
+    cr_assert_eq(keys_get(keys, "doc/b@1", &key, &why), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_assert_null(keys_take_changed(keys));
+    /* The second look tells. */
+    cr_assert_eq(worker_list_keys(&bed->worker, &why), KS_OK);
+    fake_fail_next(FAKE_GET_ATTRIBUTES, CKR_OBJECT_HANDLE_INVALID);
+    cr_assert_eq(worker_list_keys(&bed->worker, &why), KS_OK);
+    cr_assert_eq(keys_count(keys), 2);
+}
+
 Test(keys, keeps_many_keys_apart)
 {
     struct fault why = FAULT_INIT;

@@ -192,6 +192,50 @@ Test(serve, shows_a_key_of_another_program_after_a_rescan)
     cr_assert_eq(key.version, 4);
 }
 
+/* The search behind it fails: what the answer says and what the front shows are one all the same. */
+Test(serve, shows_a_key_that_it_destroyed_to_nobody_when_the_token_fails_just_then)
+{
+    ks_auto(message_deinit) struct message message = MESSAGE_INIT;
+    struct job job = bed_job(bed, JOB_DESTROY, "doc/b", 1);
+    unsigned int n_searches;
+    struct job_key key;
+    size_t len;
+
+    fake_add_pair("doc/b@1", false, true);
+    bed_list(bed);
+    n_searches = fake_n_calls(FAKE_FIND_INIT);
+    ask(&job, 1);
+    cr_assert(serve_front(&bed->worker));
+    cr_assert_eq(answer_of(1, &len), KS_OK);
+    cr_assert_not(bed->worker.must_tell);
+    n_searches = fake_n_calls(FAKE_FIND_INIT) - n_searches;
+
+    job = bed_job(bed, JOB_DESTROY, "doc/a", 1);
+    ask(&job, 2);
+    fake_fail_after(FAKE_FIND_INIT, n_searches - 1, CKR_DEVICE_ERROR);
+    cr_assert(serve_front(&bed->worker));
+    cr_assert_eq(channel_receive(front, &message, 1000), KS_OK);
+    cr_assert_eq(message.type, JOB_MESSAGE_DIRECTORY_KEY);
+    cr_assert_eq(job_key_unpack(message.body, message.len, &key), KS_OK);
+    cr_assert_str_eq(key.name, "doc/a");
+    cr_assert_eq(key.state, JOB_KEY_GONE);
+    cr_assert_eq(answer_of(2, &len), KS_OK);
+    cr_assert(bed->worker.must_tell, "all keys, to be sure");
+}
+
+Test(serve, owes_the_front_all_keys_when_it_does_not_know_how_a_change_ended)
+{
+    struct job job = bed_job(bed, JOB_DESTROY, "doc/a", 1);
+    size_t len;
+
+    fake_fail_after(FAKE_DESTROY, 1, CKR_FUNCTION_CANCELED);
+    ask(&job, 1);
+    cr_assert(serve_front(&bed->worker));
+    cr_assert_eq(answer_of(1, &len), KS_ERR_OUTCOME_UNKNOWN);
+    cr_assert(bed->worker.must_tell);
+    cr_assert_eq(bed->worker.exit_code, WORKER_GO_ON);
+}
+
 /* What the directory hears before the answer; NONE: nothing. */
 static enum job_key_state
 look(const char *name, uint32_t version, uint64_t id, bool *told)
