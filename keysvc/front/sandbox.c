@@ -26,8 +26,8 @@ static const struct sandbox_rule rules[] = {
     {"accept4"}, {"getsockname"}, {"getsockopt"}, {"setsockopt"}, {"shutdown"},
     {"read"}, {"readv"}, {"recvfrom"}, {"recvmsg"}, {"recvmmsg"},
     {"write"}, {"writev"}, {"sendto"}, {"sendmsg"}, {"sendmmsg"},
-    {"close"}, {"fcntl"}, {"fstat"}, {"lseek"},
-    {"ioctl", 1, UINT32_MAX, FIONREAD},
+    {"close"}, {"fstat"}, {"lseek"},
+    {"ioctl", 1, SANDBOX_INT, FIONREAD},
     /* the loop */
     {"epoll_create1"}, {"epoll_ctl"}, {"epoll_wait"}, {"epoll_pwait"}, {"epoll_pwait2"},
     {"eventfd2"}, {"poll"}, {"ppoll"},
@@ -45,7 +45,7 @@ static const struct sandbox_rule rules[] = {
     /* and what everybody needs */
     {"clock_gettime"}, {"clock_nanosleep"}, {"exit_group"}, {"getpid"}, {"getrandom"}, {"getrlimit"},
     {"gettimeofday"}, {"restart_syscall"}, {"rt_sigaction"}, {"rt_sigprocmask"}, {"rt_sigreturn"},
-    {"prlimit64", 2, UINT32_MAX, 0}, /* reading: no new limit */
+    {"prlimit64", 2, SANDBOX_ADDRESS, 0}, /* reading: no new limit */
 };
 /* clang-format on */
 
@@ -55,7 +55,7 @@ static const struct sandbox_rule clone3 = {"clone3"};
 ks_err
 front_sandbox_enter(struct fault *why)
 {
-    const struct sandbox_rule abort_ourselves = {"tgkill", 0, UINT32_MAX, (uint32_t)getpid()};
+    const struct sandbox_rule abort_ourselves = {"tgkill", 0, SANDBOX_INT, (uint32_t)getpid()};
     ks_auto(sandbox_freep) struct sandbox *sandbox = NULL;
     struct sandbox_state state;
     ks_err err = sandbox_new(SANDBOX_ALLOWS, &sandbox);
@@ -64,6 +64,7 @@ front_sandbox_enter(struct fault *why)
         return err;
     sandbox_calls(sandbox, rules, ARRAY_LEN(rules));
     sandbox_calls(sandbox, &abort_ourselves, 1);
+    sandbox_fcntl(sandbox);
     sandbox_expected(sandbox, &clone3, ENOSYS);
     sandbox_close_files(sandbox);
     sandbox_path(sandbox, "/proc", SANDBOX_READ);

@@ -15,6 +15,9 @@
 
 #include "base/log.h"
 
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1 /* si_code: not in the headers of Debian 12 */
+#endif
 #define MAX_CALLS 512 /* beyond the highest number that libseccomp of Debian 12 knows */
 
 static const char *names[MAX_CALLS];
@@ -64,6 +67,9 @@ on_refused(int number, siginfo_t *info, void *context)
     bool numbered = call >= 0 && call < MAX_CALLS;
 
     (void)number;
+    /* Somebody of our user has sent it: no call was interrupted, whose result we could set. */
+    if (info->si_code != SYS_SECCOMP)
+        return;
     if (numbered && !atomic_exchange(&told[call], true))
         log_warning("event=call-refused call=%s number=%d", names[call] ? names[call] : "unknown",
                     call);

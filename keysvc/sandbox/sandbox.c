@@ -8,6 +8,7 @@
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 
 #include "sandbox/landlock.h"
@@ -90,6 +91,22 @@ sandbox_call(struct sandbox *sandbox, const char *call)
     const struct sandbox_rule rule = {.call = call};
 
     sandbox_calls(sandbox, &rule, 1);
+}
+
+void
+sandbox_fcntl(struct sandbox *sandbox)
+{
+    static const unsigned int commands[] = {
+        F_DUPFD,      F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,     F_GETFL,     F_SETFL,
+        F_GETLK,      F_SETLK,         F_SETLKW,    F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW,
+        F_GETPIPE_SZ, F_SETPIPE_SZ,    F_ADD_SEALS, F_GET_SEALS,
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        const struct sandbox_rule rule = {"fcntl", 1, SANDBOX_INT, commands[i]};
+
+        sandbox_calls(sandbox, &rule, 1);
+    }
 }
 
 void

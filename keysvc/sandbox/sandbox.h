@@ -30,12 +30,15 @@ enum sandbox_kind {
 };
 
 /* A call, and what one of its arguments must be: (argument & mask) == value; a mask of 0: any. Rows
- * of the same call are alternatives. */
+ * of the same call are alternatives. The kernel looks at the lower half of a number that is an int,
+ * and so must the mask; but at the whole of an address. */
 struct sandbox_rule {
     const char *call;
     unsigned int argument;
-    uint32_t mask, value;
+    uint64_t mask, value;
 };
+#define SANDBOX_INT UINT32_MAX
+#define SANDBOX_ADDRESS UINT64_MAX
 
 enum sandbox_access {
     SANDBOX_READ,  /* files and folders, to the bottom */
@@ -66,7 +69,10 @@ void sandbox_freep(struct sandbox **sandbox);
 void sandbox_calls(struct sandbox *sandbox, const struct sandbox_rule *rules, size_t n_rules);
 /* The same, whatever their arguments. */
 void sandbox_call(struct sandbox *sandbox, const char *call);
-/* Fails with that errno and is not logged: what libc tries and does without. SANDBOX_ALLOWS only. */
+/* fcntl(), but for what has the kernel send signals to others, of a kind one chooses: a process may
+ * own a descriptor of ours that is of the same user. SANDBOX_ALLOWS only. */
+void sandbox_fcntl(struct sandbox *sandbox);
+/* Fails with that errno and is not logged: what libc tries and does without. */
 void sandbox_expected(struct sandbox *sandbox, const struct sandbox_rule *rule, int error);
 
 /* From the first of these on every file that is not named is closed to the process; for

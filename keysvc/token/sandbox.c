@@ -21,20 +21,18 @@
 #include <sys/socket.h>
 #include <termios.h>
 
-#define EXACTLY UINT32_MAX
-
 /* clang-format off */
 static const struct sandbox_rule rules[] = {
     /* files; which ones is Landlock's business */
     {"access"}, {"chdir"}, {"chmod"}, {"close"}, {"close_range"}, {"creat"}, {"dup"}, {"dup2"}, {"dup3"},
     {"faccessat"}, {"faccessat2"}, {"fadvise64"}, {"fallocate"}, {"fchdir"}, {"fchmod"}, {"fchmodat"},
-    {"fcntl"}, {"fdatasync"}, {"flock"}, {"fstat"}, {"fstatfs"}, {"fsync"}, {"ftruncate"}, {"getcwd"},
+    {"fdatasync"}, {"flock"}, {"fstat"}, {"fstatfs"}, {"fsync"}, {"ftruncate"}, {"getcwd"},
     {"getdents64"}, {"lseek"}, {"lstat"}, {"mkdir"}, {"mkdirat"}, {"newfstatat"}, {"open"}, {"openat"},
     {"pread64"}, {"preadv"}, {"pwrite64"}, {"pwritev"}, {"read"}, {"readlink"}, {"readlinkat"}, {"readv"},
     {"rename"}, {"renameat"}, {"renameat2"}, {"rmdir"}, {"stat"}, {"statfs"}, {"statx"}, {"sync_file_range"},
     {"truncate"}, {"umask"}, {"unlink"}, {"unlinkat"}, {"utimensat"}, {"write"}, {"writev"},
     {"memfd_create"}, {"pipe"}, {"pipe2"},
-    {"ioctl", 1, EXACTLY, FIONREAD}, {"ioctl", 1, EXACTLY, TCGETS},
+    {"ioctl", 1, SANDBOX_INT, FIONREAD}, {"ioctl", 1, SANDBOX_INT, TCGETS},
     /* the socket to keysvcd, those to fronts, and what a profile lets the module make */
     {"getpeername"}, {"getsockname"}, {"getsockopt"}, {"recvfrom"}, {"recvmmsg"}, {"recvmsg"}, {"sendmmsg"},
     {"sendmsg"}, {"sendto"}, {"setsockopt"}, {"shutdown"},
@@ -47,7 +45,7 @@ static const struct sandbox_rule rules[] = {
     {"mprotect", 2, PROT_EXEC, 0}, {"mprotect", 2, PROT_EXEC | PROT_WRITE, PROT_EXEC},
     /* threads, no processes */
     {"clone", 0, CLONE_THREAD, CLONE_THREAD},
-    {"exit"}, {"futex"}, {"get_robust_list"}, {"gettid"}, {"membarrier"}, {"prctl", 0, EXACTLY, PR_SET_NAME},
+    {"exit"}, {"futex"}, {"get_robust_list"}, {"gettid"}, {"membarrier"}, {"prctl", 0, SANDBOX_INT, PR_SET_NAME},
     {"rseq"}, {"sched_getaffinity"}, {"sched_yield"}, {"set_robust_list"}, {"set_tid_address"},
     /* time, signals to itself, and who it is */
     {"alarm"}, {"clock_getres"}, {"clock_gettime"}, {"getitimer"}, {"gettimeofday"}, {"setitimer"}, {"time"}, {"times"},
@@ -55,23 +53,29 @@ static const struct sandbox_rule rules[] = {
     {"rt_sigtimedwait"}, {"sigaltstack"},
     {"getegid"}, {"geteuid"}, {"getgid"}, {"getgroups"}, {"getpgid"}, {"getpgrp"}, {"getpid"}, {"getppid"},
     {"getresgid"}, {"getresuid"}, {"getrlimit"}, {"getrusage"}, {"getsid"}, {"getuid"}, {"sysinfo"}, {"uname"},
-    {"prlimit64", 2, EXACTLY, 0}, /* reading: no new limit */
+    {"prlimit64", 2, SANDBOX_ADDRESS, 0}, /* reading: no new limit */
     {"arch_prctl"}, {"exit_group"}, {"getrandom"},
 };
 
 static const struct sandbox_rule terminal_rules[] = {
-    {"ioctl", 1, EXACTLY, TCSETS}, {"ioctl", 1, EXACTLY, TCSETSW}, {"ioctl", 1, EXACTLY, TCSETSF},
+    {"ioctl", 1, SANDBOX_INT, TCSETS}, {"ioctl", 1, SANDBOX_INT, TCSETSW}, {"ioctl", 1, SANDBOX_INT, TCSETSF},
+};
+
+/* What types into the administrator's terminal as if he did: his shell would run it. Kernels before
+ * 6.2 let any process do so at its own terminal. */
+static const struct sandbox_rule typing_rules[] = {
+    {"ioctl", 1, SANDBOX_INT, TIOCSTI}, {"ioctl", 1, SANDBOX_INT, TIOCLINUX},
 };
 
 /* Who can connect to himself can send himself the audit's descriptor under another number
  * (audit_guard.h): not even a socketpair without these. */
 static const struct sandbox_rule unix_rules[] = {
-    {"socket", 0, EXACTLY, AF_UNIX}, {"socketpair", 0, EXACTLY, AF_UNIX}, {"bind"}, {"connect"},
+    {"socket", 0, SANDBOX_INT, AF_UNIX}, {"socketpair", 0, SANDBOX_INT, AF_UNIX}, {"bind"}, {"connect"},
 };
 
 /* Names of hosts are looked up with the help of a netlink socket. */
 static const struct sandbox_rule inet_rules[] = {
-    {"socket", 0, EXACTLY, AF_INET}, {"socket", 0, EXACTLY, AF_INET6}, {"socket", 0, EXACTLY, AF_NETLINK},
+    {"socket", 0, SANDBOX_INT, AF_INET}, {"socket", 0, SANDBOX_INT, AF_INET6}, {"socket", 0, SANDBOX_INT, AF_NETLINK},
     {"bind"}, {"connect"},
 };
 /* clang-format on */
@@ -89,7 +93,8 @@ static const struct expected {
     {{"vfork"}, EPERM},
 };
 /* SoftHSM calls syslog() and says there what nobody needs. */
-static const struct sandbox_rule syslog_socket = {"socket", 1, EXACTLY, SOCK_DGRAM | SOCK_CLOEXEC};
+static const struct sandbox_rule syslog_socket = {"socket", 1, SANDBOX_INT,
+                                                  SOCK_DGRAM | SOCK_CLOEXEC};
 
 /* What loading a library and asking libc for accounts, hosts or the time of day reads. Of files that
  * are replaced, not rewritten (passwd, group), a running process keeps seeing the old one, or none. */
@@ -119,6 +124,7 @@ static const char *const read_by_all[] = {
     "/usr",
 };
 
+static ks_err forbid_typing(struct fault *why);
 static void add_calls(struct sandbox *sandbox, const struct config_profile *profile,
                       enum token_sandbox_mode mode);
 static void add_files(struct sandbox *sandbox, const struct config_token *token,
@@ -142,7 +148,7 @@ token_sandbox_enter(const struct config_token *token, enum token_sandbox_mode mo
     *state = (struct sandbox_state){0};
     if (profile->sandbox == CONFIG_SANDBOX_OFF ||
         (profile->sandbox == CONFIG_SANDBOX_SERVE && mode == TOKEN_SANDBOX_ADMINISTER))
-        return KS_OK;
+        return mode == TOKEN_SANDBOX_ADMINISTER ? forbid_typing(why) : KS_OK;
     err = sandbox_new(SANDBOX_ALLOWS, &sandbox);
     if (err)
         return err;
@@ -157,14 +163,29 @@ token_sandbox_enter(const struct config_token *token, enum token_sandbox_mode mo
     return sandbox_enter(sandbox, state, why);
 }
 
+/* Not a sandbox, and the state does not say that there is one. */
+static ks_err
+forbid_typing(struct fault *why)
+{
+    ks_auto(sandbox_freep) struct sandbox *sandbox = NULL;
+    struct sandbox_state ignored;
+    ks_err err = sandbox_new(SANDBOX_FORBIDS, &sandbox);
+
+    if (err)
+        return err;
+    sandbox_calls(sandbox, typing_rules, ARRAY_LEN(typing_rules));
+    return sandbox_enter(sandbox, &ignored, why);
+}
+
 static void
 add_calls(struct sandbox *sandbox, const struct config_profile *profile,
           enum token_sandbox_mode mode)
 {
-    const struct sandbox_rule abort_itself = {"tgkill", 0, EXACTLY, (uint32_t)getpid()};
+    const struct sandbox_rule abort_itself = {"tgkill", 0, SANDBOX_INT, (uint32_t)getpid()};
 
     sandbox_calls(sandbox, rules, ARRAY_LEN(rules));
     sandbox_calls(sandbox, &abort_itself, 1);
+    sandbox_fcntl(sandbox);
     for (size_t i = 0; i < ARRAY_LEN(expected); i++)
         sandbox_expected(sandbox, &expected[i].rule, expected[i].error);
     if (mode == TOKEN_SANDBOX_ADMINISTER)

@@ -21,6 +21,9 @@
 
 #include "base/util.h"
 
+#ifndef F_SETSIG
+#define F_SETSIG 10
+#endif
 #define NOT_REACHED (-1)
 #define NOT_ENTERED (-2)
 
@@ -221,6 +224,34 @@ allow_core_files(void)
     return result(setrlimit(RLIMIT_CORE, &one));
 }
 
+/* A filter that compares the lower half of an address takes this one for none. */
+static int
+limit_the_parent(void)
+{
+    void *at = (void *)(UINT64_C(1) << 32);
+    const struct rlimit none = {0, 0};
+    void *page = mmap(at, 4096, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+    if (page == MAP_FAILED)
+        return NOT_REACHED;
+    memcpy(page, &none, sizeof(none));
+    return result(syscall(SYS_prlimit64, attempts_parent, RLIMIT_CORE, page, NULL));
+}
+
+/* What arrives on the descriptor would then be a signal of the sender's choice to the owner. */
+static int
+own_a_descriptor_for_the_parent(void)
+{
+    return result(fcntl(STDERR_FILENO, F_SETOWN, attempts_parent));
+}
+
+static int
+choose_the_owners_signal(void)
+{
+    return result(fcntl(STDERR_FILENO, F_SETSIG, SIGKILL));
+}
+
 static int
 become_root(void)
 {
@@ -275,6 +306,9 @@ const struct attempt attempts_of_an_attacker[] = {
     {"read a keyring", read_a_keyring, EPERM},
     {"become dumpable", become_dumpable, EPERM},
     {"allow core files", allow_core_files, EPERM},
+    {"limit the parent", limit_the_parent, EPERM},
+    {"own a descriptor for the parent", own_a_descriptor_for_the_parent, EPERM},
+    {"choose the owner's signal", choose_the_owners_signal, EPERM},
     {"become root", become_root, EPERM},
     {"add a filter", add_a_filter, EPERM},
     {"write to a terminal", write_to_a_terminal, EPERM},

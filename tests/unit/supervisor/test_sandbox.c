@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -61,6 +62,24 @@ read_a_keyring(void)
     return result(syscall(SYS_keyctl, 0, 0, 0, 0, 0));
 }
 
+/* As a user who may make namespaces has all capabilities in one of his own. */
+static int
+make_a_process_in_a_namespace(void)
+{
+    pid_t pid =
+        (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNS | SIGCHLD, NULL, NULL, NULL, NULL);
+
+    if (pid == 0)
+        _exit(0);
+    return result(pid);
+}
+
+static int
+make_a_process_by_clone3(void)
+{
+    return result(syscall(SYS_clone3, NULL, 0));
+}
+
 static int
 change_an_owner(void)
 {
@@ -115,9 +134,14 @@ run_a_program_as_another(void)
 Test(supervisor_sandbox, refuses_what_changes_the_machine_or_reaches_into_others)
 {
     static const struct attempt attempts[] = {
-        {"trace the parent", trace_the_parent, EPERM}, {"mount something", mount_something, EPERM},
-        {"load a BPF program", load_bpf, EPERM},       {"use io_uring", use_io_uring, EPERM},
-        {"read a keyring", read_a_keyring, EPERM},     {"change an owner", change_an_owner, EPERM},
+        {"trace the parent", trace_the_parent, EPERM},
+        {"mount something", mount_something, EPERM},
+        {"load a BPF program", load_bpf, EPERM},
+        {"use io_uring", use_io_uring, EPERM},
+        {"read a keyring", read_a_keyring, EPERM},
+        {"change an owner", change_an_owner, EPERM},
+        {"make a process in a namespace", make_a_process_in_a_namespace, EPERM},
+        {"make a process by clone3", make_a_process_by_clone3, ENOSYS},
     };
 
     attempts_run(enter, NULL, attempts, ARRAY_LEN(attempts));

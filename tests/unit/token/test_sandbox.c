@@ -10,8 +10,10 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <termios.h>
 
 #include "sandbox/landlock.h"
 #include "unit/sandbox/attempts.h"
@@ -191,6 +193,47 @@ raise_a_signal(void)
     return pthread_kill(pthread_self(), 0);
 }
 
+static int
+type_into_the_terminal(void)
+{
+    char c = 'x';
+
+    return ioctl(STDIN_FILENO, TIOCSTI, &c) < 0 ? errno : 0;
+}
+
+static int
+ask_for_a_terminal(void)
+{
+    struct termios settings;
+
+    return tcgetattr(STDIN_FILENO, &settings) < 0 && errno != ENOTTY ? errno : 0;
+}
+
+/* Whoever sends it does not change what the process it meets was about to do. */
+static int
+send_oneself_sigsys(void)
+{
+    return raise(SIGSYS);
+}
+
+static int
+lock_and_look_at_flags(void)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    ks_auto(closep) int fd = -1;
+    ks_auto(closep) int copy = -1;
+    char path[128];
+
+    path_in_world(path, "store/new");
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    copy = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+    if (fd < 0 || copy < 0 || fcntl(fd, F_SETLK, &lock) < 0 || fcntl(fd, F_GETLK, &lock) < 0 ||
+        fcntl(fd, F_SETLKW, &lock) < 0 || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL)) < 0 ||
+        fcntl(fd, F_SETFD, fcntl(fd, F_GETFD)) < 0)
+        return errno;
+    return 0;
+}
+
 Test(token_sandbox, refuses_what_an_attacker_would_do)
 {
     attempts_run(enter, NULL, attempts_of_an_attacker, n_attempts_of_an_attacker);
@@ -212,6 +255,7 @@ Test(token_sandbox, opens_the_store_and_closes_what_is_beside_it)
 {
     static const struct attempt attempts[] = {
         {"work in the store", work_in_the_store, 0},
+        {"lock and look at flags", lock_and_look_at_flags, 0},
         {"read another's PIN", read_anothers_pin, EACCES},
         {"write elsewhere", write_elsewhere, EACCES},
         {"read what nobody named", read_the_configuration, EACCES},
@@ -314,6 +358,29 @@ Test(token_sandbox, serve_is_off_for_the_administrator_only)
     attempts_run(enter, NULL, on, ARRAY_LEN(on));
     mode = TOKEN_SANDBOX_ADMINISTER;
     attempts_run(enter, NULL, off, ARRAY_LEN(off));
+}
+
+Test(token_sandbox, types_nothing_into_the_administrators_terminal_without_one_neither)
+{
+    static const struct attempt attempts[] = {
+        {"type into the terminal", type_into_the_terminal, EPERM},
+        {"ask for a terminal", ask_for_a_terminal, 0},
+        {"ask for a policy", ask_for_a_policy, 0},
+    };
+
+    mode = TOKEN_SANDBOX_ADMINISTER;
+    token.profile.sandbox = CONFIG_SANDBOX_SERVE;
+    attempts_run(enter, NULL, attempts, ARRAY_LEN(attempts));
+    token.profile.sandbox = CONFIG_SANDBOX_OFF;
+    attempts_run(enter, NULL, attempts, ARRAY_LEN(attempts));
+}
+
+Test(token_sandbox, a_signal_from_elsewhere_is_no_refused_call)
+{
+    static const struct attempt attempts[] = {{"send oneself SIGSYS", send_oneself_sigsys, 0},
+                                              {"ask for a policy", ask_for_a_policy, EPERM}};
+
+    attempts_run(enter, NULL, attempts, ARRAY_LEN(attempts));
 }
 
 Test(token_sandbox, off_is_off_and_what_a_module_does_to_itself_is_its_own_affair)
