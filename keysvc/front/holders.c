@@ -25,6 +25,23 @@ holders_find(const struct config *config, const struct directory *directory, con
     }
 }
 
+void
+holders_find_meant(const struct config *config, const struct directory *directory,
+                   const char *place, const char *name, uint32_t version,
+                   const uint8_t sha256[static KS_SHA256_LEN], struct holders *out)
+{
+    const char *token;
+
+    *out = (struct holders){0};
+    for (size_t i = 0; (token = config_member(config, place, i)); i++) {
+        const struct directory_entry *entry = directory_find(directory, name, version, token);
+
+        if (entry && !entry->ambiguous && entry->public_key &&
+            memcmp(entry->public_key_sha256, sha256, KS_SHA256_LEN) == 0)
+            hold(out, entry, 1ull << i);
+    }
+}
+
 static uint32_t
 newest(const struct config *config, const struct directory *directory, const char *place,
        const char *name)

@@ -4,7 +4,8 @@
  *
  * A class stands on a token, or on a group of tokens that show the same keys: then one name and
  * version is one key, wherever it is seen. Two tokens of a group that show different keys under one
- * label have no key of that name: nothing says which of the two is meant.
+ * label have no key of that name: nothing says which of the two is meant, unless the caller names its
+ * public key. One token that lies keeps nobody from the others' keys.
  */
 #pragma once
 
@@ -22,6 +23,12 @@ struct holders {
 /* `place`: a class's token or group. Version 0: the newest on any of them. */
 void holders_find(const struct config *config, const struct directory *directory, const char *place,
                   const char *name, uint32_t version, struct holders *out);
+
+/* The version whose public key the caller names: on those that show it, and once. What else stands
+ * under its label, and where, is no concern of his. */
+void holders_find_meant(const struct config *config, const struct directory *directory,
+                        const char *place, const char *name, uint32_t version,
+                        const uint8_t sha256[static KS_SHA256_LEN], struct holders *out);
 
 /* The first token of the place whose keys are not known yet; NULL: all are. */
 const char *holders_unknown(const struct config *config, const struct directory *directory,

@@ -3,6 +3,7 @@
  * op_common - finding the key a request means, and describing one
  */
 #include "front/connection.h"
+#include "front/dispatch.h"
 #include "front/front.h"
 #include "front/operations.h"
 #include "front/route.h"
@@ -225,12 +226,29 @@ op_find_key(const struct call *call, const char *name, uint32_t version, struct 
     return op_check_one_key(class, out, why);
 }
 
+/* Of several that one label stands for. */
+static bool
+find_meant(const struct call *call, const struct request *request, struct holders *out)
+{
+    const struct front *front = call->front;
+
+    holders_find_meant(front->config, front->directory,
+                       config_class_of(front->config, request->name)->token, request->name,
+                       request->version, request->public_key_sha256, out);
+    return out->key != NULL;
+}
+
 ks_err
 op_find_meant_key(const struct call *call, const struct request *request, struct holders *out,
                   struct fault *why)
 {
     ks_err err = op_find_key(call, request->name, request->version, out, why);
 
+    if (err == KS_ERR_AMBIGUOUS_KEY && !call->operation->changes &&
+        find_meant(call, request, out)) {
+        *why = (struct fault)FAULT_INIT;
+        return KS_OK;
+    }
     if (err)
         return err;
     if (!out->key->public_key) {

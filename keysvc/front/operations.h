@@ -62,7 +62,8 @@ struct reply_key op_reply_whole_key(const struct front *front, const struct dire
 ks_err op_find_key(const struct call *call, const char *name, uint32_t version, struct holders *out,
                    struct fault *why) KS_MUST_CHECK;
 
-/* As op_find_key, and it is the key the caller means: KEY_CHANGED. */
+/* As op_find_key, and it is the key the caller means: KEY_CHANGED. For what changes nothing that alone
+ * counts, where a group's tokens show different keys under the label. */
 ks_err op_find_meant_key(const struct call *call, const struct request *request,
                          struct holders *out, struct fault *why) KS_MUST_CHECK;
 

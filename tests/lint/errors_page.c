@@ -118,7 +118,8 @@ static const struct story STORY[KS_ERR_COUNT] = {
     [KS_ERR_AMBIGUOUS_KEY] =
         {"Two private keys on the token carry this label, so that nobody knows which one is meant. "
          "Neither is used, destroyed or given a certificate. So it is when two tokens of a group "
-         "show different keys under one label: the message names both.",
+         "show different keys under one label, the message names both; but who names the public "
+         "key, as a signature by a reference does, has it used where it is.",
          "Tell them apart by their IDs (`pkcs11-tool --list-objects --type privkey`), remove one "
          "with `--delete-object --id`, then `keysvc token rescan TOKEN`. Of a group, take the "
          "token "

@@ -66,6 +66,16 @@ west_goes_its_own_way()
     "${west[@]}" --keypairgen --key-type EC:prime256v1 --label web/shop@1
 }
 
+# An unmodified program has the key that its reference names.
+signs_by_reference()
+{
+    sed "s|@MODULE@|$PROGRAMS/client/provider/keysvc.so|" "$SOURCE/client/provider/openssl.cnf.in" >"$W/openssl.cnf"
+    for _ in 1 2 3 4; do
+        OPENSSL_CONF="$W/openssl.cnf" openssl dgst -sha256 -sign "$W/shop.pem" -out "$W/by-reference" "$W/data"
+        openssl dgst -sha256 -verify "$W/shop.pub" -signature "$W/by-reference" "$W/data"
+    done
+}
+
 group()
 {
     keysvc status --json | json "d['groups'][0]['$1']"
@@ -279,11 +289,13 @@ signs_on()
     audit_verify
 }
 
-@test "different keys under one label are refused by every operation, until one of them is gone" {
+@test "different keys under one label: who names the one is served by the token that shows it, nothing else is done" {
     world_with_group
     start_both
     keysvc key generate web/shop
     keysvc key generate web/same
+    keysvc key reference web/shop --out-file "$W/shop.pem"
+    keysvc key public web/shop >"$W/shop.pub"
     stop
     west_goes_its_own_way
     start_both
@@ -295,6 +307,8 @@ signs_on()
         fails 16 "" keysvc $refused
     done
     signs web/same
+    # East's is the one that the reference names.
+    signs_by_reference
     # The administrator decides for east's.
     sed -i 's|tokens = {east, west}|tokens = {east}|' "$W/keysvcd.conf"
     keysvc reload

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 
 #include "front/holders.h"
@@ -99,6 +100,41 @@ Test(holders, a_label_that_is_doubled_on_one_token_is_said_to_be)
     cr_assert_null(find("both", "web/shop", 1).doubled);
     cr_assert_eq(directory_put(directory, "east", &entry), KS_OK);
     cr_assert_str_eq(find("both", "web/shop", 1).doubled->token, "east");
+}
+
+static struct holders
+find_meant(const char *name, uint32_t version, const char *key)
+{
+    uint8_t sha256[KS_SHA256_LEN];
+    struct holders holders;
+
+    SHA256((const uint8_t *)key, strlen(key), sha256);
+    holders_find_meant(&config, directory, "both", name, version, sha256, &holders);
+    return holders;
+}
+
+Test(holders, of_rivals_the_one_that_is_meant_is_on_those_that_show_it_once)
+{
+    struct job_key doubled = {.name = "web/mail",
+                              .version = 1,
+                              .state = JOB_KEY_AMBIGUOUS,
+                              .public_key = "one",
+                              .public_key_len = 3};
+
+    put("west", "web/shop", 1, "another");
+    put("east", "web/shop", 1, "one");
+    cr_assert_str_eq(find_meant("web/shop", 1, "one").key->token, "east");
+    cr_assert_eq(find_meant("web/shop", 1, "one").members, 2);
+    cr_assert_null(find_meant("web/shop", 1, "one").rival);
+    cr_assert_eq(find_meant("web/shop", 1, "another").members, 1);
+    cr_assert_null(find_meant("web/shop", 1, "a third").key);
+    cr_assert_eq(directory_put(directory, "west", &doubled), KS_OK);
+    cr_assert_null(find_meant("web/mail", 1, "one").key);
+    put("east", "web/mail", 1, "one");
+    cr_assert_eq(find_meant("web/mail", 1, "one").members, 2);
+    cr_assert_null(find_meant("web/mail", 1, "one").doubled);
+    put("east", "web/none", 1, "");
+    cr_assert_null(find_meant("web/none", 1, "").key, "no public half to be known by");
 }
 
 Test(holders, a_token_that_has_not_told_its_keys_is_named)
