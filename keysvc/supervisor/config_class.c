@@ -30,7 +30,7 @@ static void check_type(const struct config_reading *reading, const struct config
 static void read_purpose(cfg_t *section, struct config_class *class);
 static void read_tls(cfg_t *section, struct config_class *class);
 static ks_err read_usage(cfg_t *section, struct config_class *class);
-static ks_err read_names(cfg_t *section, struct config_class *class);
+static bool is_name(const struct conffile_value *value);
 
 ks_err
 config_class_read(const struct config_reading *reading, const struct config *config, cfg_t *section,
@@ -46,7 +46,7 @@ config_class_read(const struct config_reading *reading, const struct config *con
     read_tls(section, class);
     err = read_usage(section, class);
     if (!err)
-        err = read_names(section, class);
+        err = confvalue_list(section, "names", is_name, &class->names);
     return err;
 }
 
@@ -172,54 +172,38 @@ usage_valid(const char *text)
     return object != NULL;
 }
 
+static bool
+is_usage(const struct conffile_value *value)
+{
+    if (usage_valid(value->text))
+        return true;
+    conffile_value_error(value,
+                         "\"%s\" is neither serverAuth, clientAuth, codeSigning, "
+                         "emailProtection, timeStamping, OCSPSigning nor an OID",
+                         value->text);
+    return false;
+}
+
 static ks_err
 read_usage(cfg_t *section, struct config_class *class)
 {
     const struct conffile_value *first = conffile_get(section, "usage");
 
-    if (first && class->purpose != KS_PURPOSE_SIGN) {
-        conffile_value_error(first, "only purpose = sign has one; the others say it themselves");
-        return KS_OK;
-    }
-    if (confvalue_list_too_long(section, "usage"))
-        return KS_OK;
-    for (size_t i = 0; i < conffile_count(section, "usage"); i++) {
-        const struct conffile_value *usage = conffile_get_at(section, "usage", i);
-        ks_err err;
-
-        if (!usage_valid(usage->text)) {
-            conffile_value_error(usage,
-                                 "\"%s\" is neither serverAuth, clientAuth, codeSigning, "
-                                 "emailProtection, timeStamping, OCSPSigning nor an OID",
-                                 usage->text);
-            continue;
-        }
-        err = strv_add(&class->usage, usage->text);
-        if (err)
-            return err;
-    }
+    if (!first || class->purpose == KS_PURPOSE_SIGN)
+        return confvalue_list(section, "usage", is_usage, &class->usage);
+    conffile_value_error(first, "only purpose = sign has one; the others say it themselves");
     return KS_OK;
 }
 
-static ks_err
-read_names(cfg_t *section, struct config_class *class)
+static bool
+is_name(const struct conffile_value *value)
 {
-    if (confvalue_list_too_long(section, "names"))
-        return KS_OK;
-    for (size_t i = 0; i < conffile_count(section, "names"); i++) {
-        const struct conffile_value *name = conffile_get_at(section, "names", i);
-        struct fault fault = FAULT_INIT;
-        ks_err err;
+    struct fault fault = FAULT_INIT;
 
-        if (certname_pattern_check(name->text, &fault) != KS_OK) {
-            conffile_value_error(name, "%s", fault.text);
-            continue;
-        }
-        err = strv_add(&class->names, name->text);
-        if (err)
-            return err;
-    }
-    return KS_OK;
+    if (certname_pattern_check(value->text, &fault) == KS_OK)
+        return true;
+    conffile_value_error(value, "%s", fault.text);
+    return false;
 }
 
 /*

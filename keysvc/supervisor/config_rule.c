@@ -27,8 +27,8 @@ static void check_name(const struct config_reading *reading, cfg_t *section,
 static ks_err read_ids(cfg_t *section, const char *option, id_lookup lookup, uint32_t **ids,
                        size_t *n_ids);
 static ks_err read_users(cfg_t *section, struct config_rule *rule);
-static ks_err read_units(cfg_t *section, struct config_rule *rule);
-static ks_err read_keys(cfg_t *section, struct config_rule *rule);
+static bool is_unit(const struct conffile_value *value);
+static bool is_rule_glob(const struct conffile_value *value);
 static void read_operations(cfg_t *section, struct config_rule *rule);
 static void check_whole(const struct config_reading *reading, cfg_t *section,
                         const struct config_rule *rule);
@@ -43,9 +43,9 @@ config_rule_read(const struct config_reading *reading, cfg_t *section, struct co
     if (!err)
         err = read_ids(section, "group", config_gid, &rule->gids, &rule->n_gids);
     if (!err)
-        err = read_units(section, rule);
+        err = confvalue_list(section, "unit", is_unit, &rule->units);
     if (!err)
-        err = read_keys(section, rule);
+        err = confvalue_list(section, "keys", is_rule_glob, &rule->keys);
     if (err)
         return err;
     read_operations(section, rule);
@@ -116,24 +116,13 @@ unit_valid(const char *unit)
             (len > 6 && strcmp(unit + len - 6, ".scope") == 0));
 }
 
-static ks_err
-read_units(cfg_t *section, struct config_rule *rule)
+static bool
+is_unit(const struct conffile_value *value)
 {
-    if (confvalue_list_too_long(section, "unit"))
-        return KS_OK;
-    for (size_t i = 0; i < conffile_count(section, "unit"); i++) {
-        const struct conffile_value *value = conffile_get_at(section, "unit", i);
-        ks_err err;
-
-        if (!unit_valid(value->text)) {
-            conffile_value_error(value, "\"%s\" is no unit as nginx.service", value->text);
-            continue;
-        }
-        err = strv_add(&rule->units, value->text);
-        if (err)
-            return err;
-    }
-    return KS_OK;
+    if (unit_valid(value->text))
+        return true;
+    conffile_value_error(value, "\"%s\" is no unit as nginx.service", value->text);
+    return false;
 }
 
 /* Checks a glob with {user}, {uid} and {unit} taken for ordinary text. */
@@ -162,29 +151,19 @@ check_rule_glob(const char *glob, struct fault *why)
     return glob_check(plain, why);
 }
 
-static ks_err
-read_keys(cfg_t *section, struct config_rule *rule)
+static bool
+is_rule_glob(const struct conffile_value *value)
 {
-    if (confvalue_list_too_long(section, "keys"))
-        return KS_OK;
-    for (size_t i = 0; i < conffile_count(section, "keys"); i++) {
-        const struct conffile_value *value = conffile_get_at(section, "keys", i);
-        struct fault fault = FAULT_INIT;
-        ks_err err;
+    struct fault fault = FAULT_INIT;
 
-        if (check_rule_glob(value->text, &fault) != KS_OK) {
-            conffile_value_error(value, "%s", fault.text);
-            continue;
-        }
-        if (keyname_reserved(value->text)) {
-            conffile_value_error(value, "names under keysvc/ are the service's own");
-            continue;
-        }
-        err = strv_add(&rule->keys, value->text);
-        if (err)
-            return err;
+    if (check_rule_glob(value->text, &fault) != KS_OK) {
+        conffile_value_error(value, "%s", fault.text);
+        return false;
     }
-    return KS_OK;
+    if (!keyname_reserved(value->text))
+        return true;
+    conffile_value_error(value, "names under keysvc/ are the service's own");
+    return false;
 }
 
 static void

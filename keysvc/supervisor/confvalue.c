@@ -286,3 +286,26 @@ confvalue_list_too_long(cfg_t *section, const char *option)
                          CONFIG_MAX_ITEMS);
     return true;
 }
+
+ks_err
+confvalue_list(cfg_t *section, const char *option, confvalue_check check, struct strv *list)
+{
+    if (confvalue_list_too_long(section, option))
+        return KS_OK;
+    for (size_t i = 0; i < conffile_count(section, option); i++) {
+        const struct conffile_value *value = conffile_get_at(section, option, i);
+        ks_err err;
+
+        if (!check(value))
+            continue;
+        if (list->n_items == CONFIG_MAX_ITEMS) {
+            conffile_value_error(value, "more than %d, with those of the profile",
+                                 CONFIG_MAX_ITEMS);
+            return KS_OK;
+        }
+        err = strv_add(list, value->text);
+        if (err)
+            return err;
+    }
+    return KS_OK;
+}

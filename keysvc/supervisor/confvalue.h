@@ -43,7 +43,7 @@ void confvalue_text(cfg_t *section, const char *option, char *out, size_t cap);
 /* An absolute path without `.` and `..` components. */
 void confvalue_path(cfg_t *section, const char *option, char *out, size_t cap);
 
-/* Is one of a list such a path? If not, that is recorded. */
+/* Is one of a list such a path? If not, that is recorded: a confvalue_check. */
 bool confvalue_path_valid(const struct conffile_value *value);
 
 /* Appends "NAME=value" texts; one whose NAME stands in the list already replaces it. */
@@ -56,3 +56,8 @@ bool confvalue_name_valid(const char *name, size_t max_len);
 
 /* Is the list longer than a list may be (CONFIG_MAX_ITEMS)? Then that is recorded. */
 bool confvalue_list_too_long(cfg_t *section, const char *option);
+
+/* Appends the texts of a list that `check` takes; of the others it has recorded what is wrong. */
+typedef bool (*confvalue_check)(const struct conffile_value *value);
+ks_err confvalue_list(cfg_t *section, const char *option, confvalue_check check,
+                      struct strv *list) KS_MUST_CHECK;

@@ -193,46 +193,34 @@ attribute_valid(const char *text)
     return false;
 }
 
-static ks_err
-read_attributes(cfg_t *root, const char *option, struct strv *out)
+static bool
+is_attribute(const struct conffile_value *value)
 {
-    if (confvalue_list_too_long(root, option))
-        return KS_OK;
-    for (size_t i = 0; i < conffile_count(root, option); i++) {
-        const struct conffile_value *value = conffile_get_at(root, option, i);
-        ks_err err;
-
-        if (!attribute_valid(value->text)) {
-            conffile_value_error(value, "\"%s\" is not a usage as SIGN or DECRYPT=FALSE",
-                                 value->text);
-            continue;
-        }
-        err = strv_add(out, value->text);
-        if (err)
-            return err;
-    }
-    return KS_OK;
+    if (attribute_valid(value->text))
+        return true;
+    conffile_value_error(value, "\"%s\" is not a usage as SIGN or DECRYPT=FALSE", value->text);
+    return false;
 }
 
-static ks_err
-read_groups(cfg_t *root, bool as_root, struct strv *out)
+static bool
+is_group(const struct conffile_value *value, bool as_root)
 {
-    if (confvalue_list_too_long(root, "groups"))
-        return KS_OK;
-    for (size_t i = 0; i < conffile_count(root, "groups"); i++) {
-        const struct conffile_value *value = conffile_get_at(root, "groups", i);
-        ks_err err;
+    if (confvalue_name_valid(value->text, CONFIG_TITLE_MAX) && (!as_root || getgrnam(value->text)))
+        return true;
+    conffile_value_error(value, "there is no group \"%s\"", value->text);
+    return false;
+}
 
-        if (!confvalue_name_valid(value->text, CONFIG_TITLE_MAX) ||
-            (as_root && !getgrnam(value->text))) {
-            conffile_value_error(value, "there is no group \"%s\"", value->text);
-            continue;
-        }
-        err = strv_add(out, value->text);
-        if (err)
-            return err;
-    }
-    return KS_OK;
+static bool
+is_group_here(const struct conffile_value *value)
+{
+    return is_group(value, true);
+}
+
+static bool
+is_group_name(const struct conffile_value *value)
+{
+    return is_group(value, false);
 }
 
 /* What the device cannot do. "import" and the names of key types and algorithms: ipc/config.h. */
@@ -275,40 +263,32 @@ copy_valid(const char *glob)
     return true;
 }
 
-static ks_err
-read_copies(cfg_t *root, struct strv *out)
+static bool
+is_copy(const struct conffile_value *value)
 {
-    if (confvalue_list_too_long(root, "copies"))
-        return KS_OK;
-    for (size_t i = 0; i < conffile_count(root, "copies"); i++) {
-        const struct conffile_value *value = conffile_get_at(root, "copies", i);
-        ks_err err;
-
-        if (!copy_valid(value->text)) {
-            conffile_value_error(value, "\"%s\" is no path below the token's store, as \"*/state\"",
-                                 value->text);
-            continue;
-        }
-        err = strv_add(out, value->text);
-        if (err)
-            return err;
-    }
-    return KS_OK;
+    if (copy_valid(value->text))
+        return true;
+    conffile_value_error(value, "\"%s\" is no path below the token's store, as \"*/state\"",
+                         value->text);
+    return false;
 }
 
 static ks_err
 read_lists(cfg_t *root, bool as_root, struct config_profile *profile)
 {
-    ks_err err = read_attributes(root, "public-attributes", &profile->public_attributes);
+    ks_err err =
+        confvalue_list(root, "public-attributes", is_attribute, &profile->public_attributes);
 
     if (!err)
-        err = read_attributes(root, "private-attributes", &profile->private_attributes);
+        err =
+            confvalue_list(root, "private-attributes", is_attribute, &profile->private_attributes);
     if (!err)
         err = confvalue_environment(root, "environment", &profile->environment);
     if (!err)
-        err = read_copies(root, &profile->copies);
+        err = confvalue_list(root, "copies", is_copy, &profile->copies);
     if (!err)
-        err = read_groups(root, as_root, &profile->groups);
+        err = confvalue_list(root, "groups", as_root ? is_group_here : is_group_name,
+                             &profile->groups);
     if (!err)
         err = profile_sandbox_of_profile(root, profile);
     return err;

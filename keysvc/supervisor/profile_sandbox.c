@@ -7,8 +7,7 @@
 #include "sandbox/sandbox.h"
 #include "supervisor/confvalue.h"
 
-static ks_err read_paths(cfg_t *section, const char *option, struct strv *out);
-static ks_err read_calls(cfg_t *root, struct strv *out);
+static bool is_call(const struct conffile_value *value);
 static uint32_t read_sockets(cfg_t *root);
 
 ks_err
@@ -23,8 +22,8 @@ profile_sandbox_of_token(cfg_t *section, struct config_profile *profile)
 
     profile->sandbox = (enum config_sandbox)confvalue_word(section, "sandbox", words,
                                                            ARRAY_LEN(words), profile->sandbox);
-    err = read_paths(section, "read", &profile->read);
-    return err ? err : read_paths(section, "write", &profile->write);
+    err = confvalue_list(section, "read", confvalue_path_valid, &profile->read);
+    return err ? err : confvalue_list(section, "write", confvalue_path_valid, &profile->write);
 }
 
 ks_err
@@ -33,45 +32,16 @@ profile_sandbox_of_profile(cfg_t *root, struct config_profile *profile)
     ks_err err = profile_sandbox_of_token(root, profile);
 
     profile->sockets = read_sockets(root);
-    return err ? err : read_calls(root, &profile->system_calls);
+    return err ? err : confvalue_list(root, "system-calls", is_call, &profile->system_calls);
 }
 
-static ks_err
-read_paths(cfg_t *section, const char *option, struct strv *out)
+static bool
+is_call(const struct conffile_value *value)
 {
-    if (confvalue_list_too_long(section, option))
-        return KS_OK;
-    for (size_t i = 0; i < conffile_count(section, option); i++) {
-        const struct conffile_value *value = conffile_get_at(section, option, i);
-        ks_err err;
-
-        if (!confvalue_path_valid(value) || out->n_items == CONFIG_MAX_ITEMS)
-            continue;
-        err = strv_add(out, value->text);
-        if (err)
-            return err;
-    }
-    return KS_OK;
-}
-
-static ks_err
-read_calls(cfg_t *root, struct strv *out)
-{
-    if (confvalue_list_too_long(root, "system-calls"))
-        return KS_OK;
-    for (size_t i = 0; i < conffile_count(root, "system-calls"); i++) {
-        const struct conffile_value *value = conffile_get_at(root, "system-calls", i);
-        ks_err err;
-
-        if (!sandbox_knows_call(value->text)) {
-            conffile_value_error(value, "there is no system call \"%s\"", value->text);
-            continue;
-        }
-        err = strv_add(out, value->text);
-        if (err)
-            return err;
-    }
-    return KS_OK;
+    if (sandbox_knows_call(value->text))
+        return true;
+    conffile_value_error(value, "there is no system call \"%s\"", value->text);
+    return false;
 }
 
 static uint32_t

@@ -144,3 +144,25 @@ Test(profile, says_what_the_module_needs_of_the_kernel_and_the_token_adds)
     cr_expect_str_eq(b->write.items[0], "/run/m");
     cr_expect_str_eq(b->write.items[1], "/dev/b");
 }
+
+/* What the section adds to a full list is not dropped without a word. */
+Test(profile, a_list_that_is_too_long_with_the_token_s_is_refused)
+{
+    ks_auto(freep) char *text = malloc((CONFIG_MAX_ITEMS + 8) * sizeof("\"/w\", "));
+    struct config *config = NULL;
+    struct fault why = FAULT_INIT;
+    size_t len;
+
+    cr_assert_not_null(text);
+    len = (size_t)sprintf(text, "module = /m.so\nwrite = {\"/w\"");
+    for (size_t i = 1; i < CONFIG_MAX_ITEMS; i++)
+        len += (size_t)sprintf(text + len, ", \"/w\"");
+    len += (size_t)sprintf(text + len, "}\n");
+    conf_dir_write("other.conf", text, len);
+    cr_assert_eq(conf_dir_load("daemon { }\n"
+                               "token a { profile = other label = x pin-file = /x write = /y }\n",
+                               &config, &why),
+                 KS_ERR_BAD_REQUEST);
+    cr_assert_not_null(strstr(why.text, ":2: write: more than 1024, with those of the profile"),
+                       "%s", why.text);
+}
