@@ -102,9 +102,24 @@ last_time(int folder, const char *name, char out[static CLOCK_TEXT_LEN])
     return true;
 }
 
+/* What keysvcd refuses to write into (supervisor/auditfile.h) while it stands there. */
+static void
+check_chain_file(struct doctor *doctor, DIR *folder, const char *name)
+{
+    struct stat st;
+
+    if (fstatat(dirfd(folder), name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+        (S_ISREG(st.st_mode) && st.st_nlink == 1))
+        return;
+    doctor_wrong(doctor, KS_ERR_AUDIT_UNWRITABLE, "audit-file",
+                 "Move it away, and keep it as evidence: keysvcd makes a new file within a second.",
+                 "%s is %s: nothing is recorded there, and what needs a record is refused", name,
+                 S_ISREG(st.st_mode) ? "a file with more than one name" : "no regular file");
+}
+
 /* A clock that went back would put new records before old ones. */
 static void
-check_times(struct doctor *doctor, DIR *folder)
+check_chains(struct doctor *doctor, DIR *folder)
 {
     char now[CLOCK_TEXT_LEN], last[CLOCK_TEXT_LEN];
     const struct dirent *entry;
@@ -113,9 +128,10 @@ check_times(struct doctor *doctor, DIR *folder)
     while ((entry = readdir(folder))) {
         const char *dot = strrchr(entry->d_name, '.');
 
-        if (!dot || strcmp(dot, ".log") != 0 || !last_time(dirfd(folder), entry->d_name, last))
+        if (!dot || strcmp(dot, ".log") != 0)
             continue;
-        if (strcmp(last, now) > 0)
+        check_chain_file(doctor, folder, entry->d_name);
+        if (last_time(dirfd(folder), entry->d_name, last) && strcmp(last, now) > 0)
             doctor_wrong(doctor, KS_ERR_INTERNAL, "clock",
                          "Set the clock (timedatectl); records keep their order by number and "
                          "hash, not by time.",
@@ -137,7 +153,7 @@ doctor_audit(struct doctor *doctor)
                      "%s has mode %03o: others can change or read what was recorded", path,
                      st.st_mode & 0777);
     check_free_space(doctor, path);
-    check_times(doctor, folder);
+    check_chains(doctor, folder);
     closedir(folder);
 }
 
@@ -163,7 +179,7 @@ doctor_state(struct doctor *doctor)
         doctor_wrong(
             doctor, KS_ERR_LOGIN_BLOCKED, "state-dir",
             "Put the right PIN into the PIN file, or keysvc token retry-login, which costs "
-            "one try; while keysvcd does not run, removing the marker is as good.",
+            "one try.",
             "%s/%s: a login was begun and did not succeed", path, entry->d_name);
     }
     if (!marked)

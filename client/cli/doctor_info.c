@@ -86,6 +86,14 @@ doctor_info(struct doctor *doctor, struct ks_client *client, const struct ks_sta
         struct ks_error error;
         ks_err err = ks_token_info(client, name, &info, &error);
 
+        /* It was ready when nobody had asked it anything yet. */
+        if (err == KS_ERR_TOKEN_UNAVAILABLE && strcmp(status->tokens[i].state, "ready") == 0) {
+            doctor_wrong(doctor, err, "token",
+                         doctor_known_trouble(error.message, "See keysvc token list: keysvcd looks "
+                                                             "for it each second."),
+                         "%s was ready until it was asked: %s", name, error.message);
+            continue;
+        }
         if (err) {
             doctor_skip(doctor, "pin-counter", "token %s: %s: %s", name, ks_err_name(err),
                         error.message);

@@ -75,6 +75,16 @@ check_key(struct key_check *check, const struct ks_key *key)
     bool reserved = keyname_reserved(key->name);
 
     check->n_keys += !reserved;
+    if (key->ambiguous && key->n_tokens > 1) {
+        check->n_wrong++;
+        doctor_wrong(
+            check->doctor, KS_ERR_AMBIGUOUS_KEY, "keys",
+            "Find out which one programs use (the certificate made for it, keysvc audit "
+            "show --key NAME); then as for the group.",
+            "%s@%u is not the same key on %s and %s: only who names the public key gets it",
+            key->name, key->version, key->tokens[0], key->tokens[1]);
+        return;
+    }
     if (key->ambiguous) {
         check->n_wrong++;
         doctor_wrong(check->doctor, KS_ERR_AMBIGUOUS_KEY, "keys",

@@ -174,6 +174,11 @@ doctor_known_trouble(const char *text, const char *otherwise)
         {"no login was tried",
          "Write the user PIN into that file, one line, owner root, mode 0600; keysvcd then logs in "
          "by itself."},
+        {"does not initialise",
+         "See what it needs (device, daemon, configuration, rights of the token's user). Does it "
+         "work with sandbox = off in the token's section? Then the log names the calls that are "
+         "missing (event=call-refused), and for files see \"Adding a device\" in "
+         "hsm-profiles/README.md."},
         {"CKR_PIN_LOCKED",
          "The token locked the PIN: unlock it with the SO PIN and the vendor's tool, a TPM with "
          "tpm2_dictionarylockout --clear-lockout; then keysvc token retry-login."},
@@ -240,12 +245,16 @@ doctor_group(struct doctor *doctor, const struct ks_group *group)
 {
     uint32_t alone = group->keys - group->keys_everywhere;
 
-    if (group->keys_differing > 0)
-        doctor_wrong(doctor, KS_ERR_AMBIGUOUS_KEY, "group",
-                     "keysvc key list names them; take the token with the wrong keys out of the "
-                     "group, or destroy those with the vendor's tools, then keysvc token rescan.",
-                     "%s: %u keys are not the same on all tokens and cannot be used", group->name,
-                     group->keys_differing);
+    if (group->ready_tokens == 0)
+        doctor_skip(doctor, "group", "%s: none of its %zu tokens is ready", group->name,
+                    group->n_tokens);
+    else if (group->keys_differing > 0)
+        doctor_wrong(
+            doctor, KS_ERR_AMBIGUOUS_KEY, "group",
+            "keysvc key list names them; take the token with the wrong keys out of the "
+            "group, or destroy those with the vendor's tools, then keysvc token rescan.",
+            "%s: %u keys are not the same on all tokens: only who names the public key gets them",
+            group->name, group->keys_differing);
     else if (alone > 0)
         doctor_note(doctor, "group",
                     "If the tokens do not share their keys by themselves, use the vendor's tools; "

@@ -115,6 +115,12 @@ warn_sandbox(config_teller *tell, const struct config_token *token)
              "token %s: nothing says which files its module changes (store or write): all that its "
              "user may open stay open to it; for a module that changes none: write = /dev/null",
              token->name);
+    /* It would be opened to the module when its process starts, and is not there then. */
+    for (size_t i = 0; i < token->profile.write.n_items; i++) {
+        if (access(token->profile.write.items[i], F_OK) < 0 && errno == ENOENT)
+            warn(tell, "token %s: write %s: %s", token->name, token->profile.write.items[i],
+                 strerror(ENOENT));
+    }
 }
 
 static void

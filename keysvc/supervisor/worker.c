@@ -271,8 +271,10 @@ end_text(const struct worker *worker, int wait_status, enum token_state state, c
         snprintf(out, cap, "%s", worker->said);
     else
         snprintf(out, cap, "%.180s (%.60s)", worker->said, how);
-    /* Not where somebody or something else has its place. */
+    /* Not where somebody or something else has its place, and for initialising a token the module
+     * would have to initialise first. */
     if (state == TOKEN_STATE_ABSENT && !strstr(out, "another keysvcd") &&
+        !strstr(out, "does not initialise") &&
         WEXITSTATUS(wait_status) != CONTROL_EXIT_OTHER_TOKEN) {
         size_t len = strlen(out);
         size_t room = cap - 1 - strlen(INIT_ADVICE) - strlen(worker->token);

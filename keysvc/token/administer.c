@@ -239,6 +239,19 @@ read_old_so_pin(struct administration *a, struct secret **out, struct fault *why
     return pin_read(a->fds[CONTROL_PIN_OLD_SO], out, why);
 }
 
+/* Modules answer a PIN of the wrong length as they answer a wrong one. */
+static ks_err
+so_pin_refused(const struct administration *a, bool has_old, struct fault *why)
+{
+    (void)!failed(a, "the token is not initialised", why);
+    fault_hint(why, has_old
+                        ? "is the old SO PIN the one that the token knows?"
+                        : "is the SO PIN as long as this kind of token wants it (SoftHSM: at least "
+                          "4 characters)? A token that has one already wants it in "
+                          "--old-so-pin-file");
+    return KS_ERR_TOKEN_UNAVAILABLE;
+}
+
 static ks_err
 init_token(struct administration *a, struct fault *why)
 {
@@ -266,7 +279,7 @@ init_token(struct administration *a, struct fault *why)
     snprintf(padded, sizeof(padded), "%-*s", LABEL_LEN, a->label);
     first_so_pin = old_so_pin ? old_so_pin->text : so_pin->text;
     if (PKCS11_init_token(slot->token, first_so_pin, padded) != 0)
-        return failed(a, "the token is not initialised", why);
+        return so_pin_refused(a, old_so_pin, why);
     err = set_pins(a, first_so_pin, so_pin->text, pin->text, why);
     if (err)
         return err;

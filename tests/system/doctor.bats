@@ -75,7 +75,7 @@ token_option()
     printf 'x\n' >"$W/state/main.login-tried"
     finding wrong state-dir main.login-tried
     grep 'retry-login' "$W/doctor.json"
-    grep 'removing the marker is as good' "$W/doctor.json"
+    grep 'which costs one try' "$W/doctor.json"
 }
 
 @test "a PIN file that is not there: no login was tried, and no login is said to have failed" {
@@ -85,6 +85,41 @@ token_option()
     wait_for token_is login-blocked
     finding wrong token "no login was tried: the PIN file $W/pin of token main does not exist"
     not grep 'a login failed' "$W/doctor.json"
+}
+
+@test "what stands in the place of an audit file and is none is named" {
+    world
+    start
+    mv "$W/audit/main-1.log" "$W/kept.log"
+    ln -s "$W/kept.log" "$W/audit/main-1.log"
+    finding wrong audit-file "main-1.log is no regular file"
+    rm "$W/audit/main-1.log"
+    mv "$W/kept.log" "$W/audit/main-1.log"
+    ln "$W/audit/main-1.log" "$W/audit/main-1.copy"
+    finding wrong audit-file "main-1.log is a file with more than one name"
+    rm "$W/audit/main-1.copy"
+    doctor --json >"$W/doctor.json" || true
+    not grep '"audit-file"' "$W/doctor.json"
+}
+
+@test "a token that was ready and is another one when it is asked is not called ready" {
+    world
+    start
+    wait_for test -s "$W/state/main.audit-key.pem"
+    as "$TOKEN" find "$W/tokens" -mindepth 1 -delete
+    (umask 077 && printf '%s' "$SO_PIN" >"$W/so-pin")
+    keysvc token init main --so-pin-file "$W/so-pin" --config "$W/keysvcd.conf" --keysvcd "$(own_keysvcd)"
+    finding wrong token "another token than before"
+}
+
+@test "a module that does not initialise: the sandbox is named as one that may be the cause" {
+    world
+    sed -i "s|SOFTHSM2_CONF=[^\"]*|SOFTHSM2_CONF=$W/no-such.conf|" "$W/keysvcd.conf" "$W/profile.conf"
+    start nowait
+    wait_for token_is absent
+    finding wrong token "does not initialise"
+    grep 'sandbox = off' "$W/doctor.json"
+    not grep 'if it was never initialised' "$W/doctor.json"
 }
 
 @test "a second keysvcd on one store is named, and what to do" {

@@ -156,6 +156,16 @@ blocked()
     keysvc key generate web/shop
 }
 
+@test "token init with an SO PIN that the token does not take says what may be wrong with it" {
+    world
+    as "$TOKEN" find "$W/tokens" -mindepth 1 -delete
+    (umask 077 && printf 'abc' >"$W/so-pin")
+    fails 10 "the token is not initialised" keysvc token init main --so-pin-file "$W/so-pin" --config "$W/keysvcd.conf" \
+        --keysvcd "$(own_keysvcd)"
+    fails 10 "SoftHSM: at least 4 characters" keysvc token init main --so-pin-file "$W/so-pin" --config "$W/keysvcd.conf" \
+        --keysvcd "$(own_keysvcd)"
+}
+
 @test "change-pin changes token and file together" {
     world
     start

@@ -110,6 +110,15 @@ of()
     start nowait
     wait_for grep "state=absent" "$W/log"
     not token_is ready
+    # A module that has no token for want of a file says so in two ways: it does not start, or it has no slot.
+    not grep 'does not initialise.*if it was never initialised' "$W/log"
+}
+
+@test "a path that it may change and that is not there is said by --check" {
+    sed -i "s|^write = .*|write = {\"$W/break\", \"$W/no-such-folder\"}|" "$W/profile.conf"
+    keysvcd --config "$W/keysvcd.conf" --profile-dir "$SOURCE/hsm-profiles" --check >"$W/said" 2>&1
+    grep "warning: token main: write $W/no-such-folder: No such file" "$W/said"
+    not grep "write $W/break:" "$W/said"
 }
 
 @test "the front answers for the names of accounts by a process of its own, which ends with it" {

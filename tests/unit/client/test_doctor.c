@@ -285,7 +285,8 @@ Test(doctor, a_token_without_memory_or_sessions_is_told)
 
 Test(doctor, tokens_of_a_group_that_do_not_show_the_same_keys_are_told)
 {
-    struct ks_group group = {.name = "both", .n_tokens = 2, .keys = 3, .keys_everywhere = 3};
+    struct ks_group group = {
+        .name = "both", .n_tokens = 2, .ready_tokens = 2, .keys = 3, .keys_everywhere = 3};
 
     doctor_group(doctor, &group);
     cr_expect(found(DOCTOR_FINE, "group", "both: 3 keys, all on each of 2 tokens"));
@@ -296,6 +297,15 @@ Test(doctor, tokens_of_a_group_that_do_not_show_the_same_keys_are_told)
     group.keys_differing = 1;
     doctor_group(doctor, &group);
     cr_expect(found(DOCTOR_WRONG, "group", "1 keys are not the same"));
+}
+
+Test(doctor, a_group_of_which_no_token_is_ready_is_not_called_right)
+{
+    struct ks_group group = {.name = "both", .n_tokens = 2};
+
+    doctor_group(doctor, &group);
+    cr_expect(found(DOCTOR_SKIPPED, "group", "both: none of its 2 tokens is ready"));
+    cr_expect_not(found(DOCTOR_FINE, "group", ""));
 }
 
 Test(doctor, knows_what_to_do_about_known_texts_only)
