@@ -28,6 +28,7 @@ struct rig {
     struct config_class classes[3];
     uint32_t worker_index;
     bool login_override;
+    bool not_judged; /* the next process does not run under valgrind */
     pid_t pid;
     struct channel *control;
     struct channel *front;
