@@ -76,7 +76,7 @@ allow all { user = {"$ME"}  keys = {"**"}  operations = {all, administer}  rate 
 END
     start_shifted
     keysvc key generate web/shop
-    processes=$(pgrep -P "$(pid)" | sort)
+    processes=$(service_pids)
     # Who is connected stays so.
     hostile held-connection >"$W/held" 3>&- &
     HELPERS=$!
@@ -96,7 +96,7 @@ END
         }
         wait_for signed_again
         [ "$(year_of main-1)" = "$(date -u -d "@$(($(date +%s) + step))" +%Y)" ]
-        [ "$(pgrep -P "$(pid)" | sort)" = "$processes" ]
+        [ "$(service_pids)" = "$processes" ]
     done
     kill -USR1 $HELPERS
     wait_for grep -q 'still served' "$W/held"

@@ -27,7 +27,7 @@ serving()
     start
     keysvc key generate web/shop
     keysvc sign web/shop --in "$W/data" >"$W/signature"
-    PROCESSES=$(pgrep -P "$(pid)" | sort)
+    PROCESSES=$(service_pids)
 }
 
 unwritable()
@@ -55,7 +55,7 @@ back()
 {
     wait_for signs
     keysvc key generate web/more
-    [ "$(pgrep -P "$(pid)" | sort)" = "$PROCESSES" ]
+    [ "$(service_pids)" = "$PROCESSES" ]
 }
 
 # With keysvcd asleep nobody makes a new file: what the process itself sees of the old one decides.
@@ -170,7 +170,7 @@ replaced()
     world
     start
     keysvc key generate web/shop
-    PROCESSES=$(pgrep -P "$(pid)" | sort)
+    PROCESSES=$(service_pids)
     cp -p "$W/audit/$CHAIN" "$W/older"
     signs
     mv "$W/audit/$CHAIN" "$W/audit/$CHAIN.1"
@@ -272,7 +272,7 @@ serving_on_small()
     echo $! >"$W/keysvcd.pid"
     wait_ready
     keysvc key generate web/shop
-    PROCESSES=$(pgrep -P "$(pid)" | sort)
+    PROCESSES=$(service_pids)
 }
 
 inside()

@@ -102,12 +102,6 @@ is_on()
     [ "$(tokens_of "$1")" = "$2" ]
 }
 
-# The processes of one token.
-processes()
-{
-    pgrep -P "$(pid)" -f "keysvc-token $1 "
-}
-
 # signatures TOKEN: how many its audit has.
 signatures()
 {
@@ -213,7 +207,7 @@ signs_on()
     breaks west
     wait_for group_is ready_tokens 2
     signs_on west
-    kill -KILL $(processes east)
+    kill -KILL $(token_pids_of east)
     wait_for group_is ready_tokens 2
     signs_on east
     kill -TERM "$loader"

@@ -200,7 +200,12 @@ pid()
     cat "$W/keysvcd.pid"
 }
 
-# The processes of one kind, ours only.
+# The processes that keysvcd has started, all or of one kind, ours only.
+service_pids()
+{
+    pgrep -P "$(pid)" | sort
+}
+
 front_pid()
 {
     pgrep -P "$(pid)" -x keysvc-front
@@ -209,6 +214,12 @@ front_pid()
 token_pids()
 {
     pgrep -P "$(pid)" -x keysvc-token
+}
+
+# Those of one of several tokens, by its name.
+token_pids_of()
+{
+    pgrep -P "$(pid)" -f "keysvc-token $1 "
 }
 
 # Waits (20 s by the clock, whatever a try costs) for a command to succeed. Most of what is waited for is there at once:

@@ -254,7 +254,7 @@ signing_all_the_time()
 
 @test "a storm of signals to every process: no crash, no failed request, nothing left behind" {
     serving
-    processes=$(pgrep -P "$(pid)" | sort)
+    processes=$(service_pids)
     for process in $(pid) $processes; do
         eval "fds_$process=$(descriptors "$process")"
     done
@@ -277,7 +277,7 @@ signing_all_the_time()
     wait $HELPERS
     HELPERS=
     [ "$(sort "$W/outcomes" | uniq)" = 0 ]
-    [ "$(pgrep -P "$(pid)" | sort)" = "$processes" ]
+    [ "$(service_pids)" = "$processes" ]
     no_zombies
     settled()
     {
@@ -294,13 +294,13 @@ signing_all_the_time()
     world break
     start
     keysvc key generate web/shop
-    processes=$(pgrep -P "$(pid)" | sort)
+    processes=$(service_pids)
     kill -STOP $processes
     run keysvc sign web/shop --in "$W/data" --timeout 300ms
     [ "$status" = 12 ] || [ "$status" = 17 ]
     kill -CONT $processes
     wait_for signs
-    [ "$(pgrep -P "$(pid)" | sort)" = "$processes" ]
+    [ "$(service_pids)" = "$processes" ]
     # In the middle of C_Sign nobody can tell a stopped process from a module that hangs.
     worker=$(token_pids)
     begun=$(next C_Sign)

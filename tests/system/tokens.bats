@@ -61,12 +61,6 @@ both_ready()
     state_is main ready && state_is spare ready
 }
 
-# The process of one token.
-process_of()
-{
-    pgrep -P "$(pid)" -f "keysvc-token $1 "
-}
-
 signs()
 {
     keysvc sign "$1" --in "$W/data" >"$W/signature"
@@ -84,8 +78,8 @@ signs()
     keysvc key list --json >"$W/list"
     json '[k["token"] for k in d["keys"] if k["name"] == "spare/shop"][0]' <"$W/list" | grep -x spare
     json '[k["type"] for k in d["keys"] if k["name"] == "spare/shop"][0]' <"$W/list" | grep -x ec-p384
-    [ "$(process_of main)" != "$(process_of spare)" ]
-    [ "$ME" != 0 ] || grep -P "^Uid:\t$SPARE\t" "/proc/$(process_of spare)/status"
+    [ "$(token_pids_of main)" != "$(token_pids_of spare)" ]
+    [ "$ME" != 0 ] || grep -P "^Uid:\t$SPARE\t" "/proc/$(token_pids_of spare)/status"
     # A module sees no other token's folder.
     [ "$ME" != 0 ] || not as "$SPARE" ls "$W/tokens"
     stop
@@ -101,14 +95,14 @@ signs()
     signs web/shop
     run keysvc key generate spare/shop --timeout 1s
     [ "$status" = 10 ] || [ "$status" = 12 ]
-    main=$(process_of main)
+    main=$(token_pids_of main)
     # It has been looked for a few times in vain by now.
     sleep 4
     make_spare
     wait_for both_ready
     keysvc key generate spare/shop
     signs spare/shop
-    [ "$(process_of main)" = "$main" ]
+    [ "$(token_pids_of main)" = "$main" ]
     # One line of why it was absent, however often it was looked for.
     [ "$(grep -c 'child=spare/1 event=ended' "$W/log")" = 1 ]
 }
@@ -133,18 +127,18 @@ signs()
     start nowait
     wait_for both_ready
     keysvc key generate web/shop
-    main=$(process_of main)
-    spare=$(process_of spare)
+    main=$(token_pids_of main)
+    spare=$(token_pids_of spare)
     for ((i = 0; i < 5; i++)); do
-        process=$(process_of spare || true)
+        process=$(token_pids_of spare || true)
         [ -z "$process" ] || kill -KILL "$process"
         signs web/shop
         # Twice in one login would be for an administrator to judge.
         wait_for state_is spare ready
     done
     wait_for both_ready
-    [ "$(process_of main)" = "$main" ]
-    [ "$(process_of spare)" != "$spare" ]
+    [ "$(token_pids_of main)" = "$main" ]
+    [ "$(token_pids_of spare)" != "$spare" ]
 }
 
 @test "two tokens in one store: one lock for both, a copy of each, and each is put back" {
@@ -176,7 +170,7 @@ signs()
     cp "$W/keysvcd.conf" "$W/both.conf"
     sed -i '/^token spare {/,/^keys "spare/d' "$W/keysvcd.conf"
     start
-    main=$(process_of main)
+    main=$(token_pids_of main)
     cp "$W/both.conf" "$W/keysvcd.conf"
     keysvc reload
     wait_for both_ready
@@ -184,10 +178,10 @@ signs()
     keysvc reload
     gone()
     {
-        [ -z "$(process_of spare)" ]
+        [ -z "$(token_pids_of spare)" ]
     }
     wait_for gone
-    [ "$(process_of main)" = "$main" ]
+    [ "$(token_pids_of main)" = "$main" ]
     # Its store is free for another keysvcd, or another's hands.
     flock -n "$W/spare-tokens" true
     not flock -n "$W/tokens" true
