@@ -118,6 +118,9 @@ directory_put(struct directory *directory, const char *token, const struct job_k
     err = source_take(directory, token, &source);
     if (err)
         return err;
+    if (key->state != JOB_KEY_GONE && source->n_keys >= DIRECTORY_MAX_KEYS &&
+        !directory_find(directory, key->name, key->version, token))
+        return KS_ERR_BAD_REQUEST;
     if (key->state != JOB_KEY_GONE) {
         err = name_take(directory, key->name, &name);
         return err ? err : entry_put(name, source, key);

@@ -26,6 +26,9 @@ struct directory_entry {
     uint64_t listing; /* of the listing that named it last */
 };
 
+/* Of one token, which could fill our memory otherwise. The largest that were tried had 100000. */
+#define DIRECTORY_MAX_KEYS (256 * 1024)
+
 struct directory;
 
 ks_err directory_new(struct directory **out) KS_MUST_CHECK;
@@ -33,7 +36,8 @@ struct directory *directory_free(struct directory *directory);
 void directory_freep(struct directory **directory);
 
 /* One listing of a token: begin, a put for each key, end. A put outside of a listing is one key's
- * news. INTERNAL: no memory; BAD_REQUEST: not a key's name, an end without a beginning. */
+ * news. INTERNAL: no memory; BAD_REQUEST: not a key's name, one more than
+ * DIRECTORY_MAX_KEYS, an end without a beginning. */
 ks_err directory_begin(struct directory *directory, const char *token) KS_MUST_CHECK;
 ks_err directory_put(struct directory *directory, const char *token,
                      const struct job_key *key) KS_MUST_CHECK;

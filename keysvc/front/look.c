@@ -15,6 +15,12 @@
 #define MAX_WANTED 256 /* more keys do not change in a minute, or a rescan is due anyway */
 #define DEADLINE_MS 60000
 
+/* However much news one token has, the others go on working: a token is asked as often in a second as
+ * this leaves time for, and a second's worth of that at once. */
+#define LOOK_COST_MS 30
+#define RESCAN_COST_MS 10000 /* the module begins anew, which takes seconds */
+#define BURST_MS 1000
+
 /* A key that `token` is to show as `source` does. */
 struct wanted {
     char name[KEYNAME_MAX + 1];
@@ -28,11 +34,16 @@ struct look {
     struct front *front;
     struct wanted list[MAX_WANTED];
     size_t n_list;
+    uint64_t paid_until_ms
+        [CONFIG_MAX_TOKENS]; /* for what each was asked, in the configuration's order */
+    struct log_limit limit;
 };
 
 static bool agrees(const struct front *front, const struct wanted *wanted);
 static struct wanted *take_place(struct look *look, const struct wanted *wanted);
-static void ask(struct front *front, const struct wanted *wanted);
+static void attend(struct look *look, struct wanted *wanted, uint64_t now_ms);
+static bool may_ask(struct look *look, const struct config_token *token, uint64_t now_ms);
+static void ask(struct front *front, const struct config_token *token, const struct wanted *wanted);
 static void finish(struct call *call, const struct job_reply *reply);
 
 static const struct operation LOOK = {
@@ -79,8 +90,8 @@ look_news(struct look *look, const char *token, const struct job_key *key)
         if (!kept)
             return;
         *kept = wanted;
+        attend(look, kept, clock_mono_ms());
     }
-    look_tick(look);
 }
 
 /* What is not configured any more, or not known, is nothing to wait for. */
@@ -112,9 +123,11 @@ take_place(struct look *look, const struct wanted *wanted)
             return other;
     }
     if (look->n_list == MAX_WANTED) {
-        log_warning("event=not-looked-for token=%s key=%s@%u text=\"too many keys have changed: "
-                    "keysvc token rescan %s\"",
-                    wanted->token, wanted->name, wanted->version, wanted->token);
+        if (log_allowed(&look->limit, 1))
+            log_warning(
+                "event=not-looked-for token=%s key=%s@%u text=\"too many keys have changed: "
+                "keysvc token rescan %s\"",
+                wanted->token, wanted->name, wanted->version, wanted->token);
         return NULL;
     }
     return &look->list[look->n_list++];
@@ -125,41 +138,58 @@ look_tick(struct look *look)
 {
     uint64_t now_ms = look->n_list > 0 ? clock_mono_ms() : 0;
 
-    for (size_t i = look->n_list; i > 0; i--) {
-        struct wanted *wanted = &look->list[i - 1];
-        /* One that is not there tells all of its keys when it is back. */
-        bool done =
-            agrees(look->front, wanted) || !route_first_ready(look->front->route, wanted->token);
+    for (size_t i = look->n_list; i > 0; i--)
+        attend(look, &look->list[i - 1], now_ms);
+}
 
-        if (!done && wanted->next_ms > now_ms)
-            continue;
-        if (!done && wanted->n_tries == MAX_TRIES)
-            log_warning("event=key-differs token=%s key=%s@%u text=\"token %s does not show it as "
-                        "token %s of its group does\"",
-                        wanted->token, wanted->name, wanted->version, wanted->token,
-                        wanted->source);
-        if (done || wanted->n_tries == MAX_TRIES) {
-            *wanted = look->list[--look->n_list];
-            continue;
-        }
-        wanted->next_ms = now_ms + (1000ull << wanted->n_tries++);
-        ask(look->front, wanted);
+/* It may be taken off the list: the last one has its place then. */
+static void
+attend(struct look *look, struct wanted *wanted, uint64_t now_ms)
+{
+    const struct config_token *token = config_token_find(look->front->config, wanted->token);
+    /* One that is not there tells all of its keys when it is back. */
+    bool done = !token || agrees(look->front, wanted) ||
+                !route_first_ready(look->front->route, wanted->token);
+
+    if (!done && wanted->next_ms > now_ms)
+        return;
+    if (!done && wanted->n_tries == MAX_TRIES)
+        log_warning("event=key-differs token=%s key=%s@%u text=\"token %s does not show it as "
+                    "token %s of its group does\"",
+                    wanted->token, wanted->name, wanted->version, wanted->token, wanted->source);
+    if (done || wanted->n_tries == MAX_TRIES) {
+        *wanted = look->list[--look->n_list];
+        return;
     }
+    if (!may_ask(look, token, now_ms))
+        return;
+    wanted->next_ms = now_ms + (1000ull << wanted->n_tries++);
+    ask(look->front, token, wanted);
+}
+
+/* And it is asked. */
+static bool
+may_ask(struct look *look, const struct config_token *token, uint64_t now_ms)
+{
+    uint64_t *paid_until_ms = &look->paid_until_ms[token - look->front->config->tokens];
+
+    if (*paid_until_ms < now_ms)
+        *paid_until_ms = now_ms;
+    if (*paid_until_ms >= now_ms + BURST_MS)
+        return false;
+    *paid_until_ms += token->profile.rescan_reinitializes ? RESCAN_COST_MS : LOOK_COST_MS;
+    return true;
 }
 
 /* A module that lists its objects only when it is initialised has to do all of that. */
 static void
-ask(struct front *front, const struct wanted *wanted)
+ask(struct front *front, const struct config_token *token, const struct wanted *wanted)
 {
-    const struct config_token *token = config_token_find(front->config, wanted->token);
     struct fault why = FAULT_INIT;
     struct job job = JOB_INIT;
-    struct call *call;
+    struct call *call = call_new(front, NULL, &LOOK, 0, 0);
     ks_err err;
 
-    if (!token)
-        return;
-    call = call_new(front, NULL, &LOOK, 0, 0);
     if (!call)
         return;
     job.id = call->request_id;

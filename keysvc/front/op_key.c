@@ -52,6 +52,17 @@ op_rotate(struct call *call, const struct request *request, struct fault *why)
     return route_submit(call->front->route, call, class->token, holders.members, &job, why);
 }
 
+/* The next version of what the caller named. */
+static bool
+is_asked_for(const struct call *call, const struct job_key *made)
+{
+    char name[KEYNAME_MAX + 1];
+    uint32_t version;
+
+    return keyname_split(call->subject, strlen(call->subject), true, name, &version) &&
+           strcmp(name, made->name) == 0 && made->version == version + 1;
+}
+
 /* The directory may learn of it from the answer or before; either way the answer shows what the
  * directory holds. */
 void
@@ -63,12 +74,13 @@ op_key_made(struct call *call, const struct job_reply *reply)
     ks_auto(freep) uint32_t *versions = NULL;
     struct reply answer = {0};
 
-    if (directory_put(directory, token, &reply->key) == KS_OK)
+    if (is_asked_for(call, &reply->key) && directory_put(directory, token, &reply->key) == KS_OK)
         key = directory_find(directory, reply->key.name, reply->key.version, token);
     if (!key) {
         struct fault why = FAULT_INIT;
 
-        fault_set(&why, "token %s says that it made a key, and not which", token);
+        fault_set(&why, "token %s says that it made a key, and not the one that it was asked for",
+                  token);
         call_fail(call, KS_ERR_OUTCOME_UNKNOWN, &why);
         return;
     }

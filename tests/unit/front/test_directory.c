@@ -20,15 +20,21 @@ teardown(void)
 
 TestSuite(directory, .init = setup, .fini = teardown);
 
-static void
-put(const char *token, const char *name, uint32_t version, enum job_key_state state)
+static ks_err
+try_put(const char *token, const char *name, uint32_t version, enum job_key_state state)
 {
     struct job_key key = {.version = version, .state = state, .type = KS_KEY_TYPE_EC_P256};
 
     text_copy(key.name, sizeof(key.name), name);
     key.public_key_len =
         (size_t)snprintf((char *)key.public_key, sizeof(key.public_key), "%s %u", name, version);
-    cr_assert_eq(directory_put(directory, token, &key), KS_OK);
+    return directory_put(directory, token, &key);
+}
+
+static void
+put(const char *token, const char *name, uint32_t version, enum job_key_state state)
+{
+    cr_assert_eq(try_put(token, name, version, state), KS_OK);
 }
 
 Test(directory, finds_a_version_and_the_newest)
@@ -124,4 +130,20 @@ Test(directory, holds_ten_thousand_keys_in_order)
     cr_assert_null(directory_name_at(directory, 0));
     cr_assert_null(directory_find(directory, "web/42", 0, NULL));
     cr_assert_eq(directory_count(directory, "main"), 0);
+}
+
+Test(directory, a_token_does_not_fill_our_memory)
+{
+    char name[KEYNAME_MAX + 1];
+
+    for (unsigned int i = 0; i < DIRECTORY_MAX_KEYS; i++) {
+        snprintf(name, sizeof(name), "web/%u", i);
+        put("a", name, 1, JOB_KEY_USABLE);
+    }
+    cr_assert_eq(try_put("a", "web/more", 1, JOB_KEY_USABLE), KS_ERR_BAD_REQUEST);
+    cr_assert_null(directory_find(directory, "web/more", 1, NULL));
+    put("a", "web/7", 1, JOB_KEY_AMBIGUOUS);
+    put("b", "web/more", 1, JOB_KEY_USABLE);
+    put("a", "web/7", 1, JOB_KEY_GONE);
+    put("a", "web/more", 1, JOB_KEY_USABLE);
 }

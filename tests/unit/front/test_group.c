@@ -108,20 +108,41 @@ get(const char *name, uint32_t version)
     return response;
 }
 
-/* Another key under a label that the other token shows, too. */
+/* A key under a label that the other token shows, too. */
 static void
-tell_another(struct channel *worker, const char *name, uint32_t version)
+tell(struct channel *worker, const char *name, uint32_t version, const char *public_key)
 {
     ks_auto(buf_deinit) struct buf body = BUF_INIT;
-    struct job_key key = {.version = version,
-                          .type = KS_KEY_TYPE_EC_P256,
-                          .public_key_len = 7,
-                          .public_key = "another"};
+    struct job_key key = {
+        .version = version, .type = KS_KEY_TYPE_EC_P256, .public_key_len = strlen(public_key)};
 
+    memcpy(key.public_key, public_key, key.public_key_len);
     text_copy(key.name, sizeof(key.name), name);
     job_key_pack(&body, &key);
     cr_assert_eq(channel_send(worker, JOB_MESSAGE_DIRECTORY_KEY, &body, NULL, 0, HARNESS_WAIT_MS),
                  KS_OK);
+}
+
+static void
+tell_another(struct channel *worker, const char *name, uint32_t version)
+{
+    tell(worker, name, version, "another");
+}
+
+/* Jobs that wait for the token or lie with it. */
+static uint32_t
+n_queued(size_t token)
+{
+    Keysvc__V1__Response *response;
+    uint32_t n;
+
+    client_send_status(fd, 97);
+    response = client_receive(fd);
+    cr_assert_not_null(response);
+    cr_assert_eq(response->result_case, KEYSVC__V1__RESPONSE__RESULT_STATUS);
+    n = response->status->tokens[token]->queued;
+    response_free(response);
+    return n;
 }
 
 /* Whatever stands there. */
@@ -363,6 +384,45 @@ Test(group, what_concerns_a_key_that_is_there_goes_where_it_is)
     worker_answer(east, worker_take_id(east, JOB_DESTROY), KS_ERR_NO_KEY, NULL);
     client_expect(fd, 4, KS_ERR_NO_KEY);
     end();
+}
+
+/* Each is news, in turn another and the same. */
+static unsigned int
+looks_for_much_news(unsigned int n_news)
+{
+    unsigned int n_looks = 0;
+
+    begin();
+    for (unsigned int i = 0; i < n_news; i++) {
+        tell_another(west, "web/shop", 1);
+        worker_key(west, "web/shop@1", JOB_KEY_USABLE);
+    }
+    worker_key(west, "web/last@1", JOB_KEY_USABLE);
+    wait_keys(2, 1, 2); /* all of it has been heard */
+    for (; n_queued(0) > 0; n_looks++)
+        worker_answer(east,
+                      worker_take_id(east, h.config->tokens[0].profile.rescan_reinitializes
+                                               ? JOB_RESCAN
+                                               : JOB_LOOK),
+                      KS_OK, NULL);
+    end();
+    return n_looks;
+}
+
+Test(group, news_without_end_of_one_token_keeps_the_others_little)
+{
+    unsigned int n_looks = looks_for_much_news(500);
+
+    cr_assert(n_looks > 0 && n_looks <= 60, "%u", n_looks);
+}
+
+Test(group, and_where_each_look_initialises_the_module_anew_less)
+{
+    unsigned int n_looks;
+
+    h.config->tokens[0].profile.rescan_reinitializes = true;
+    n_looks = looks_for_much_news(100);
+    cr_assert(n_looks > 0 && n_looks <= 20, "%u", n_looks);
 }
 
 Test(group, a_token_that_shows_other_keys_keeps_nobody_from_the_one_he_names)

@@ -228,6 +228,43 @@ Test(route, says_nothing_of_a_key_whose_worker_died_before_its_successor_has_tol
     harness_stop(&h);
 }
 
+static void
+answer_made(uint64_t id, const char *label)
+{
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+    struct job_reply reply = {.id = id, .key = {.type = KS_KEY_TYPE_EC_P256}};
+
+    cr_assert(keyname_split(label, strlen(label), false, reply.key.name, &reply.key.version));
+    reply.key.public_key_len = strlen(label);
+    memcpy(reply.key.public_key, label, strlen(label));
+    job_reply_pack(&body, &reply);
+    cr_assert_eq(channel_send(worker, JOB_MESSAGE_REPLY, &body, NULL, 0, HARNESS_WAIT_MS), KS_OK);
+}
+
+Test(route, passes_on_the_key_that_was_to_be_made_and_no_other)
+{
+    static const char *const others[] = {"web/another@1", "web/new@2"};
+    int fd;
+
+    begin();
+    fd = client_hello(&h);
+    for (uint64_t i = 0; i < ARRAY_LEN(others); i++) {
+        client_send_generate(fd, i + 1, "web/new");
+        answer_made(worker_take_id(worker, JOB_GENERATE), others[i]);
+        client_expect(fd, i + 1, KS_ERR_OUTCOME_UNKNOWN);
+        client_send_get(fd, 9, "web/another", 0);
+        client_expect(fd, 9, KS_ERR_NO_KEY);
+    }
+    client_send_generate(fd, 5, "web/new");
+    answer_made(worker_take_id(worker, JOB_GENERATE), "web/new@1");
+    client_expect(fd, 5, KS_OK);
+    client_send_get(fd, 6, "web/new", 0);
+    client_expect(fd, 6, KS_OK);
+    close(fd);
+    channel_free(worker);
+    harness_stop(&h);
+}
+
 Test(route, says_nothing_of_a_key_whose_worker_does_not_know_before_it_has_told_what_there_is)
 {
     int fd;
