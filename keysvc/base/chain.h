@@ -66,6 +66,15 @@ ks_err chain_check_next(int fd, const char *name, const struct chain_past *past,
 ks_err chain_open_next(int fd, const char *name, const struct chain_past *past, struct chain **out,
                        struct fault *why) KS_MUST_CHECK;
 
+/*
+ * After a restart, when the file that the chain was written to last was renamed (or removed) meanwhile:
+ * it goes on from the end of `before` in `fd`, which holds nothing or the chain's last record. Takes
+ * both, also when it fails. A `before` that does not end in a record is as none (logged): the chain
+ * is opened, or begun, in `fd` alone. Errors as chain_open_next().
+ */
+ks_err chain_open_after(int fd, int before, const char *name, struct chain **out,
+                        struct fault *why) KS_MUST_CHECK;
+
 /* The file is not, or no longer, the one that stands under the chain's name: every flush is refused
  * with that reason, until the chain goes on in another file. */
 void chain_block(struct chain *chain, const char *reason);

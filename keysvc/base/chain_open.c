@@ -8,6 +8,7 @@
 #include "base/chain.h"
 #include "base/chain_end.h"
 #include "base/chain_private.h"
+#include "base/log.h"
 
 #define PENDING_MAX (8 * 1024 * 1024) /* bytes gathered: thousands of records in one flush */
 
@@ -43,6 +44,27 @@ chain_open_next(int fd, const char *name, const struct chain_past *past, struct 
         return err;
     }
     return open_file(fd, name, past, out, why);
+}
+
+/* What a crash left at the end of `before` is closed there, as chain_open() does in a file that stayed
+ * where it was. */
+ks_err
+chain_open_after(int fd, int before, const char *name, struct chain **out, struct fault *why)
+{
+    ks_auto(chain_freep) struct chain *old = NULL;
+    struct fault bad = FAULT_INIT;
+    struct chain_past past;
+    struct stat status;
+    bool is_removed = fstat(before, &status) == 0 && status.st_nlink == 0;
+
+    if (chain_open(before, name, &old, &bad) != KS_OK) {
+        log_warning("event=audit-not-continued chain=%s text=\"%s\"", name, LOG_TEXT(bad.text));
+        return chain_open(fd, name, out, why);
+    }
+    (void)!chain_flush(old, true, &bad); /* the next file says what could not be closed here */
+    chain_past(old, &past);
+    past.lost = past.lost || is_removed;
+    return chain_open_next(fd, name, &past, out, why);
 }
 
 static ks_err

@@ -35,17 +35,19 @@ static void count(struct audit *audit, ks_err err);
 static void say_failing(struct audit *audit, const struct fault *why);
 
 ks_err
-audit_new(int fd, bool sync_always, struct audit **out, struct fault *why)
+audit_new(int fd, int before, bool sync_always, struct audit **out, struct fault *why)
 {
     struct audit *audit = calloc(1, sizeof(*audit));
     ks_err err;
 
     if (!audit) {
         close(fd);
+        closep(&before);
         fault_set(why, "no memory for the audit");
         return KS_ERR_INTERNAL;
     }
-    err = chain_open(fd, CHAIN_NAME, &audit->chain, why);
+    err = before < 0 ? chain_open(fd, CHAIN_NAME, &audit->chain, why)
+                     : chain_open_after(fd, before, CHAIN_NAME, &audit->chain, why);
     if (err) {
         free(audit);
         return err;

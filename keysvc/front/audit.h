@@ -28,8 +28,10 @@ struct audit_request {
     const char *reason;  /* of a refusal */
 };
 
-/* Takes `fd`. AUDIT_UNWRITABLE, BAD_REQUEST: as chain_open(). */
-ks_err audit_new(int fd, bool sync_always, struct audit **out, struct fault *why) KS_MUST_CHECK;
+/* Takes `fd`, and `before` if the chain goes on from there, else -1. AUDIT_UNWRITABLE, BAD_REQUEST: as
+ * chain_open_after(). */
+ks_err audit_new(int fd, int before, bool sync_always, struct audit **out,
+                 struct fault *why) KS_MUST_CHECK;
 struct audit *audit_free(struct audit *audit);
 
 /* Takes `fd`: a new file that continues the chain. On failure nothing is written any more until a

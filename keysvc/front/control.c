@@ -92,16 +92,24 @@ take_setup(struct control *control, struct control_start *start)
 {
     ks_auto(message_deinit) struct message message = MESSAGE_INIT;
     ks_err err = channel_receive(control->channel, &message, SETUP_TIMEOUT_MS);
+    size_t n_files;
 
     if (err)
         return err;
-    if (message.type != CONTROL_SETUP || message.n_fds < 1)
+    if (message.type != CONTROL_SETUP)
         return KS_ERR_BAD_REQUEST;
     err = control_setup_unpack(message.body, message.len, &start->setup);
     if (err)
         return err;
+    n_files = start->setup.has_before ? 2 : 1;
+    if (message.n_fds < n_files || message.n_fds - n_files > CONTROL_MAX_SOCKETS) {
+        control_setup_deinit(&start->setup);
+        return KS_ERR_BAD_REQUEST;
+    }
     start->audit_fd = message_take_fd(&message, 0);
-    start->n_sockets = message.n_fds - 1;
+    if (start->setup.has_before)
+        start->before_fd = message_take_fd(&message, message.n_fds - 1);
+    start->n_sockets = message.n_fds - n_files;
     for (size_t i = 0; i < start->n_sockets; i++)
         start->sockets[i] = message_take_fd(&message, i + 1);
     return KS_OK;

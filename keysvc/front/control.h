@@ -13,13 +13,14 @@
 #include "ipc/channel.h"
 #include "ipc/control.h"
 
-#define CONTROL_MAX_SOCKETS (CHANNEL_MAX_FDS - 1) /* listening sockets in SETUP */
+#define CONTROL_MAX_SOCKETS (CHANNEL_MAX_FDS - 2) /* listening sockets in SETUP */
 
 struct control;
 
 struct control_start {
     struct control_setup setup;
     int audit_fd;
+    int before_fd; /* the file that the audit goes on from; -1: none */
     int sockets[CONTROL_MAX_SOCKETS];
     size_t n_sockets;
 };

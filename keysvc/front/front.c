@@ -39,7 +39,7 @@ static void report_reads(void *data, const struct peer *caller, uint32_t n_swall
 ks_err
 front_new(int control_fd, struct front **out, struct fault *why)
 {
-    struct control_start start = {.audit_fd = -1};
+    struct control_start start = {.audit_fd = -1, .before_fd = -1};
     ks_auto(front_freep) struct front *front = calloc(1, sizeof(*front));
     ks_err err;
 
@@ -80,7 +80,8 @@ make_parts(struct front *front, struct control_start *start, struct fault *why)
     fault_set(why, "no memory");
     front->base = event_base_new();
     front->scratch = malloc(FRONT_READ_LEN);
-    err = audit_new(start->audit_fd, front->config->audit_sync_always, &front->audit, why);
+    err = audit_new(start->audit_fd, start->before_fd, front->config->audit_sync_always,
+                    &front->audit, why);
     if (!err && (!front->base || !front->scratch))
         err = KS_ERR_INTERNAL;
     if (!err)

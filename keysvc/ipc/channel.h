@@ -18,7 +18,7 @@
 #include "base/err.h"
 #include "base/fault.h"
 
-#define CHANNEL_MAX_FDS 8 /* descriptors in one message */
+#define CHANNEL_MAX_FDS 9 /* descriptors in one message */
 #define CHANNEL_MAX_BODY                                                                           \
     ((1024 + 128) * 1024) /* bytes: a whole client frame and what the front adds */
 #define CHANNEL_MAX_CONFIG                                                                         \

@@ -38,6 +38,7 @@ control_setup_pack(struct buf *out, const struct control_setup *setup)
     pack_u32(out, setup->token_index);
     pack_u32(out, setup->worker_index);
     pack_bool(out, setup->login_override);
+    pack_bool(out, setup->has_before);
     pack_blob(out, setup->audit_key, setup->audit_key_len);
     config_pack(out, setup->config);
 }
@@ -61,6 +62,7 @@ control_setup_unpack(const void *data, size_t len, struct control_setup *out)
     out->token_index = unpack_u32(&in);
     out->worker_index = unpack_u32(&in);
     out->login_override = unpack_bool(&in);
+    out->has_before = unpack_bool(&in);
     unpack_bounded(&in, out->audit_key, sizeof(out->audit_key), &out->audit_key_len);
     if (in.bad || out->worker_index > CONFIG_MAX_WORKERS)
         return KS_ERR_BAD_REQUEST;

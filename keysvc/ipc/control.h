@@ -6,7 +6,7 @@
  * 1, 2. Its first message is SETUP.
  *
  *   supervisor -> token process        token process -> supervisor
- *     SETUP  + pulse, audit              START_WANTED  before C_Initialize: one at a time on a host
+ *     SETUP  + pulse, audit, before      START_WANTED  before C_Initialize: one at a time on a host
  *     START_GO                           STORE_LOCK    + the lock of the token's store, to be held
  *                                        LOGIN_WANTED  before C_Login: the marker is written first
  *     LOGIN_GO  + PIN                    LOGIN_RESULT  just after it
@@ -18,7 +18,8 @@
  *     STOP
  *
  *   supervisor -> front                front -> supervisor
- *     SETUP  + audit, listening sockets  READY         with the generation
+ *     SETUP  + audit, listening sockets, READY         with the generation
+ *       before
  *     WORKER  + socket to a worker       WORKER_BAD    it talked nonsense: it is restarted
  *     STATE  of a token, for status      ADMIN         reload, retry-login
  *     ADMIN_RESULT
@@ -87,14 +88,15 @@ enum control_exit {
     CONTROL_EXIT_OTHER_TOKEN = 68, /* one with another audit key is in its place: as absent */
 };
 
-/* For token processes: descriptors pulse, audit. For the front: audit, then the listening sockets.
- */
+/* For token processes: descriptors pulse, audit. For the front: audit, then the listening sockets. For
+ * both, if `has_before`: then the file that the child's chain goes on from in `audit`. */
 struct control_setup {
     uint32_t token_index;  /* into config->tokens; unused by the front */
     uint32_t worker_index; /* 1 is the first; unused by the front */
     bool login_override;   /* an administrator said retry-login: a low (not a locked) PIN count does
                               not forbid this login */
-    size_t audit_key_len;  /* 0: none is known yet; unused by the front */
+    bool has_before;
+    size_t audit_key_len;                     /* 0: none is known yet; unused by the front */
     uint8_t audit_key[KS_PUBLIC_KEY_MAX_LEN]; /* the token's, as first seen */
     struct config *config;                    /* the setup owns it: control_setup_deinit */
 };

@@ -6,6 +6,11 @@
  * We open them, as ourselves, for appending; the child only holds the descriptor. A file that was
  * renamed away is followed by a new one under the old name; the child carries its chain on in it.
  * Nobody has to say so: whoever keeps the child looks each second whether the file is still there.
+ *
+ * The file is kept open here, too: a child that ended before it wrote to the new one is followed by
+ * one that must know where the chain ended, wherever that file is by then. Over a restart of keysvcd
+ * it is looked for beside the name, as logrotate leaves it: CHAIN.log.1 or CHAIN.log-20261122, the one
+ * that was written last.
  */
 #pragma once
 
@@ -21,14 +26,24 @@ struct audit_file {
     char chain[AUDIT_FILES_CHAIN_MAX + 1];
     uint64_t dev, ino;
     bool missing; /* found gone, and no new one could be made */
+    int fd;       /* the file that the chain is written to, as far as is known; -1: none yet */
+    int before;   /* the one before it, until that one holds a record; -1: none */
 };
+
+#define AUDIT_FILE_INIT                                                                            \
+    {                                                                                              \
+        .fd = -1, .before = -1                                                                     \
+    }
+
+void audit_files_close(struct audit_file *file);
 
 /* "TOKEN-N"; AUDIT_FILES_FRONT for token NULL. */
 void audit_files_chain(char out[static AUDIT_FILES_CHAIN_MAX + 1], const char *token,
                        uint32_t worker_index);
 
-/* Opens file->chain, made if it is missing, and remembers which file it is. */
-ks_err audit_files_open(const char *audit_dir, struct audit_file *file, int *fd,
+/* Opens file->chain, made if it is missing, for a new child, and remembers which file it is. *before:
+ * the file that the chain goes on from; -1: it is this one, or none is known. */
+ks_err audit_files_open(const char *audit_dir, struct audit_file *file, int *fd, int *before,
                         struct fault *why) KS_MUST_CHECK;
 
 /* The name no longer leads to the file that is written. */

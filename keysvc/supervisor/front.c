@@ -66,7 +66,7 @@ static ks_err on_message(void *context, struct message *message, struct fault *w
 static void on_gone(void *context, int wait_status);
 static void on_timer(evutil_socket_t fd, short what, void *context);
 static ks_err launch(struct front *front, struct fault *why);
-static ks_err send_setup(struct front *front, int audit_fd);
+static ks_err send_setup(struct front *front, int audit_fd, int before_fd);
 static void send_config(struct front *front);
 static void remember(struct front *front);
 static void schedule(struct front *front, uint32_t floor_ms);
@@ -86,6 +86,7 @@ front_new(const struct launch *given, const struct sockets *sockets,
     front->sockets = sockets;
     front->events = events;
     front->context = context;
+    front->audit = (struct audit_file)AUDIT_FILE_INIT;
     audit_files_chain(front->audit.chain, NULL, 0);
     front->timer = evtimer_new(given->base, on_timer, front);
     if (!front->timer) {
@@ -106,6 +107,7 @@ front_free(struct front *front)
     settings_unref(front->knows);
     settings_unref(front->knew);
     buf_deinit(&front->tally_sent);
+    audit_files_close(&front->audit);
     free(front);
     return NULL;
 }
@@ -144,6 +146,7 @@ launch(struct front *front, struct fault *why)
 {
     const struct config *config = settings_config(front->launch->settings);
     ks_auto(closep) int audit_fd = -1;
+    ks_auto(closep) int before_fd = -1;
     char path[CONFIG_PATH_MAX + sizeof("/" PROGRAM)];
     struct spawn spawn = {
         .path = path,
@@ -157,7 +160,7 @@ launch(struct front *front, struct fault *why)
     ks_err err;
 
     snprintf(path, sizeof(path), "%s/" PROGRAM, front->launch->libexec_dir);
-    err = audit_files_open(config->audit_dir, &front->audit, &audit_fd, why);
+    err = audit_files_open(config->audit_dir, &front->audit, &audit_fd, &before_fd, why);
     if (err)
         front->launch->tally->n_audit_failures++;
     if (!err)
@@ -165,24 +168,27 @@ launch(struct front *front, struct fault *why)
                           why);
     if (err)
         return err;
-    err = send_setup(front, audit_fd);
+    err = send_setup(front, audit_fd, before_fd);
     if (err)
         fault_set(why, "cannot send its configuration");
     return err;
 }
 
 static ks_err
-send_setup(struct front *front, int audit_fd)
+send_setup(struct front *front, int audit_fd, int before_fd)
 {
     const struct config *config = settings_config(front->launch->settings);
-    struct control_setup setup = {.config = (struct config *)config}; /* only packed */
+    struct control_setup setup = {.has_before = before_fd >= 0,
+                                  .config = (struct config *)config}; /* only packed */
     ks_auto(buf_deinit) struct buf body = BUF_INIT;
-    int fds[1 + SOCKETS_MAX];
+    int fds[2 + SOCKETS_MAX];
     size_t n_fds = 0;
 
     fds[n_fds++] = audit_fd;
     for (size_t i = 0; i < front->sockets->n_fds; i++)
         fds[n_fds++] = front->sockets->fds[i];
+    if (setup.has_before)
+        fds[n_fds++] = before_fd;
     control_setup_pack(&body, &setup);
     if (body.failed)
         return KS_ERR_INTERNAL;

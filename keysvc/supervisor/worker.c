@@ -24,7 +24,7 @@ static void on_turn(void *context);
 static const struct config_token *token_of(const struct worker *worker);
 static ks_err launch(struct worker *worker, struct fault *why);
 static ks_err send_setup(struct worker *worker, struct control_setup *setup, int pulse_fd,
-                         int audit_fd);
+                         int audit_fd, int before_fd);
 static void say(struct worker *worker, enum token_state state, const char *text);
 static void schedule(struct worker *worker, uint32_t floor_ms, uint32_t max_ms);
 
@@ -39,6 +39,7 @@ worker_new(const struct launch *given, struct settings *settings, struct login *
 
     if (!worker)
         return KS_ERR_INTERNAL;
+    worker->audit = (struct audit_file)AUDIT_FILE_INIT;
     worker->launch = given;
     worker->settings = settings_ref(settings);
     worker->login = login;
@@ -72,6 +73,7 @@ worker_free(struct worker *worker)
     if (worker->timer)
         event_free(worker->timer);
     settings_unref(worker->settings);
+    audit_files_close(&worker->audit);
     free(worker);
     return NULL;
 }
@@ -138,6 +140,7 @@ launch(struct worker *worker, struct fault *why)
     const struct config_token *token = token_of(worker);
     ks_auto(closep) int pulse_fd = -1;
     ks_auto(closep) int audit_fd = -1;
+    ks_auto(closep) int before_fd = -1;
     struct control_setup setup = {.audit_key_len = 0};
     char path[CONFIG_PATH_MAX + sizeof("/" PROGRAM)];
     char index[12];
@@ -160,7 +163,7 @@ launch(struct worker *worker, struct fault *why)
     snprintf(index, sizeof(index), "%u", worker->index);
     worker->hang = (struct hang){0};
     worker->spare_logged = false;
-    err = audit_files_open(config->audit_dir, &worker->audit, &audit_fd, why);
+    err = audit_files_open(config->audit_dir, &worker->audit, &audit_fd, &before_fd, why);
     if (err) {
         worker->launch->tally->n_audit_failures++;
         return err;
@@ -175,27 +178,29 @@ launch(struct worker *worker, struct fault *why)
         err = child_start(worker->launch->base, &spawn, worker->name, &child_events, worker,
                           &worker->child, why);
     if (!err)
-        err = send_setup(worker, &setup, pulse_fd, audit_fd);
+        err = send_setup(worker, &setup, pulse_fd, audit_fd, before_fd);
     if (err && why->text[0] == '\0')
         fault_set(why, "cannot send its configuration");
     return err;
 }
 
 static ks_err
-send_setup(struct worker *worker, struct control_setup *setup, int pulse_fd, int audit_fd)
+send_setup(struct worker *worker, struct control_setup *setup, int pulse_fd, int audit_fd,
+           int before_fd)
 {
     const struct config *config = settings_config(worker->settings);
-    const int fds[] = {pulse_fd, audit_fd};
+    const int fds[] = {pulse_fd, audit_fd, before_fd};
     ks_auto(buf_deinit) struct buf body = BUF_INIT;
 
     setup->token_index = (uint32_t)(token_of(worker) - config->tokens);
     setup->worker_index = worker->index;
     setup->login_override = worker->index == 1 && login_take_override(worker->login);
+    setup->has_before = before_fd >= 0;
     setup->config = (struct config *)config; /* only packed */
     control_setup_pack(&body, setup);
     if (body.failed)
         return KS_ERR_INTERNAL;
-    child_send(worker->child, CONTROL_SETUP, &body, fds, ARRAY_LEN(fds));
+    child_send(worker->child, CONTROL_SETUP, &body, fds, 2 + setup->has_before);
     worker->config_stale = false;
     worker->config_sent = worker->config_done = config->generation;
     return KS_OK;

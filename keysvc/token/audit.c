@@ -52,7 +52,7 @@ static void add_caller(struct chain *chain, const struct job_caller *caller);
 static void see_line(const char *line, audit_see_fn see, void *context);
 
 ks_err
-audit_open(int fd, const char *name, struct audit **out, struct fault *why)
+audit_open(int fd, int before, const char *name, struct audit **out, struct fault *why)
 {
     ks_auto(audit_freep) struct audit *audit = calloc(1, sizeof(*audit));
     ks_err err;
@@ -60,9 +60,11 @@ audit_open(int fd, const char *name, struct audit **out, struct fault *why)
     if (!audit || !text_copy(audit->name, sizeof(audit->name), name)) {
         fault_set(why, "no memory");
         close(fd);
+        closep(&before);
         return KS_ERR_INTERNAL;
     }
-    err = chain_open(fd, audit->name, &audit->chain, why);
+    err = before < 0 ? chain_open(fd, audit->name, &audit->chain, why)
+                     : chain_open_after(fd, before, audit->name, &audit->chain, why);
     if (err)
         return err;
     audit->synced_seq = last_seq(audit);

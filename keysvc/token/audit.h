@@ -20,8 +20,10 @@
 
 struct audit;
 
-/* Takes `fd`. `name` is TOKEN-N, the file's name without ".log". AUDIT_UNWRITABLE, BAD_REQUEST. */
-ks_err audit_open(int fd, const char *name, struct audit **out, struct fault *why) KS_MUST_CHECK;
+/* Takes `fd`, and `before` if the chain goes on from there, else -1. `name` is TOKEN-N, the file's name
+ * without ".log". AUDIT_UNWRITABLE, BAD_REQUEST. */
+ks_err audit_open(int fd, int before, const char *name, struct audit **out,
+                  struct fault *why) KS_MUST_CHECK;
 /* Flushes nothing; takes NULL. */
 struct audit *audit_free(struct audit *audit);
 void audit_freep(struct audit **audit);

@@ -30,7 +30,7 @@
 #define END_TIMEOUT_S 3 /* for C_Finalize; a token that hangs there has lost nothing of ours */
 
 static int start(struct worker *worker, struct fault *why);
-static int start_audit(struct worker *worker, int audit_fd, struct fault *why);
+static int start_audit(struct worker *worker, int audit_fd, int before_fd, struct fault *why);
 static int start_token(struct worker *worker, bool login_override, struct fault *why);
 static ks_err start_store(struct worker *worker, bool held, struct fault *why);
 static int start_keys(struct worker *worker, struct fault *why);
@@ -87,11 +87,11 @@ start(struct worker *worker, struct fault *why)
 {
     struct control_setup setup = {.config = NULL};
     char process[CONFIG_TITLE_MAX + 32];
-    int fds[2] = {-1, -1};
+    int fds[3] = {-1, -1, -1};
     int exit_code;
 
     if (parent_new(CONTROL_FD, &worker->parent, why) != KS_OK ||
-        parent_setup(worker->parent, &setup, fds, ARRAY_LEN(fds), why) != KS_OK)
+        parent_setup(worker->parent, &setup, fds, 2, why) != KS_OK)
         return CONTROL_EXIT_SETUP;
     worker->config = ks_steal(&setup.config);
     worker->token = &worker->config->tokens[setup.token_index];
@@ -104,7 +104,7 @@ start(struct worker *worker, struct fault *why)
         fault_set(why, "the pulse is no page of the supervisor's");
         return CONTROL_EXIT_SETUP;
     }
-    exit_code = start_audit(worker, fds[1], why);
+    exit_code = start_audit(worker, fds[1], fds[2], why);
     if (exit_code == WORKER_GO_ON)
         exit_code = start_token(worker, setup.login_override, why);
     if (exit_code == WORKER_GO_ON)
@@ -115,13 +115,13 @@ start(struct worker *worker, struct fault *why)
 }
 
 static int
-start_audit(struct worker *worker, int audit_fd, struct fault *why)
+start_audit(struct worker *worker, int audit_fd, int before_fd, struct fault *why)
 {
     char name[CONFIG_TITLE_MAX + 12];
 
     snprintf(name, sizeof(name), "%s-%u", worker->token->name, worker->index);
     if (audit_guard_place(&audit_fd, why) != KS_OK || audit_guard_install(why) != KS_OK ||
-        audit_open(audit_fd, name, &worker->audit, why) != KS_OK)
+        audit_open(audit_fd, before_fd, name, &worker->audit, why) != KS_OK)
         return CONTROL_EXIT_SETUP;
     audit_start(worker->audit, worker->config, worker->index);
     return WORKER_GO_ON;

@@ -112,11 +112,12 @@ parent_setup(struct parent *parent, struct control_setup *setup, int *fds, size_
     ks_err err;
 
     err = channel_receive(parent->channel, &message, -1);
-    if (!err && (message.type != CONTROL_SETUP || message.n_fds != n_fds))
+    if (!err && message.type != CONTROL_SETUP)
         err = KS_ERR_BAD_REQUEST;
     if (!err)
         err = control_setup_unpack(message.body, message.len, setup);
-    if (!err && (setup->token_index >= setup->config->n_tokens || setup->worker_index < 1)) {
+    if (!err && (setup->token_index >= setup->config->n_tokens || setup->worker_index < 1 ||
+                 message.n_fds != n_fds + setup->has_before)) {
         control_setup_deinit(setup);
         err = KS_ERR_BAD_REQUEST;
     }
@@ -124,7 +125,7 @@ parent_setup(struct parent *parent, struct control_setup *setup, int *fds, size_
         fault_set(why, "no setup from the supervisor");
         return err;
     }
-    for (size_t i = 0; i < n_fds; i++)
+    for (size_t i = 0; i < message.n_fds; i++)
         fds[i] = message_take_fd(&message, i);
     return KS_OK;
 }

@@ -20,7 +20,8 @@ struct parent *parent_free(struct parent *parent);
 void parent_freep(struct parent **parent);
 int parent_fd(const struct parent *parent);
 
-/* Waits for SETUP and exactly `n_fds` descriptors, which are the caller's. */
+/* Waits for SETUP and exactly `n_fds` descriptors, or one more if it says has_before; they are the
+ * caller's. */
 ks_err parent_setup(struct parent *parent, struct control_setup *setup, int *fds, size_t n_fds,
                     struct fault *why) KS_MUST_CHECK;
 

@@ -276,6 +276,49 @@ END
     audit_verify
 }
 
+# As logrotate does: the file, and those before it one further.
+rename_away()
+{
+    local file number
+    for file in "$CHAIN" front.log; do
+        for number in 4 3 2 1; do
+            [ ! -e "$W/audit/$file.$number" ] || mv "$W/audit/$file.$number" "$W/audit/$file.$((number + 1))"
+        done
+        mv "$W/audit/$file" "$W/audit/$file.1"
+    done
+}
+
+goes_on()
+{
+    wait_ready
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    wait_for test -s "$W/audit/$CHAIN"
+    wait_for test -s "$W/audit/front.log"
+    for file in "$CHAIN" front.log; do
+        [ "$(head -n 1 "$W/audit/$file" | json 'd["event"]')" = continued ]
+        [ "$(head -n 1 "$W/audit/$file" | json 'd["prev"]')" = "$(tail -n 1 "$W/audit/$file.1" | json 'd["hash"]')" ]
+    done
+    audit_verify
+}
+
+@test "renamed while a process is down, or while keysvcd is, each chain goes on where it ended" {
+    local front worker
+    world
+    start
+    keysvc key generate web/shop
+    # Stopped, keysvcd starts none of the two again before the files are gone.
+    front=$(front_pid) worker=$(token_pids)
+    kill -STOP "$(cat "$W/keysvcd.pid")"
+    kill -KILL "$front" "$worker"
+    rename_away
+    kill -CONT "$(cat "$W/keysvcd.pid")"
+    goes_on
+    stop
+    rename_away
+    start
+    goes_on
+}
+
 @test "a full disk: signatures and changes are refused, reads go on, and room is enough to mend it" {
     need_root
     world

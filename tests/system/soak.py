@@ -326,7 +326,7 @@ class Spoiler:
 
     def run(self, over):
         faults = [(self.rules, 10), (self.removed, 2), (self.hang, 1), (self.kill_front, 1), (self.kill_worker, 2), (self.hangup, 1),
-                  (self.reload, 1), (self.bad_reload, 1), (self.rotate_audit, 1), (self.retry_login, 1), (self.look, 2)]
+                  (self.reload, 1), (self.bad_reload, 1), (self.rotate_audit, 2), (self.retry_login, 1), (self.look, 2)]
         while not over.is_set():
             with self.lock:
                 fault = self.rng.choices([f for f, _ in faults], [w for _, w in faults])[0]
@@ -399,13 +399,9 @@ class Spoiler:
         self.configure("")
 
     def rotate_audit(self):
-        """
-        As logrotate does: .1 is the newest of the old ones. While each process is there: one that starts between renaming
-        and a new file's first record cannot know what its chain goes on from, and begins with record 1.
-        """
+        """As logrotate does: .1 is the newest of the old ones. Every other time a process is just then being replaced."""
         folder = self.world.folder / "audit"
-        if not self.world.is_ready():
-            return
+        self.rng.choice([self.kill_worker, self.kill_front, lambda: None, lambda: None])()
         for number in range(self.n_rotations, 0, -1):
             for path in folder.glob(f"*.log.{number}"):
                 path.rename(path.with_suffix(f".{number + 1}"))

@@ -15,19 +15,21 @@
 #define PATH_LEN 128
 
 static char folder[] = "/tmp/keysvc-chain-XXXXXX";
-static char path[PATH_LEN];
+static char path[PATH_LEN], renamed[PATH_LEN];
 
 static void
 setup(void)
 {
     cr_assert_not_null(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/main-1.log", folder);
+    snprintf(renamed, sizeof(renamed), "%s/main-1.log.1", folder);
 }
 
 static void
 teardown(void)
 {
     unlink(path);
+    unlink(renamed);
     rmdir(folder);
 }
 
@@ -201,4 +203,85 @@ Test(chain_lost, goes_on_in_the_same_file_and_not_in_an_older_copy_of_it)
     cr_assert_eq(chain_check_next(fd, "main-1", &past, &why), KS_ERR_BAD_REQUEST);
     close(fd);
     chain_free(chain);
+}
+
+/* As a child that starts when the file was renamed after its predecessor's end. The new file's text. */
+static char *
+go_on_after(int before, ks_err expected)
+{
+    struct fault why = FAULT_INIT;
+    struct place place = {open_log()};
+    struct chain *chain = NULL;
+    char *text;
+
+    cr_assert_eq(chain_open_after(open_log(), before, "main-1", &chain, &why), expected, "%s",
+                 why.text);
+    if (!expected) {
+        place_gather(chain, 3);
+        place_flush(chain);
+    }
+    chain_free(chain);
+    text = place_text(&place);
+    close(place.fd);
+    return text;
+}
+
+Test(chain_lost, goes_on_after_a_file_that_was_renamed_while_nobody_wrote)
+{
+    int before = open_log();
+    struct place old = {before};
+    char *text;
+
+    chain_free(begin());
+    place_append(&old, "{\"seq\":3,\"ti", 12); /* what a crash left */
+    cr_assert_eq(rename(path, renamed), 0);
+    text = go_on_after(dup(before), KS_OK);
+    cr_assert_not_null(strstr(text, "{\"seq\":4,"), "%s", text);
+    cr_assert_not_null(strstr(text, "\"event\":\"continued\",\"hash\""), "%s", text);
+    free(text);
+    text = place_text(&old);
+    cr_assert_not_null(strstr(text, "\"event\":\"torn\",\"length\":12"), "%s", text);
+    free(text);
+    (void)place_verify(&old, KS_OK);
+    close(before);
+}
+
+Test(chain_lost, says_that_a_file_was_removed_while_nobody_wrote)
+{
+    int before = open_log();
+    char *text;
+
+    chain_free(begin());
+    cr_assert_eq(unlink(path), 0);
+    text = go_on_after(before, KS_OK);
+    cr_assert_not_null(strstr(text, "{\"seq\":3,"), "%s", text);
+    cr_assert_not_null(strstr(text, "\"event\":\"continued\",\"lost\":1,"), "%s", text);
+    free(text);
+}
+
+Test(chain_lost, goes_on_after_another_file_only_where_its_own_is_empty_or_the_same)
+{
+    struct chain *chain = begin();
+    int before = open_log();
+    char *text;
+
+    chain_free(chain);
+    text = go_on_after(dup(before), KS_OK); /* the same: as chain_open() */
+    cr_assert_null(strstr(text, "continued"), "%s", text);
+    free(text);
+    cr_assert_eq(rename(path, renamed), 0);
+    chain_free(begin());
+    free(go_on_after(before, KS_ERR_BAD_REQUEST)); /* two records of another chain */
+}
+
+Test(chain_lost, begins_anew_after_what_is_no_chain)
+{
+    int before = open_log();
+    char *text;
+
+    cr_assert_eq(write(before, "compressed\n", 11), 11);
+    cr_assert_eq(rename(path, renamed), 0);
+    text = go_on_after(before, KS_OK);
+    cr_assert_not_null(strstr(text, "{\"seq\":1,"), "%s", text);
+    free(text);
 }

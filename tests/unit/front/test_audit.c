@@ -30,7 +30,7 @@ audit_made(int *fd)
     *fd = mkostemp(path, O_APPEND | O_CLOEXEC);
     cr_assert_geq(*fd, 0);
     unlink(path);
-    cr_assert_eq(audit_new(dup(*fd), false, &audit, &why), KS_OK, "%s", why.text);
+    cr_assert_eq(audit_new(dup(*fd), -1, false, &audit, &why), KS_OK, "%s", why.text);
     return audit;
 }
 

@@ -12,18 +12,21 @@
 
 static struct stage stage;
 static struct audit_file file;
+static int before = -1;
 
 static void
 setup(void)
 {
     stage_open(&stage, 1);
-    memset(&file, 0, sizeof(file));
+    file = (struct audit_file)AUDIT_FILE_INIT;
     audit_files_chain(file.chain, "main", 1);
 }
 
 static void
 teardown(void)
 {
+    audit_files_close(&file);
+    closep(&before);
     stage_close(&stage);
 }
 
@@ -54,7 +57,7 @@ Test(audit_files, opens_for_appending_and_keeps_what_is_there)
     struct stat status;
 
     stage_write(&stage, "main-1.log", "old\n", 0640);
-    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &why), KS_OK, "%s", why.text);
+    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &before, &why), KS_OK, "%s", why.text);
     cr_assert_eq(fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND), O_RDWR | O_APPEND);
     cr_assert_eq(write(fd, "new\n", 4), 4);
     stage_read(&stage, "main-1.log", text, sizeof(text));
@@ -69,13 +72,13 @@ Test(audit_files, notices_a_rename_and_opens_a_new_file)
     ks_auto(closep) int next = -1;
     struct fault why = FAULT_INIT;
 
-    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &why), KS_OK);
+    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &before, &why), KS_OK);
     cr_assert_not(audit_files_rotated(stage.folder, &file));
     rename_away();
     cr_assert(audit_files_rotated(stage.folder, &file));
     stage_write(&stage, "main-1.log", "", 0640);
     cr_assert(audit_files_rotated(stage.folder, &file));
-    cr_assert_eq(audit_files_open(stage.folder, &file, &next, &why), KS_OK);
+    cr_assert_eq(audit_files_open(stage.folder, &file, &next, &before, &why), KS_OK);
     cr_assert_not(audit_files_rotated(stage.folder, &file));
 }
 
@@ -89,10 +92,12 @@ Test(audit_files, follows_no_link_and_takes_no_file_with_two_names)
     stage_path(&stage, "target", target, sizeof(target));
     stage_path(&stage, "main-1.log", path, sizeof(path));
     cr_assert_eq(symlink(target, path), 0);
-    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &why), KS_ERR_AUDIT_UNWRITABLE);
+    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &before, &why),
+                 KS_ERR_AUDIT_UNWRITABLE);
     cr_assert_eq(unlink(path), 0);
     cr_assert_eq(link(target, path), 0);
-    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &why), KS_ERR_AUDIT_UNWRITABLE);
+    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &before, &why),
+                 KS_ERR_AUDIT_UNWRITABLE);
 }
 
 Test(audit_files, refuses_a_name_that_would_leave_the_folder)
@@ -101,7 +106,7 @@ Test(audit_files, refuses_a_name_that_would_leave_the_folder)
     struct fault why = FAULT_INIT;
 
     text_copy(file.chain, sizeof(file.chain), "../x");
-    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &why), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &before, &why), KS_ERR_BAD_REQUEST);
 }
 
 Test(audit_files, follows_a_file_that_was_removed_with_a_new_one)
@@ -110,7 +115,7 @@ Test(audit_files, follows_a_file_that_was_removed_with_a_new_one)
     char path[256];
     int fd;
 
-    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &why), KS_OK);
+    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &before, &why), KS_OK);
     close(fd);
     cr_assert_eq(audit_files_follow(stage.folder, &file, &fd, &why), KS_OK);
     cr_assert_eq(fd, -1);
@@ -131,7 +136,7 @@ Test(audit_files, says_once_that_a_file_is_gone_and_sees_when_it_is_back)
     char path[256], kept[256];
     int fd;
 
-    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &why), KS_OK);
+    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &before, &why), KS_OK);
     close(fd);
     stage_path(&stage, "main-1.log", path, sizeof(path));
     stage_path(&stage, "main-1.log.1", kept, sizeof(kept));
@@ -151,4 +156,105 @@ Test(audit_files, says_once_that_a_file_is_gone_and_sees_when_it_is_back)
     close(fd);
     cr_assert_eq(audit_files_follow(stage.folder, &file, &fd, &why), KS_OK);
     cr_assert_eq(fd, -1);
+}
+
+/* Opens it for a new child. Which file the chain goes on from; 0: no other one. */
+static ino_t
+start(void)
+{
+    ks_auto(closep) int fd = -1;
+    struct fault why = FAULT_INIT;
+    struct stat status = {.st_ino = 0};
+
+    closep(&before);
+    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &before, &why), KS_OK, "%s", why.text);
+    cr_assert(before < 0 || fstat(before, &status) == 0);
+    return status.st_ino;
+}
+
+/* As the child does. */
+static void
+append(const char *text)
+{
+    ks_auto(closep) int fd = -1;
+    char path[256];
+
+    stage_path(&stage, "main-1.log", path, sizeof(path));
+    fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+static ino_t
+inode(const char *name)
+{
+    struct stat status;
+    char path[256];
+
+    stage_path(&stage, name, path, sizeof(path));
+    cr_assert_eq(stat(path, &status), 0);
+    return status.st_ino;
+}
+
+Test(audit_files, hands_over_the_file_that_was_renamed_while_nobody_wrote)
+{
+    struct fault why = FAULT_INIT;
+    ino_t first, second;
+    char path[256];
+    int fd;
+
+    stage_write(&stage, "main-1.log", "record\n", 0640);
+    cr_assert_eq(start(), 0);
+    rename_away();
+    first = inode("main-1.log.1");
+    cr_assert_eq(start(), first);
+    cr_assert_eq(start(), first, "its child ended before it wrote");
+    append("torn");
+    cr_assert_eq(start(), first);
+    append("\nrecord\n");
+    second = inode("main-1.log");
+    cr_assert_eq(start(), 0);
+    /* A child is told of a new file, and ends before it writes. */
+    rename_away();
+    cr_assert_eq(audit_files_follow(stage.folder, &file, &fd, &why), KS_OK);
+    close(fd);
+    cr_assert_eq(start(), second);
+    stage_path(&stage, "main-1.log.1", path, sizeof(path));
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(start(), second, "removed, too");
+}
+
+Test(audit_files, shows_a_file_that_was_put_in_its_place_beside_the_chains_own)
+{
+    ino_t own;
+
+    stage_write(&stage, "main-1.log", "record\n", 0640);
+    cr_assert_eq(start(), 0);
+    rename_away();
+    own = inode("main-1.log.1");
+    stage_write(&stage, "main-1.log", "another\n", 0640);
+    cr_assert_eq(start(), own);
+    cr_assert_eq(start(), own, "as long as it stands there");
+    stage_write(&stage, "main-1.log", "", 0640);
+    cr_assert_eq(start(), own, "it was never the chain's");
+}
+
+Test(audit_files, finds_the_newest_neighbour_after_a_restart)
+{
+    struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    char path[256];
+
+    stage_write(&stage, "main-1.log.1", "record\n", 0640);
+    stage_write(&stage, "main-1.log-20261121", "record\n", 0640);
+    stage_write(&stage, "main-1.logs", "record\n", 0640);
+    stage_write(&stage, "main-1.log.2", "", 0640);
+    stage_write(&stage, "main-1.log.x-1.log", "record\n", 0640);
+    stage_write(&stage, "main-11.log.1", "record\n", 0640);
+    stage_path(&stage, "main-1.log-20261121", path, sizeof(path));
+    cr_assert_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+    cr_assert_eq(start(), inode("main-1.log.1"));
+    cr_assert_eq(start(), inode("main-1.log.1"), "as long as nothing is written");
+
+    audit_files_close(&file);
+    stage_write(&stage, "main-1.log", "record\n", 0640);
+    cr_assert_eq(start(), 0, "a chain that has records needs none");
 }

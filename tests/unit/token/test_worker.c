@@ -96,7 +96,7 @@ bed_new(void)
     fd = open(bed->audit_path, O_RDWR | O_APPEND | O_CLOEXEC);
     bed->audit_fd = open(bed->audit_path, O_RDONLY | O_CLOEXEC);
     unlink(bed->audit_path);
-    cr_assert_eq(audit_open(fd, "main-1", &bed->worker.audit, &why), KS_OK, "%s", why.text);
+    cr_assert_eq(audit_open(fd, -1, "main-1", &bed->worker.audit, &why), KS_OK, "%s", why.text);
     bed->worker.p11.list = fake_new();
     bed_new_slot(bed, false);
     cr_assert_eq(slot_login(bed->worker.slot, &why), KS_OK, "%s", why.text);
