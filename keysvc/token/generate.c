@@ -320,6 +320,12 @@ check_pair(struct worker *worker, enum ks_key_type type, const struct pair *pair
         }
     }
     err = object_spki(worker->slot, pair->public_key, &spki, why);
+    /* It was read, and said to be no key: libtpm2_pkcs11 shows a P-521 so, now and the next time. */
+    if (err == KS_ERR_NO_KEY && why->text[0] != '\0') {
+        *is_unread = false;
+        fault_prefix(why, "the pair was destroyed");
+        return KS_ERR_UNSUPPORTED;
+    }
     *is_unread = err == KS_ERR_NO_KEY || ckr_action(why->rv) == CKR_ACTION_FIND;
     if (err == KS_ERR_NO_KEY) {
         fault_set(why, "the token shows no public key of the pair it made; it was destroyed");
