@@ -61,6 +61,15 @@ shop()
         fails 3 "allow " as $BOB keysvc $command
         [[ $output == *"$BOB"* ]]
     done
+    # Nor does he learn which keys there are.
+    for command in "key show web/NAME" "sign web/NAME --in $W/data" "key certificate web/NAME get"; do
+        # shellcheck disable=SC2086
+        fails 3 "" as $BOB keysvc ${command/NAME/shop}
+        there=${output//shop/NAME}
+        # shellcheck disable=SC2086
+        fails 3 "" as $BOB keysvc ${command/NAME/none}
+        [ "${output//none/NAME}" = "$there" ]
+    done
     # The list of keys is empty rather than refused: nothing is his.
     run as $BOB keysvc key list --json
     [ "$status" = 3 ] || [ "$(json 'len(d["keys"])' <<<"$output")" = 0 ]
