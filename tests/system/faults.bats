@@ -93,7 +93,7 @@ footprint()
     world
     start
     keysvc key generate web/shop
-    load_begin busy --key web/shop --threads 8
+    load_begin busy --key web/shop --threads 8 --rate 500
     for ((i = 0; i < 5; i++)); do
         wait_ready
         kill -KILL "$(token_pids)"
@@ -257,6 +257,8 @@ crash_under_load()
 @test "crashes inside the module at random: one answer each, none wrong, nothing grows" {
     export PKCS11_BREAK_SEED=${PKCS11_BREAK_SEED:-$RANDOM}
     n_crashes=${KEYSVC_CRASHES:-30}
+    # What a sanitizer finds it finds at the first ones; memory is not counted there.
+    [ -z "${KEYSVC_SANITIZED-}" ] || n_crashes=${KEYSVC_CRASHES:-8}
     world break
     echo "$PKCS11_BREAK_SEED" >"$W/break/seed"
     chmod 644 "$W/break/seed"
@@ -266,7 +268,7 @@ crash_under_load()
     for key in web/shop rsa/shop web/edwards; do
         keysvc key generate "$key"
     done
-    break_rules 'C_SignInit:~800:abort' 'C_SignInit:~800:after segv' 'C_Sign:~800:segv' 'C_Sign:~800:after abort' \
+    break_rules 'C_SignInit:~300:abort' 'C_SignInit:~300:after segv' 'C_Sign:~300:segv' 'C_Sign:~300:after abort' \
         'C_Sign:~100:wrong'
     crash_under_load 5
     warm=$(footprint)
