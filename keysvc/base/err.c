@@ -38,13 +38,3 @@ err_info(ks_err err)
         return &ERR_INFO[KS_ERR_INTERNAL];
     return &ERR_INFO[err];
 }
-
-ks_err
-err_from_name(const char *name)
-{
-    for (unsigned int i = 0; i < KS_ERR_COUNT; i++) {
-        if (strcmp(ERR_INFO[i].name, name) == 0)
-            return (ks_err)i;
-    }
-    return KS_ERR_COUNT;
-}

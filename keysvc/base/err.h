@@ -42,6 +42,3 @@ struct err_info {
 
 /* Never NULL; a value outside of the list is described as INTERNAL. The texts are constants. */
 const struct err_info *err_info(ks_err err);
-
-/* The outcome with that name, or KS_ERR_COUNT. */
-ks_err err_from_name(const char *name);

@@ -37,15 +37,3 @@ strv_contains(const struct strv *list, const char *text)
     }
     return false;
 }
-
-bool
-strv_equal(const struct strv *a, const struct strv *b)
-{
-    if (a->n_items != b->n_items)
-        return false;
-    for (size_t i = 0; i < a->n_items; i++) {
-        if (strcmp(a->items[i], b->items[i]) != 0)
-            return false;
-    }
-    return true;
-}

@@ -25,4 +25,3 @@ void strv_deinit(struct strv *list);
 ks_err strv_add(struct strv *list, const char *text) KS_MUST_CHECK;
 
 bool strv_contains(const struct strv *list, const char *text);
-bool strv_equal(const struct strv *a, const struct strv *b);

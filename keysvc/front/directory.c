@@ -87,12 +87,6 @@ directory_free(struct directory *directory)
     return NULL;
 }
 
-void
-directory_freep(struct directory **directory)
-{
-    *directory = directory_free(*directory);
-}
-
 ks_err
 directory_begin(struct directory *directory, const char *token)
 {

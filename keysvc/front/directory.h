@@ -33,7 +33,6 @@ struct directory;
 
 ks_err directory_new(struct directory **out) KS_MUST_CHECK;
 struct directory *directory_free(struct directory *directory);
-void directory_freep(struct directory **directory);
 
 /* One listing of a token: begin, a put for each key, end. A put outside of a listing is one key's
  * news. INTERNAL: no memory; BAD_REQUEST: not a key's name, one more than

@@ -130,12 +130,6 @@ module_functions(const struct module *module)
     return module->functions;
 }
 
-PKCS11_CTX *
-module_context(const struct module *module)
-{
-    return module->context;
-}
-
 ks_err
 module_slots(struct module *module, PKCS11_SLOT **slots, unsigned int *n_slots, struct fault *why)
 {

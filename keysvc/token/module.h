@@ -28,7 +28,6 @@ ks_err module_load(const char *path, struct pulse *pulse, struct module **out,
 struct module *module_free(struct module *module);
 
 CK_FUNCTION_LIST *module_functions(const struct module *module);
-PKCS11_CTX *module_context(const struct module *module);
 
 /* All slots as libp11 sees them now; they live as long as the module. TOKEN_UNAVAILABLE. */
 ks_err module_slots(struct module *module, PKCS11_SLOT **slots, unsigned int *n_slots,

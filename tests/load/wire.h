@@ -50,7 +50,7 @@ void wire_sign(struct buf *out, uint64_t id, uint32_t deadline_ms, const struct 
 /* The body of one frame; false: it is no answer. */
 bool wire_read(struct arena *arena, const uint8_t *frame, size_t len, struct wire_answer *out);
 
-/* Connects and says Hello; *fd is the caller's. False: nobody answers. For the start only; it waits. */
+/* Connects; *fd is the caller's. False: nobody answers. For the start only; it waits. */
 bool wire_dial(const char *socket, int *fd);
 
 /* One key over a connection of its own; false has been told on standard error. */
