@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/log.h"
 #include "supervisor/audit_files.h"
 #include "supervisor/backoff.h"
 #include "supervisor/hang.h"
@@ -35,6 +36,7 @@ struct worker {
     bool config_stale; /* it was started with an older generation than `settings` */
     uint64_t config_sent, config_done;
 
+    struct log_limit messages; /* that it may send, and lines that it may cause */
     struct backoff backoff;
     struct event *timer;
     bool due;

@@ -14,6 +14,11 @@
 #include "supervisor/stores.h"
 #include "supervisor/worker_private.h"
 
+/* Of a process in a second, logins aside, which a token that loses each session causes. An honest one
+ * says a few at its start and when its token is lost; each may cost a line of the log, and the front
+ * one, too. */
+#define MAX_MESSAGES 100
+
 /* What a token process says. */
 struct step {
     uint32_t allowed; /* bits of the worker states in which it may come */
@@ -57,6 +62,9 @@ worker_talk_take(struct worker *worker, struct message *message, struct fault *w
 {
     const struct step *step = message->type < ARRAY_LEN(steps) ? &steps[message->type] : NULL;
 
+    if (message->type != CONTROL_LOGIN_WANTED && message->type != CONTROL_LOGIN_RESULT &&
+        !log_allowed(&worker->messages, MAX_MESSAGES))
+        return nonsense(why, "a token process does not say so much");
     if (!step || !step->take || message->n_fds != step->n_fds)
         return nonsense(why, "a token process does not say this");
     if (!(step->allowed & IN(worker->state)))
@@ -157,7 +165,8 @@ worker_talk_deny(struct worker *worker, ks_err err, const char *text)
     worker->login_wanted = false;
     worker->denied = err;
     snprintf(worker->said, sizeof(worker->said), "%.255s", text);
-    log_warning("child=%s event=login-denied error=\"%s\"", worker->name, text);
+    if (log_allowed(&worker->messages, MAX_MESSAGES))
+        log_warning("child=%s event=login-denied error=\"%s\"", worker->name, text);
     fault_set(&result.why, "%s", text);
     control_result_pack(&body, &result);
     child_send(worker->child, CONTROL_LOGIN_DENIED, &body, NULL, 0);

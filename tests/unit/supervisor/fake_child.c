@@ -12,6 +12,7 @@
  *   serve        answer CONFIG, until STOP           wait         as serve, CONFIG is not answered
  *   exit=N                                           die          SIGKILL to itself
  *   noise        bytes that are no message           wrong        a message nobody may send here
+ *   flood        says a thousand times in what state it is
  *   hang=N       a call of phase N that never ends   checkpoint   CHECKPOINT of its own chain
  *   worker       serve until WORKER comes            bad=N        WORKER_BAD of main's worker N
  *   reload, retry=TOKEN   ADMIN                    store[=PATH]  STORE_LOCK with that folder, or /tmp
@@ -260,6 +261,22 @@ send_ready(void)
     send_buf(CONTROL_READY, &body);
 }
 
+/* It is absent and there again, over and over. */
+static void
+send_states(void)
+{
+    struct control_state state = {.worker_index = fake.index};
+
+    text_copy(state.token, sizeof(state.token), fake.token);
+    for (unsigned int i = 0; i < 1000; i++) {
+        struct buf body = BUF_INIT;
+
+        state.state = i % 2 ? TOKEN_STATE_READY : TOKEN_STATE_ABSENT;
+        control_state_pack(&body, &state);
+        send_buf(CONTROL_STATE, &body);
+    }
+}
+
 static void
 send_checkpoint(void)
 {
@@ -351,6 +368,8 @@ play_word(const char *word)
             _exit(FAILED_EXIT);
     } else if (strcmp(word, "wrong") == 0) {
         send_empty(CONTROL_START_GO);
+    } else if (strcmp(word, "flood") == 0) {
+        send_states();
     } else if (strncmp(word, "hang=", 5) == 0) {
         pulse_enter(fake.pulse, (enum pulse_phase)atoi(word + 5));
         note("hangs");

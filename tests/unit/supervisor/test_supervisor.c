@@ -179,6 +179,17 @@ Test(supervisor, restarts_a_worker_that_talks_nonsense, .init = open_one, .fini 
     cr_assert_eq(stage_count(&stage, "front began"), 1);
 }
 
+Test(supervisor, restarts_a_worker_that_talks_without_end, .init = open_one, .fini = close_it)
+{
+    stage_script(&stage, "main-1",
+                 "start login login-ok ready flood serve\n"
+                 "start login login-ok ready serve\n");
+    stage_start(&stage);
+    stage_expect(&stage, "front worker main-1", 2);
+    cr_assert_eq(stage_stop(&stage), 0);
+    cr_assert_eq(stage_count(&stage, "front began"), 1);
+}
+
 Test(supervisor, restarts_a_worker_of_which_the_front_says_that_it_talks_nonsense, .init = open_one,
      .fini = close_it)
 {
