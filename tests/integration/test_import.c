@@ -21,7 +21,7 @@
 #define FILE_MAX (512 * 1024) /* bytes */
 
 #define EC_KEY "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem; "
-#define RSA_KEY "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem; "
+#define RSA_KEY "cp '" RSA_KEY_FILE "' key.pem; "
 #define ED_KEY "openssl genpkey -algorithm ED25519 -out key.pem; "
 #define CERTIFICATE "openssl req -x509 -new -key key.pem -subj /CN=shop.example -out crt.pem; "
 #define EXPORT "openssl pkcs12 -export -inkey key.pem -in crt.pem -out file -passout pass:\"$PW\" "
