@@ -71,7 +71,7 @@ signs_by_reference()
 {
     sed "s|@MODULE@|$PROGRAMS/client/provider/keysvc.so|" "$SOURCE/client/provider/openssl.cnf.in" >"$W/openssl.cnf"
     for _ in 1 2 3 4; do
-        OPENSSL_CONF="$W/openssl.cnf" openssl dgst -sha256 -sign "$W/shop.pem" -out "$W/by-reference" "$W/data"
+        with_module OPENSSL_CONF="$W/openssl.cnf" openssl dgst -sha256 -sign "$W/shop.pem" -out "$W/by-reference" "$W/data"
         openssl dgst -sha256 -verify "$W/shop.pub" -signature "$W/by-reference" "$W/data"
     done
 }

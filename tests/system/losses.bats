@@ -146,7 +146,7 @@ signs_as_before()
     not openssl dgst -sha256 -verify "$W/shop.pem" -signature "$W/signature" "$W/data"
     verify web/shop "$W/data" "$W/signature"
     sed "s|@MODULE@|$PROGRAMS/client/provider/keysvc.so|" "$SOURCE/client/provider/openssl.cnf.in" >"$W/openssl.cnf"
-    run env OPENSSL_CONF="$W/openssl.cnf" openssl dgst -sha256 -sign "$W/shop.ref" -out "$W/none" "$W/data"
+    run with_module OPENSSL_CONF="$W/openssl.cnf" openssl dgst -sha256 -sign "$W/shop.ref" -out "$W/none" "$W/data"
     [ "$status" != 0 ] && [ ! -s "$W/none" ]
     [[ $output == *KEY_CHANGED* ]]
     # It is the one that is known from now on.
