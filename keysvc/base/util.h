@@ -45,10 +45,11 @@ freep(void *pointer)
 
 /* For ks_auto on a descriptor; negative means none. */
 static inline void
-closep(const int *fd)
+closep(int *fd)
 {
     if (*fd >= 0)
         close(*fd);
+    *fd = -1; /* by now the number may be another file's */
 }
 
 /*

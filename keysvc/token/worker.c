@@ -95,7 +95,6 @@ void
 worker_open_gate(struct worker *worker)
 {
     closep(&worker->gate_fd);
-    worker->gate_fd = -1;
 }
 
 static ks_err

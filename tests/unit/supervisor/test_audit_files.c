@@ -258,3 +258,24 @@ Test(audit_files, finds_the_newest_neighbour_after_a_restart)
     stage_write(&stage, "main-1.log", "record\n", 0640);
     cr_assert_eq(start(), 0, "a chain that has records needs none");
 }
+
+Test(audit_files, closes_the_file_before_once_when_the_new_one_has_a_record)
+{
+    struct fault why = FAULT_INIT;
+    int fd, other;
+
+    stage_write(&stage, "main-1.log", "{}\n", 0640);
+    cr_assert_eq(audit_files_open(stage.folder, &file, &fd, &before, &why), KS_OK);
+    close(fd);
+    rename_away();
+    cr_assert_eq(audit_files_follow(stage.folder, &file, &fd, &why), KS_OK);
+    cr_assert_eq(write(fd, "{}\n", 3), 3);
+    cr_assert(file.before >= 0);
+    other = file.before;
+    cr_assert_eq(audit_files_follow(stage.folder, &file, &(int){-1}, &why), KS_OK);
+    cr_assert_eq(dup2(fd, other), other);
+    cr_assert_eq(audit_files_follow(stage.folder, &file, &(int){-1}, &why), KS_OK);
+    cr_assert(fcntl(other, F_GETFD) >= 0, "another file of that number was closed");
+    close(other);
+    close(fd);
+}
