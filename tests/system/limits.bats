@@ -136,8 +136,9 @@ no_zombies()
 
 # ---------------------------------------------------------------- memory
 
+# A sanitizer ends a process that gets no memory.
+# bats test_tags=uninstrumented
 @test "the front at its memory limit: who takes too much is dropped, others are served" {
-    [ -z "${KEYSVC_SANITIZED-}" ] || skip "a sanitizer ends a process that gets no memory"
     serving
     python_client
     front=$(front_pid)

@@ -173,6 +173,7 @@ lie()
     all_refused "${lines[@]}"
 }
 
+# bats test_tags=uninstrumented
 @test "an owned token process cannot change what its audit says" {
     need_filter
     two_tokens
@@ -186,6 +187,7 @@ lie()
     all_refused privileges root core-files lock-memory mount bpf
 }
 
+# bats test_tags=uninstrumented
 @test "an owned token process has its PIN, which is nowhere else in its memory, and its own token" {
     need_root
     # All of a sanitizer's memory cannot be read through.
@@ -196,6 +198,7 @@ lie()
     refused find-pin
 }
 
+# bats test_tags=uninstrumented
 @test "a sandboxed token process opens no file but its own token's and the system's" {
     two_tokens
     need_sandbox
@@ -205,6 +208,7 @@ lie()
     got "create $W/tokens/x" "read /etc/passwd"
 }
 
+# bats test_tags=uninstrumented
 @test "a sandboxed token process makes no socket, starts no program, and signals nobody" {
     two_tokens
     need_sandbox
@@ -212,6 +216,7 @@ lie()
         "signal $(pid)" "signal $(front_pid)" "signal $(worker other)" "signal-pidfd $(worker other)" "limits $(worker other)"
 }
 
+# bats test_tags=uninstrumented
 @test "a sandboxed token process gets nothing of the kernel that it has no use for" {
     two_tokens
     need_sandbox
