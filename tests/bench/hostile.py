@@ -86,7 +86,7 @@ def main():
 def make_world(folder, build):
     """The bench's world, with rules for two more users."""
     resource_limit(16384)
-    world = World(folder, build)
+    world = World(folder, build, limits="")  # keysvcd's own
     try:
         world.start()
         keysvc = world.build / "client/cli/keysvc"

@@ -18,6 +18,7 @@ SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 WORKERS = 2
 FRONT, TOKEN = 64801, 64802
 MANY = 11000  # connections of one caller: what the scale needs, and no more than RLIMIT_NOFILE has room for
+LIMITS = f"max-connections = {MANY} max-connections-per-caller = {MANY} max-requests-per-caller = 4096"
 READY_S = 120  # SoftHSM takes its time with 10,000 keys
 
 
@@ -27,8 +28,8 @@ class World:
     uses the token directly is the second of them too.
     """
 
-    def __init__(self, folder, build, n_more_keys=0):
-        self.folder, self.daemon, self.n_more_keys = folder, None, n_more_keys
+    def __init__(self, folder, build, n_more_keys=0, limits=LIMITS):
+        self.folder, self.daemon, self.n_more_keys, self.limits = folder, None, n_more_keys, limits
         self.source, self.module, self.pin_text = TOP, SOFTHSM, "bench-pin"
         self.build = copied(build, folder / "programs")
         self.is_root = os.getuid() == 0
@@ -63,9 +64,7 @@ daemon {{
     socket = "{self.socket}"
     audit-dir = "{self.folder}/audit"
     state-dir = "{self.folder}/state"
-    max-connections = {MANY}
-    max-connections-per-caller = {MANY}
-    max-requests-per-caller = 4096
+    {self.limits}
     {users[0]}
 }}
 token main {{
