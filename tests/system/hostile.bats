@@ -141,7 +141,7 @@ attack_as()
 
 @test "a caller with all its connections open keeps nobody out" {
     need_root
-    as $BOB hostile idle_connections 20 >"$W/idle" 3>&- &
+    IN_PLACE=exec as $BOB hostile idle_connections 20 >"$W/idle" 3>&- &
     idle=$!
     wait_for grep open "$W/idle"
     as $ALICE keysvc sign web/shop --in "$W/data" >"$W/signature"
