@@ -46,6 +46,11 @@ static const CK_RV CODE[KS_ERR_COUNT] = {
     [KS_ERR_NO_SERVICE]        = CKR_DEVICE_ERROR,
     [KS_ERR_LOGIN_BLOCKED]     = CKR_DEVICE_ERROR,
     [KS_ERR_UNSUPPORTED]       = CKR_MECHANISM_INVALID,
+    /* The agent's own; keysvcd tells none of them. */
+    [KS_ERR_CERTIFICATE_REFUSED] = CKR_FUNCTION_FAILED,
+    [KS_ERR_NOT_FOUND]         = CKR_FUNCTION_FAILED,
+    [KS_ERR_IN_USE]            = CKR_FUNCTION_FAILED,
+    [KS_ERR_UNTRUSTED]         = CKR_FUNCTION_FAILED,
 };
 /* clang-format on */
 

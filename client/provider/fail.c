@@ -63,6 +63,11 @@ static const OSSL_ITEM CLASSES[] = {
     ROW(KS_ERR_NO_SERVICE,        "NO_SERVICE: keysvcd does not answer"),
     ROW(KS_ERR_LOGIN_BLOCKED,     "LOGIN_BLOCKED: logging in to the token is blocked"),
     ROW(KS_ERR_UNSUPPORTED,       "UNSUPPORTED: not by this token or version"),
+    /* The agent's own; keysvcd tells none of them. */
+    ROW(KS_ERR_CERTIFICATE_REFUSED, "CERTIFICATE_REFUSED: it did not pass the checks"),
+    ROW(KS_ERR_NOT_FOUND,         "NOT_FOUND: there is nothing of this name"),
+    ROW(KS_ERR_IN_USE,            "IN_USE: it is in use"),
+    ROW(KS_ERR_UNTRUSTED,         "UNTRUSTED: another certificate than the trusted one"),
     ROW(FAIL_REFERENCE,           "the reference to a key cannot be used"),
     ROW(FAIL_OPTION,              "an option of provider keysvc is wrong"),
     ROW(FAIL_NOT_MADE,            "keysvc makes no such signature"),

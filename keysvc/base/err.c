@@ -28,6 +28,10 @@ static const struct err_info ERR_INFO[KS_ERR_COUNT] = {
     [KS_ERR_NO_SERVICE] = {"NO_SERVICE", "keysvcd does not answer", "is keysvcd running? see keysvc doctor", true},
     [KS_ERR_LOGIN_BLOCKED] = {"LOGIN_BLOCKED", "logging in to the token is blocked", "put the right PIN into the PIN file, or keysvc token retry-login", false},
     [KS_ERR_UNSUPPORTED] = {"UNSUPPORTED", "the token cannot do this", "see what it can do with keysvc token show, and `unsupported` of its profile", false},
+    [KS_ERR_CERTIFICATE_REFUSED] = {"CERTIFICATE_REFUSED", "the certificate did not pass the checks", "see which check failed, and what it expected", false},
+    [KS_ERR_NOT_FOUND] = {"NOT_FOUND", "there is nothing of this name", "look at the list of what there is", false},
+    [KS_ERR_IN_USE] = {"IN_USE", "it is in use", "activate another certificate first", false},
+    [KS_ERR_UNTRUSTED] = {"UNTRUSTED", "the agent shows another certificate than the trusted one", "compare the fingerprint on the agent's host, then keysvc-agent console trust", false},
 };
 /* clang-format on */
 

@@ -30,6 +30,10 @@ typedef enum ks_err {
     KS_ERR_NO_SERVICE = 17,    /* the socket does not answer */
     KS_ERR_LOGIN_BLOCKED = 18, /* a login failed; nothing logs in until the PIN file changes */
     KS_ERR_UNSUPPORTED = 19,   /* not by this token */
+    KS_ERR_CERTIFICATE_REFUSED = 20, /* it did not pass the agent's checks; the report says which */
+    KS_ERR_NOT_FOUND = 21,           /* no such identity, upload, token of the API or agent */
+    KS_ERR_IN_USE = 22,              /* what serves now cannot be replaced or removed */
+    KS_ERR_UNTRUSTED = 23,           /* an agent shows another certificate than was trusted */
     KS_ERR_COUNT
 } ks_err;
 

@@ -143,6 +143,27 @@ static const struct story STORY[KS_ERR_COUNT] = {
                             "Use another type or algorithm, or another token for the class.",
                             "key generate tpm/shop",
                             "token tpm cannot do ed25519: its profile tpm2-pkcs11 says so", NULL},
+    [KS_ERR_CERTIFICATE_REFUSED] =
+        {"keysvc-agent was given a certificate that is not this identity's, not from that CA, not "
+         "valid now or not for servers. Nothing was changed.",
+         "The report lists every check with what was expected and what was found.",
+         "certificate-apply", "the certificate's public key is not that of agents/web/agent@1",
+         NULL},
+    [KS_ERR_NOT_FOUND] = {"keysvc-agent knows no identity, uploaded certificate, token of its API "
+                          "or agent of this name.",
+                          "`certificate-status`, `token list`, `console list` and the REST "
+                          "interface's `list` show what there is.",
+                          "certificate-status --identity shop", "no identity shop", NULL},
+    [KS_ERR_IN_USE] = {"An uploaded certificate that is active can be neither replaced nor "
+                       "deleted.",
+                       "Activate another one, or go back with `certificate-apply-self-signed`.",
+                       "certificate delete shop", "shop is the active certificate", NULL},
+    [KS_ERR_UNTRUSTED] = {"An agent showed a certificate that is not the one the console trusts, "
+                          "or that one has expired. It was not spoken to.",
+                          "On the agent's host, compare the fingerprint that `certificate-status` "
+                          "shows; only if it is the same, `console trust`.",
+                          "console status AGENT01",
+                          "AGENT01 shows another certificate than the trusted one", NULL},
 };
 
 static const struct {
@@ -195,8 +216,9 @@ print_error(ks_err err)
     const struct story *story = &STORY[err];
 
     printf("\n## %s (%u)\n\n%s\n\n", info->name, (unsigned int)err, story->when);
-    printf("```\nkeysvc: %s: %s: %s (%s)\n```\n\n", story->command, info->name, story->message,
-           story->hint ? story->hint : info->hint);
+    printf("```\n%s: %s: %s: %s (%s)\n```\n\n",
+           err >= KS_ERR_CERTIFICATE_REFUSED ? "keysvc-agent" : "keysvc", story->command,
+           info->name, story->message, story->hint ? story->hint : info->hint);
     printf("**What to do.** %s", story->done);
     printf("%s\n", info->retryable ? " It may succeed later, unchanged." : "");
 }

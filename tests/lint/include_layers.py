@@ -4,6 +4,8 @@ include_layers - who may include whom
 
     cli, provider,
     pkcs11              ->  the public header of client/lib          ->  base
+    agent               ->  client/web, provider's built-in form     ->  base
+    client/web          ->                                               base
     client/lib          ->  proto/wire                               ->  base
     front               ->  ipc, sandbox, proto/wire                 ->  base
     supervisor, token   ->  ipc, sandbox                             ->  base
@@ -28,6 +30,9 @@ ARROWS = {
     "client/cli": ["client/lib/keysvc.h", "base/", "build-config.h"],
     "client/provider": ["client/lib/keysvc.h", "base/", "build-config.h"],
     "client/pkcs11": ["client/lib/keysvc.h", "base/", "build-config.h"],
+    "client/web": ["base/"],
+    # The agent serves with a key that it does not have, as any program: keysvc.so, linked in.
+    "client/agent": ["client/lib/keysvc.h", "client/web/", "client/provider/builtin.h", "base/", "build-config.h"],
 }
 GENERATED = "proto/keysvc.pb-c.h"
 CONVERT_WIRE = "client/lib/convert_wire.h"  # what the convert files share

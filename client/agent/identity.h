@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * identity - a name, its key, its certificate and chain, and the self-signed one it falls back to
+ *
+ * What serves is a *set*: certificate, chain and reference of one key version, numbered, never
+ * changed once made. The store says which set is current; for programs it stands in files,
+ *
+ *     STATE/identities/NAME/current -> sets/7
+ *     STATE/identities/NAME/sets/7/{certificate.pem,chain.pem,fullchain.pem,reference.pem}
+ *
+ * `current` is replaced by rename(2): a reader sees the old set or the new one. The store's commit
+ * is the moment of change; agent_open() brings the files to what the store says.
+ */
+#pragma once
+
+#include "client/agent/agent.h"
+
+enum set_kind {
+    SET_SELF_SIGNED = 1,
+    SET_ISSUED = 2,   /* by a CA, through a CSR of ours */
+    SET_UPLOADED = 3, /* with a PKCS#12, through the REST interface */
+};
+
+struct identity_set {
+    int64_t number; /* 0: not in the store yet */
+    enum set_kind kind;
+    char upload[IDENTITY_NAME_MAX + 1]; /* UPLOADED: under which name; else empty */
+    struct ks_key key;                  /* with its public half */
+    struct ks_chain *chain;             /* DER, the key's own first */
+    int64_t made_us;                    /* since 1970 */
+};
+
+/* For ks_auto; *set is all zeros afterwards. */
+void identity_set_deinit(struct identity_set *set);
+
+/* "agent", "shop-2". */
+bool identity_name_valid(const char *name);
+
+/*
+ * Makes the identity at first use: key KEYS/NAME (found if it is there already, version 1 or the
+ * newest), a self-signed certificate on it, its first set. EXISTS is no error. keysvcd's errors.
+ */
+ks_err identity_ensure(struct agent *agent, const char *name, struct report *report) KS_MUST_CHECK;
+
+/* The current set. NOT_FOUND: no such identity. */
+ks_err identity_current(struct agent *agent, const char *name, struct identity_set *out,
+                        struct report *report) KS_MUST_CHECK;
+
+/* The number of the current set, cheaply: asked at each new connection. 0: none. */
+int64_t identity_current_number(struct agent *agent, const char *name);
+
+/*
+ * Makes `set` (its number is given) the current one, durably, and adds to the history what was done
+ * (`action`: "apply", "self-signed", "rekey", "activate", "rollback") and by whom. After a crash at
+ * any point the old set stands or the new one.
+ */
+ks_err identity_switch(struct agent *agent, const char *name, struct identity_set *set,
+                       const char *action, struct report *report) KS_MUST_CHECK;

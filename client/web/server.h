@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server - HTTPS for agent and hub: bounded, with a deadline for each connection
+ *
+ * `threads` loops, each with its own event base, accept from one listening socket: a handler or a
+ * handshake that waits for a token holds up the connections of its own loop only. Above
+ * max_connections nothing is accepted until one closes. A connection that has not sent a whole
+ * request within request_timeout_ms, or does not take its answer, is closed: one byte a second does
+ * not keep it. TLS 1.2 and 1.3 only.
+ *
+ *   server_new() -> server_start() -> ... -> server_stop() -> server_free()
+ *
+ * Memory of requests is wiped when it is freed: bodies and headers hold passwords.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+
+#include "base/fault.h"
+#include "client/web/request.h"
+
+/* Called in a loop's thread before each new connection; the context, up-ref'd (SSL_CTX_free). NULL:
+ * the connection is closed. `state` is the loop's, from thread_new. */
+typedef SSL_CTX *(*server_tls_fn)(void *state);
+
+/* One request; web_answer*() exactly once before it returns. */
+typedef void (*server_handler_fn)(struct web_request *request, void *state);
+
+struct server_options {
+    const char *address; /* "127.0.0.1", "::" */
+    uint16_t port;       /* 0: the kernel's choice; server_port() */
+    uint32_t threads;
+    uint32_t max_connections;
+    uint32_t request_timeout_ms;
+    size_t max_body_len; /* more: 413, without having read it */
+    size_t max_headers_len;
+    server_tls_fn tls;
+    server_handler_fn handle;
+    void *(*thread_new)(void *context, struct fault *why); /* each loop's own state; NULL: fails */
+    void (*thread_free)(void *state);
+    void *context;
+};
+
+struct server;
+
+/* Binds and listens. USAGE: address or port cannot be had. */
+ks_err server_new(const struct server_options *options, struct server **out,
+                  struct fault *why) KS_MUST_CHECK;
+uint16_t server_port(const struct server *server);
+ks_err server_start(struct server *server, struct fault *why) KS_MUST_CHECK;
+/* No new connections; open requests may end within grace_ms. */
+void server_stop(struct server *server, uint32_t grace_ms);
+/* Takes NULL, returns NULL. */
+struct server *server_free(struct server *server);
