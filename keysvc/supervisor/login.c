@@ -196,8 +196,10 @@ login_begin(struct login *login, int *pin_fd, struct fault *why)
     if (login_blocked(login, why))
         return KS_ERR_LOGIN_BLOCKED;
     err = open_pin_file(login, &fd, identity, why);
-    if (err)
+    if (err) {
+        set_blocked(login, identity, why->text);
         return err;
+    }
     snprintf(line, sizeof(line), "%s\n", identity);
     err = durable_write(login->state_dir, login->marker, line, strlen(line), why);
     if (err)
@@ -208,12 +210,14 @@ login_begin(struct login *login, int *pin_fd, struct fault *why)
     return KS_OK;
 }
 
+/* `identity` is what was judged, also of a file that is of no use: another one is tried. */
 static ks_err
 open_pin_file(const struct login *login, int *fd, char identity[static IDENTITY_LEN],
               struct fault *why)
 {
     struct stat status;
 
+    identity_now(login, identity);
     *fd = open(login->pin_file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (*fd < 0 && errno == ENOENT) {
         fault_set(why, "no login was tried: the PIN file %s of token %s does not exist",
@@ -227,6 +231,7 @@ open_pin_file(const struct login *login, int *fd, char identity[static IDENTITY_
         fault_hint(why, "write the user PIN into that file (mode 0600, no symbolic link)");
         return KS_ERR_TOKEN_UNAVAILABLE;
     }
+    identity_of(&status, identity);
     if (!S_ISREG(status.st_mode) || status.st_size < 1 || status.st_size > SECRET_MAX_LEN + 1) {
         fault_set(why, "no login was tried: the PIN file %s of token %s is %s", login->pin_file,
                   login->token,
@@ -239,7 +244,6 @@ open_pin_file(const struct login *login, int *fd, char identity[static IDENTITY_
         log_warning("token=%s file=\"%s\" error=\"the PIN file is open to its group or to others\" "
                     "hint=\"chmod 0600\"",
                     login->token, LOG_TEXT(login->pin_file));
-    identity_of(&status, identity);
     return KS_OK;
 }
 
@@ -296,12 +300,15 @@ login_interrupted(struct login *login)
 void
 login_block(struct login *login, const struct fault *said)
 {
-    char now[IDENTITY_LEN];
+    char identity[IDENTITY_LEN];
 
     if (login->blocked)
         return;
-    identity_now(login, now);
-    set_blocked(login, now,
+    if (login->proven[0] != '\0')
+        text_copy(identity, sizeof(identity), login->proven);
+    else
+        identity_now(login, identity);
+    set_blocked(login, identity,
                 said->text[0] ? said->text : "the token's process found its PIN blocked");
 }
 

@@ -34,8 +34,8 @@ bool login_blocked(struct login *login, struct fault *why);
 
 /*
  * The PIN file, opened afresh, with the marker on disk. LOGIN_BLOCKED: the marker stands; BUSY:
- * another login of this token is under way; TOKEN_UNAVAILABLE: there is no usable PIN file;
- * INTERNAL: the marker cannot be written.
+ * another login of this token is under way; TOKEN_UNAVAILABLE: there is no usable PIN file, which
+ * blocks until there is another; INTERNAL: the marker cannot be written.
  */
 ks_err login_begin(struct login *login, int *pin_fd, struct fault *why) KS_MUST_CHECK;
 
@@ -50,7 +50,9 @@ void login_end(struct login *login, ks_err outcome, const struct fault *said);
  */
 void login_interrupted(struct login *login);
 
-/* A worker found the token's PIN count low or the PIN refused, and said so by its exit code. */
+/* A worker says by its exit code that the token refuses its PIN, and was neither denied a login nor
+ * refused one, which blocks by itself. Blocks the PIN file that it has logged in with: one that was
+ * written since then is tried. */
 void login_block(struct login *login, const struct fault *said);
 
 /* An administrator said so: removes the marker. This, like another PIN file, gives the next start

@@ -129,9 +129,11 @@ conclude(struct token *token)
 {
     struct fault why = FAULT_INIT;
     struct control_state status;
+    bool blocked = login_blocked(token->login, &why);
 
-    token->blocked = login_blocked(token->login, &why);
-    status = whole(token, token->blocked ? &why : NULL);
+    /* That it is no more is for token_poll(), which then starts the processes. */
+    token->blocked |= blocked;
+    status = whole(token, blocked ? &why : NULL);
     if (status.state != TOKEN_STATE_STARTING)
         token->settled = true;
     if (memcmp(&status, &token->status, sizeof(status)) == 0)
@@ -218,6 +220,7 @@ token_poll(struct token *token)
 
     if (!token->blocked || login_blocked(token->login, &why))
         return;
+    token->blocked = false;
     for (size_t i = 0; i < token->n_workers; i++)
         worker_forgive(token->workers[i]);
     start_who_may(token);
@@ -246,6 +249,7 @@ token_retry_login(struct token *token, struct fault *why)
     if (err)
         return err;
     log_info("token=%s event=retry-login", token->name);
+    token->blocked = false;
     for (size_t i = 0; i < token->n_workers; i++)
         worker_forgive(token->workers[i]);
     start_who_may(token);

@@ -117,7 +117,7 @@ worker_start(struct worker *worker)
         return;
     worker->due = false;
     worker->said[0] = '\0';
-    worker->denied = KS_OK;
+    worker->no_login = KS_OK;
     backoff_started(&worker->backoff, clock_mono_ms());
     if (launch(worker, &why) == KS_OK) {
         worker->state = WORKER_STARTING;
@@ -312,10 +312,10 @@ on_gone(void *context, int wait_status)
     turn_done(worker->launch->turn, &worker->place);
     end_text(worker, wait_status, end.state, text, sizeof(text));
     /* That we could not write the marker says nothing about the PIN: try again later. */
-    if (end.state == TOKEN_STATE_LOGIN_BLOCKED && worker->denied == KS_ERR_INTERNAL) {
+    if (end.state == TOKEN_STATE_LOGIN_BLOCKED && worker->no_login == KS_ERR_INTERNAL) {
         end.state = TOKEN_STATE_FAILED;
         end.floor_ms = BACKOFF_NO_TOKEN_MS;
-    } else if (end.state == TOKEN_STATE_LOGIN_BLOCKED && !stopping) {
+    } else if (end.state == TOKEN_STATE_LOGIN_BLOCKED && !stopping && !worker->no_login) {
         fault_set(&said, "%s", worker->said);
         login_block(worker->login, &said);
     }

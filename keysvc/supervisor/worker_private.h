@@ -32,7 +32,7 @@ struct worker {
     struct turn_place place;
     bool login_wanted; /* the turn is for a login */
     bool in_login;     /* LOGIN_GO was sent, its result is not there */
-    ks_err denied;     /* what the last LOGIN_DENIED said; OK: none was sent */
+    ks_err no_login;   /* why its last login was denied or refused; OK: it was not */
     bool config_stale; /* it was started with an older generation than `settings` */
     uint64_t config_sent, config_done;
 

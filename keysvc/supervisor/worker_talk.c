@@ -153,6 +153,7 @@ login_go(struct worker *worker)
     }
     worker->login_wanted = false;
     worker->in_login = true;
+    worker->no_login = KS_OK;
     child_send(worker->child, CONTROL_LOGIN_GO, NULL, &pin_fd, 1);
 }
 
@@ -163,7 +164,7 @@ worker_talk_deny(struct worker *worker, ks_err err, const char *text)
     struct control_result result = {.err = err, .why = FAULT_INIT};
 
     worker->login_wanted = false;
-    worker->denied = err;
+    worker->no_login = err;
     snprintf(worker->said, sizeof(worker->said), "%.255s", text);
     if (log_allowed(&worker->messages, MAX_MESSAGES))
         log_warning("child=%s event=login-denied error=\"%s\"", worker->name, text);
@@ -183,6 +184,8 @@ take_login_result(struct worker *worker, struct message *message, struct fault *
         return nonsense(why, "LOGIN_RESULT without a login, or malformed");
     worker->in_login = false;
     login_end(worker->login, result.err, &result.why);
+    if (result.err == KS_ERR_LOGIN_BLOCKED)
+        worker->no_login = result.err;
     turn_done(worker->launch->turn, &worker->place);
     if (result.err) {
         log_warning("child=%s event=login outcome=%s error=\"%s\"", worker->name,

@@ -16,6 +16,7 @@
  *   hang=N       a call of phase N that never ends   checkpoint   CHECKPOINT of its own chain
  *   worker       serve until WORKER comes            bad=N        WORKER_BAD of main's worker N
  *   reload, retry=TOKEN   ADMIN                    store[=PATH]  STORE_LOCK with that folder, or /tmp
+ *   denied       as login, and goes on if denied     until=FILE   wait for a file in the folder
  */
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -34,6 +35,7 @@
 #define LINE_LEN 512
 #define FAILED_EXIT 99
 #define DENIED_TIMEOUT_MS 20000
+#define WAIT_US 5000
 
 struct fake {
     struct channel *channel;
@@ -329,6 +331,16 @@ send_store(const char *path)
 }
 
 static void
+wait_for_file(const char *name)
+{
+    char path[600];
+
+    snprintf(path, sizeof(path), "%s/%s", fake.folder, name);
+    while (access(path, F_OK) < 0)
+        usleep(WAIT_US);
+}
+
+static void
 play_word(const char *word)
 {
     static const uint8_t noise[32] = {0xff, 0xff, 0xff, 0xff, 0xff};
@@ -340,10 +352,10 @@ play_word(const char *word)
         send_store("/tmp");
     } else if (strncmp(word, "store=", 6) == 0) {
         send_store(word + 6);
-    } else if (strcmp(word, "login") == 0) {
+    } else if (strcmp(word, "login") == 0 || strcmp(word, "denied") == 0) {
         send_empty(CONTROL_LOGIN_WANTED);
         serve_until(CONTROL_LOGIN_GO, true);
-        if (fake.denied)
+        if (fake.denied && strcmp(word, "login") == 0)
             _exit(CONTROL_EXIT_LOGIN_BLOCKED);
     } else if (strcmp(word, "login-ok") == 0) {
         send_result(KS_OK);
@@ -359,6 +371,8 @@ play_word(const char *word)
         serve_until(0, true);
     } else if (strcmp(word, "wait") == 0) {
         serve_until(0, false);
+    } else if (strncmp(word, "until=", 6) == 0) {
+        wait_for_file(word + 6);
     } else if (strncmp(word, "exit=", 5) == 0) {
         _exit(atoi(word + 5));
     } else if (strcmp(word, "die") == 0) {

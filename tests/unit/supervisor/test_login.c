@@ -62,7 +62,6 @@ Test(login, a_missing_pin_file_is_named_and_no_login_was_tried)
     cr_assert_eq(login_begin(under_test, &fd, &why), KS_ERR_TOKEN_UNAVAILABLE);
     cr_expect_not_null(strstr(why.text, "no login was tried"), "%s", why.text);
     cr_expect_not_null(strstr(why.text, "does not exist"), "%s", why.text);
-    login_block(under_test, &why);
     why = (struct fault)FAULT_INIT;
     cr_assert(login_blocked(under_test, &why));
     cr_expect_not_null(strstr(why.text, section.pin_file), "%s", why.text);
@@ -210,6 +209,34 @@ Test(login, blocks_without_a_marker_when_a_worker_says_so)
     login_block(under_test, &said);
     cr_assert(blocked());
     stage_write(&stage, "main.pin", "5678\n", 0600);
+    cr_assert_not(blocked());
+}
+
+/* Its process may end a while after it was denied, and what is written in between is not what it had. */
+Test(login, tries_a_pin_file_that_was_written_after_one_of_no_use)
+{
+    cr_assert_eq(unlink(section.pin_file), 0);
+    cr_assert_eq(begin(), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_assert(blocked());
+    stage_write(&stage, "main.pin", "", 0600);
+    cr_assert_eq(begin(), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_assert(blocked());
+    stage_write(&stage, "main.pin", "5678\n", 0600);
+    cr_assert_not(blocked());
+    cr_assert_eq(begin(), KS_OK);
+}
+
+Test(login, blocks_the_pin_file_that_logged_in_and_no_later_one)
+{
+    struct fault said = FAULT_INIT;
+
+    cr_assert_eq(begin(), KS_OK);
+    end(KS_OK);
+    login_block(under_test, &said);
+    cr_assert(blocked());
+    stage_write(&stage, "main.pin", "5678\n", 0600);
+    cr_assert_not(blocked());
+    login_block(under_test, &said);
     cr_assert_not(blocked());
 }
 

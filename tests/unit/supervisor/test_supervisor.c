@@ -165,6 +165,24 @@ Test(supervisor, denies_a_login_without_a_pin_file_and_waits_for_it, .init = ope
     cr_assert_eq(stage_count(&stage, "main-1 began"), 2);
 }
 
+/* However late its process ends. */
+Test(supervisor, tries_a_pin_file_that_was_written_while_the_denied_process_ended, .init = open_one,
+     .fini = close_it)
+{
+    char path[128];
+
+    stage_path(&stage, "main.pin", path, sizeof(path));
+    cr_assert_eq(unlink(path), 0);
+    stage_script(&stage, "main-1",
+                 "start denied until=written exit=66\nstart login login-ok ready serve\n");
+    stage_start(&stage);
+    stage_expect(&stage, "main-1 denied TOKEN_UNAVAILABLE", 1);
+    stage_write(&stage, "main.pin", "1234\n", 0600);
+    stage_write(&stage, "written", "", 0600);
+    stage_expect(&stage, "front worker main-1", 1);
+    cr_assert_eq(stage_count(&stage, "main-1 login-go"), 1);
+}
+
 Test(supervisor, restarts_a_worker_that_talks_nonsense, .init = open_one, .fini = close_it)
 {
     stage_script(&stage, "main-1",
