@@ -13,7 +13,7 @@
 #include "build-config.h"
 #include "ipc/channel.h"
 #include "supervisor/config_parts.h"
-#include "supervisor/confvalue.h"
+#include "conf/confvalue.h"
 
 #define AUDIT_DIR_DEFAULT "/var/log/keysvc"
 #define STATE_DIR_DEFAULT "/var/lib/keysvc"
@@ -22,6 +22,9 @@
 #define SECOND 1000
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
+
+_Static_assert(CONFVALUE_PATH_MAX == CONFIG_PATH_MAX && CONFVALUE_MAX_ITEMS == CONFIG_MAX_ITEMS,
+               "what a file may hold is what our processes take");
 
 static cfg_opt_t daemon_schema[] = {
     CONFFILE_ONE("socket"),

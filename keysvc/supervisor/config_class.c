@@ -8,7 +8,7 @@
 #include <openssl/objects.h>
 
 #include "supervisor/config_parts.h"
-#include "supervisor/confvalue.h"
+#include "conf/confvalue.h"
 
 cfg_opt_t config_class_schema[] = {
     CONFFILE_ONE("token"),

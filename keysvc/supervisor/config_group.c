@@ -6,7 +6,7 @@
  * most: what it shows then counts for one set of keys only.
  */
 #include "supervisor/config_parts.h"
-#include "supervisor/confvalue.h"
+#include "conf/confvalue.h"
 
 cfg_opt_t config_group_schema[] = {
     CONFFILE_LIST("tokens"),

@@ -6,7 +6,7 @@
  * nothing that was written by hand to a parser that it can leave to a less trusted one.
  */
 #include "supervisor/config_parts.h"
-#include "supervisor/confvalue.h"
+#include "conf/confvalue.h"
 
 #define SCHEME "pkcs11:"
 

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "ipc/config.h"
-#include "supervisor/conffile.h"
+#include "conf/conffile.h"
 #include "supervisor/profile.h"
 
 struct config_reading {

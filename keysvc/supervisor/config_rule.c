@@ -6,7 +6,7 @@
  * would open it to everybody; `user = {"*"}` says that it is meant.
  */
 #include "supervisor/config_parts.h"
-#include "supervisor/confvalue.h"
+#include "conf/confvalue.h"
 
 #include "ipc/job.h"
 

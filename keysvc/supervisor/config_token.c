@@ -3,7 +3,7 @@
  * config_token - sections `token NAME { ... }`
  */
 #include "supervisor/config_parts.h"
-#include "supervisor/confvalue.h"
+#include "conf/confvalue.h"
 #include "supervisor/profile_sandbox.h"
 
 #define TOKEN_USER_DEFAULT "keysvc-token"

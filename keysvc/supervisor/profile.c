@@ -7,7 +7,7 @@
 #include <grp.h>
 #include <stdio.h>
 
-#include "supervisor/confvalue.h"
+#include "conf/confvalue.h"
 #include "supervisor/profile_sandbox.h"
 
 #define WORKERS_DEFAULT 1

@@ -9,7 +9,7 @@
 #include <openssl/evp.h>
 
 #include "ipc/config.h"
-#include "supervisor/conffile.h"
+#include "conf/conffile.h"
 
 struct profiles;
 

@@ -5,7 +5,7 @@
 #include "supervisor/profile_sandbox.h"
 
 #include "sandbox/sandbox.h"
-#include "supervisor/confvalue.h"
+#include "conf/confvalue.h"
 
 static bool is_call(const struct conffile_value *value);
 static uint32_t read_sockets(cfg_t *root);

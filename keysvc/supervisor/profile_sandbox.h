@@ -7,7 +7,7 @@
 #pragma once
 
 #include "ipc/config.h"
-#include "supervisor/conffile.h"
+#include "conf/conffile.h"
 
 #define PROFILE_SANDBOX_OF_TOKEN                                                                   \
     CONFFILE_ONE("sandbox"), CONFFILE_LIST("read"), CONFFILE_LIST("write")

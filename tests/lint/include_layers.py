@@ -4,11 +4,13 @@ include_layers - who may include whom
 
     cli, provider,
     pkcs11              ->  the public header of client/lib          ->  base
-    agent               ->  client/web, provider's built-in form     ->  base
+    agent               ->  client/web, provider's built-in form,
+                            conf                                     ->  base
     client/web          ->                                               base
     client/lib          ->  proto/wire                               ->  base
     front               ->  ipc, sandbox, proto/wire                 ->  base
-    supervisor, token   ->  ipc, sandbox                             ->  base
+    supervisor          ->  conf, ipc, sandbox                       ->  base
+    token               ->  ipc, sandbox                             ->  base
 
 Siblings never include each other. The generated protobuf header is for the edges only, front/decode.c, front/encode.c
 and the library's convert files: past them there are our own structs.
@@ -20,11 +22,12 @@ import tree
 # folder: the beginnings of what its files may include besides their own folder
 ARROWS = {
     "keysvc/base": [],
+    "keysvc/conf": ["base/"],
     "keysvc/ipc": ["base/"],
     "keysvc/sandbox": ["base/"],
     "proto/wire": ["base/"],
     "keysvc/front": ["ipc/", "sandbox/", "proto/wire/", "base/", "build-config.h"],
-    "keysvc/supervisor": ["ipc/", "sandbox/", "base/", "build-config.h"],
+    "keysvc/supervisor": ["conf/", "ipc/", "sandbox/", "base/", "build-config.h"],
     "keysvc/token": ["ipc/", "sandbox/", "base/", "build-config.h"],
     "client/lib": ["proto/wire/", "base/", "build-config.h"],
     "client/cli": ["client/lib/keysvc.h", "base/", "build-config.h"],
@@ -32,7 +35,14 @@ ARROWS = {
     "client/pkcs11": ["client/lib/keysvc.h", "base/", "build-config.h"],
     "client/web": ["base/"],
     # The agent serves with a key that it does not have, as any program: keysvc.so, linked in.
-    "client/agent": ["client/lib/keysvc.h", "client/web/", "client/provider/builtin.h", "base/", "build-config.h"],
+    "client/agent": [
+        "client/lib/keysvc.h",
+        "client/web/",
+        "client/provider/builtin.h",
+        "conf/",
+        "base/",
+        "build-config.h",
+    ],
 }
 GENERATED = "proto/keysvc.pb-c.h"
 CONVERT_WIRE = "client/lib/convert_wire.h"  # what the convert files share

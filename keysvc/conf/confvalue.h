@@ -10,7 +10,10 @@
 
 #include "base/strv.h"
 #include "base/util.h"
-#include "supervisor/conffile.h"
+#include "conf/conffile.h"
+
+#define CONFVALUE_PATH_MAX 1023  /* bytes */
+#define CONFVALUE_MAX_ITEMS 1024 /* members of one list option */
 
 uint32_t confvalue_number(cfg_t *section, const char *option, uint32_t min, uint32_t max,
                           uint32_t fallback);
@@ -54,7 +57,7 @@ ks_err confvalue_environment(cfg_t *section, const char *option, struct strv *li
  */
 bool confvalue_name_valid(const char *name, size_t max_len);
 
-/* Is the list longer than a list may be (CONFIG_MAX_ITEMS)? Then that is recorded. */
+/* Is the list longer than a list may be (CONFVALUE_MAX_ITEMS)? Then that is recorded. */
 bool confvalue_list_too_long(cfg_t *section, const char *option);
 
 /* Appends the texts of a list that `check` takes; of the others it has recorded what is wrong. */

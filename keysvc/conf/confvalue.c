@@ -2,11 +2,9 @@
 /*
  * confvalue - checking and converting the values of options
  */
-#include "supervisor/confvalue.h"
+#include "conf/confvalue.h"
 
 #include <stdio.h>
-
-#include "ipc/config.h"
 
 #define VARIABLE_MAX_LEN 4096 /* bytes of NAME=value; a path fits */
 
@@ -190,12 +188,13 @@ confvalue_path(cfg_t *section, const char *option, char *out, size_t cap)
 bool
 confvalue_path_valid(const struct conffile_value *value)
 {
-    if (value->text[0] == '/' && strlen(value->text) <= CONFIG_PATH_MAX && path_valid(value->text))
+    if (value->text[0] == '/' && strlen(value->text) <= CONFVALUE_PATH_MAX &&
+        path_valid(value->text))
         return true;
     if (value->text[0] != '/')
         conffile_value_error(value, "\"%s\" is not an absolute path", value->text);
-    else if (strlen(value->text) > CONFIG_PATH_MAX)
-        conffile_value_error(value, "a path longer than %d bytes", CONFIG_PATH_MAX);
+    else if (strlen(value->text) > CONFVALUE_PATH_MAX)
+        conffile_value_error(value, "a path longer than %d bytes", CONFVALUE_PATH_MAX);
     else
         conffile_value_error(value, "\"%s\" has an empty component, or one that is . or ..",
                              value->text);
@@ -256,9 +255,9 @@ confvalue_environment(cfg_t *section, const char *option, struct strv *list)
             conffile_value_error(value, "\"%s\" is not NAME=value", value->text);
             continue;
         }
-        if (strlen(value->text) > VARIABLE_MAX_LEN || list->n_items == CONFIG_MAX_ITEMS) {
+        if (strlen(value->text) > VARIABLE_MAX_LEN || list->n_items == CONFVALUE_MAX_ITEMS) {
             conffile_value_error(value, "a variable longer than %d bytes, or more than %d of them",
-                                 VARIABLE_MAX_LEN, CONFIG_MAX_ITEMS);
+                                 VARIABLE_MAX_LEN, CONFVALUE_MAX_ITEMS);
             continue;
         }
         err = set_variable(list, value->text, name_len);
@@ -280,10 +279,10 @@ confvalue_name_valid(const char *name, size_t max_len)
 bool
 confvalue_list_too_long(cfg_t *section, const char *option)
 {
-    if (conffile_count(section, option) <= CONFIG_MAX_ITEMS)
+    if (conffile_count(section, option) <= CONFVALUE_MAX_ITEMS)
         return false;
     conffile_value_error(conffile_get(section, option), "has more than %d members",
-                         CONFIG_MAX_ITEMS);
+                         CONFVALUE_MAX_ITEMS);
     return true;
 }
 
@@ -298,9 +297,9 @@ confvalue_list(cfg_t *section, const char *option, confvalue_check check, struct
 
         if (!check(value))
             continue;
-        if (list->n_items == CONFIG_MAX_ITEMS) {
+        if (list->n_items == CONFVALUE_MAX_ITEMS) {
             conffile_value_error(value, "more than %d, with those of the profile",
-                                 CONFIG_MAX_ITEMS);
+                                 CONFVALUE_MAX_ITEMS);
             return KS_OK;
         }
         err = strv_add(list, value->text);

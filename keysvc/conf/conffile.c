@@ -6,7 +6,7 @@
  * does not end, counts lines its own way inside of them, and passes no context to callbacks. So the
  * text is looked over first: comments become spaces, and what would confuse the lexer is refused.
  */
-#include "supervisor/conffile.h"
+#include "conf/conffile.h"
 
 #include <errno.h>
 #include <fcntl.h>
