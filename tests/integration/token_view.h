@@ -4,6 +4,9 @@
  *
  * Each call opens SoftHSM in the test's own process, does one thing and closes it. Labels are the
  * token's: "web/shop@1". A call that fails ends the test.
+ *
+ * SoftHSM's files bear no login while another process reads them. Where the rig's process goes on by
+ * itself after an answer (it lists the token after OUTCOME_UNKNOWN), wait: rig_read_directory().
  */
 #pragma once
 
