@@ -23,6 +23,11 @@ struct agent {
     struct store *store;
     char who
         [AGENT_WHO_MAX]; /* for the history: "root", "token backup (3f2a)", "certificate console.example" */
+    struct {
+        char name[IDENTITY_NAME_MAX + 1];
+        int fd; /* -1: none is held */
+        unsigned int depth;
+    } lock; /* identity_lock() */
 };
 
 /* Opens (and makes, if need be) the state folder and its store, and ends what a crash left half done. */

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <limits.h>
+#include <sys/types.h>
 
 #include "base/fault.h"
 #include "base/secret.h"
@@ -26,8 +27,9 @@
 struct agent_config {
     char path[PATH_MAX]; /* of the file; empty: none was read */
     char state_dir[PATH_MAX];
-    char socket[PATH_MAX];      /* empty: the library's own choice */
-    char keys[KS_NAME_MAX + 1]; /* {user} replaced; identity NAME has the key KEYS/NAME */
+    char socket[PATH_MAX]; /* empty: the library's own choice */
+    char keys[KS_NAME_MAX +
+              1]; /* identity NAME has the key KEYS/NAME; {user}: see config_set_user() */
     enum ks_key_type key_type;
     char environment[CONFIG_TEXT_MAX]; /* of the REST interface's paths, /e/ENVIRONMENT/... */
     char address[CONFIG_TEXT_MAX];
@@ -46,5 +48,8 @@ struct agent_config {
 
 /* `path` NULL: the default, which may be missing. USAGE: `why` has file and line. */
 ks_err config_load(const char *path, struct agent_config **out, struct fault *why) KS_MUST_CHECK;
+/* Puts the name of that account into `keys` for {user}, or the number of one that has none. USAGE: too
+ * long. Apart, since root becomes the state folder's owner between the two. */
+ks_err config_set_user(struct agent_config *config, uid_t uid, struct fault *why) KS_MUST_CHECK;
 /* Wipes the password. Takes NULL, returns NULL. */
 struct agent_config *config_free(struct agent_config *config);

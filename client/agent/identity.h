@@ -42,6 +42,16 @@ bool identity_name_valid(const char *name);
  */
 ks_err identity_ensure(struct agent *agent, const char *name, struct report *report) KS_MUST_CHECK;
 
+/*
+ * One process and thread at a time works on an identity: whoever makes a key for it, or decides by
+ * what is current and then changes it, holds this from before the look until after the change. Waits
+ * up to LOCK_WAIT_S, else BUSY. NOT_FOUND: no such identity. The holder may take it again (as
+ * identity_switch() does), and gives it back as often; it goes with the process.
+ */
+#define LOCK_WAIT_S 60 /* making an RSA key takes a slow token so long */
+ks_err identity_lock(struct agent *agent, const char *name, struct report *report) KS_MUST_CHECK;
+void identity_unlock(struct agent *agent);
+
 /* The current set. NOT_FOUND: no such identity. */
 ks_err identity_current(struct agent *agent, const char *name, struct identity_set *out,
                         struct report *report) KS_MUST_CHECK;
@@ -50,7 +60,8 @@ ks_err identity_current(struct agent *agent, const char *name, struct identity_s
 int64_t identity_current_number(struct agent *agent, const char *name);
 
 /*
- * Makes `set` (its number is given) the current one, durably, and adds to the history what was done
+ * Makes `set` the current one, durably (number 0: it is a new one and gets its number; else it is in
+ * the store already, as for a rollback), and adds to the history what was done
  * (`action`: "apply", "self-signed", "rekey", "activate", "rollback") and by whom. After a crash at
  * any point the old set stands or the new one.
  */

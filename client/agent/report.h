@@ -13,6 +13,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "base/fault.h"
 #include "client/lib/keysvc.h"
@@ -43,6 +44,10 @@ struct report {
 /* Sets the outcome and its message; the hint and `retryable` are those of base/err.h. Returns `code`. */
 ks_err report_fail(struct report *report, ks_err code, const char *format, ...) KS_PRINTF(3, 4);
 
+/* While all is well: adds a sentence that whoever asked should read ("left out of the certificate:
+ * 10.0.0.1"), in `message`. Commands print it, the running agent logs it. */
+void report_note(struct report *report, const char *format, ...) KS_PRINTF(2, 3);
+
 /* Replaces the hint. */
 void report_hint(struct report *report, const char *format, ...) KS_PRINTF(2, 3);
 
@@ -57,3 +62,5 @@ struct report_check *report_add(struct report *report, const char *name, bool pa
 json_t *report_json(const struct report *report);
 /* The checks alone, an array, for what passed. */
 json_t *report_checks_json(const struct report *report);
+/* {"error": ...} and a line end. */
+void report_print(const struct report *report, FILE *out);

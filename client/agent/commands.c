@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * commands - the one table of commands
+ */
+#include "client/agent/command.h"
+
+/* clang-format off */
+const struct command COMMANDS[] = {
+    {NULL, NULL, NULL},
+};
+/* clang-format on */
+
+const struct command *
+command_find(const char *name)
+{
+    for (const struct command *command = COMMANDS; command->name; command++) {
+        if (strcmp(command->name, name) == 0)
+            return command;
+    }
+    return NULL;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * report - filled once where something fails, printed as JSON at the edges
+ */
+#include "client/agent/report.h"
+
+#include <stdarg.h>
+
+static void clean(char *text);
+
+/* The texts of an outcome; those of err_info() are the rule. */
+static ks_err
+fill(struct report *report, ks_err code, const char *message, const char *hint, bool retryable)
+{
+    const struct err_info *info = err_info(code);
+
+    report->code = code;
+    snprintf(report->message, sizeof(report->message), "%s", *message ? message : info->message);
+    snprintf(report->hint, sizeof(report->hint), "%s", *hint ? hint : info->hint ? info->hint : "");
+    report->retryable = retryable;
+    clean(report->message);
+    clean(report->hint);
+    return code;
+}
+
+/* JSON is UTF-8: what a file or a name brought along and is none becomes '?', and so does a control
+ * character that is no line end, for a terminal would obey it. */
+static void
+clean(char *text)
+{
+    for (char *at = text; *at; at++) {
+        if (((unsigned char)*at < ' ' && *at != '\n') || *at == 0x7f)
+            *at = '?';
+    }
+    while (*text) {
+        json_t *whole = json_string(text);
+
+        if (whole) {
+            json_decref(whole);
+            return;
+        }
+        while (*text && (unsigned char)*text < 0x80)
+            text++;
+        /* The longest well-formed character here, of 2 to 4 bytes; else one byte is replaced. */
+        size_t len;
+        for (len = 4; len > 1; len--) {
+            whole = strnlen(text, len) == len ? json_stringn(text, len) : NULL;
+            if (whole)
+                break;
+        }
+        json_decref(whole);
+        if (len == 1)
+            *text = '?';
+        text += len;
+    }
+}
+
+ks_err
+report_fail(struct report *report, ks_err code, const char *format, ...)
+{
+    char text[sizeof(report->message)];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    return fill(report, code, text, "", err_info(code)->retryable);
+}
+
+void
+report_note(struct report *report, const char *format, ...)
+{
+    size_t len = strlen(report->message);
+    va_list args;
+
+    if (report->code)
+        return;
+    if (len > 0)
+        len += (size_t)snprintf(report->message + len, sizeof(report->message) - len, "; ");
+    if (len >= sizeof(report->message))
+        return;
+    va_start(args, format);
+    vsnprintf(report->message + len, sizeof(report->message) - len, format, args);
+    va_end(args);
+    clean(report->message);
+}
+
+void
+report_hint(struct report *report, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(report->hint, sizeof(report->hint), format, args);
+    va_end(args);
+    clean(report->hint);
+}
+
+ks_err
+report_error(struct report *report, const struct ks_error *error)
+{
+    return fill(report, error->code, error->message, error->hint, error->retryable);
+}
+
+ks_err
+report_fault(struct report *report, ks_err code, const struct fault *why)
+{
+    return fill(report, code, why->text, why->hint, err_info(code)->retryable);
+}
+
+struct report_check *
+report_add(struct report *report, const char *name, bool passed)
+{
+    /* More kinds of checks than there are is our own bug; the last place is overwritten then. */
+    struct report_check *check =
+        &report->checks[report->n_checks < REPORT_MAX_CHECKS ? report->n_checks++
+                                                             : REPORT_MAX_CHECKS - 1];
+
+    *check = (struct report_check){.name = name, .passed = passed};
+    return check;
+}
+
+json_t *
+report_checks_json(const struct report *report)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; list && i < report->n_checks; i++) {
+        struct report_check check = report->checks[i];
+
+        clean(check.expected);
+        clean(check.found);
+        if (json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:s}", "check", check.name,
+                                                  "passed", check.passed, "expected",
+                                                  check.expected, "found", check.found))) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+json_t *
+report_json(const struct report *report)
+{
+    json_t *error =
+        json_pack("{s:s, s:s, s:s, s:b}", "code", err_info(report->code)->name, "message",
+                  report->message, "hint", report->hint, "retryable", report->retryable);
+
+    if (error && report->n_checks > 0 &&
+        json_object_set_new(error, "checks", report_checks_json(report))) {
+        json_decref(error);
+        return NULL;
+    }
+    return error ? json_pack("{s:o}", "error", error) : NULL;
+}
+
+void
+report_print(const struct report *report, FILE *out)
+{
+    json_t *json = report_json(report);
+
+    if (json)
+        json_dumpf(json, out, JSON_INDENT(2));
+    else
+        fprintf(out, "{\"error\": {\"code\": \"%s\"}}", err_info(report->code)->name);
+    fputc('\n', out);
+    json_decref(json);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_schema - the tables, and their version
+ */
+#pragma once
+
+#define STORE_VERSION 1 /* PRAGMA user_version */
+
+/* Makes all of it in an empty file. */
+extern const char STORE_SCHEMA[];

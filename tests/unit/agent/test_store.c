@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_store - one file, its version and its transactions
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "client/agent/store_schema.h"
+#include "client/agent/store_sql.h"
+
+static char folder[] = "/tmp/keysvc-store-XXXXXX";
+static char path[sizeof(folder) + 16];
+
+static void
+make_folder(void)
+{
+    cr_assert(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/agent.db", folder);
+}
+
+static void
+remove_folder(void)
+{
+    char command[sizeof(folder) + 16];
+
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    cr_assert(system(command) == 0);
+}
+
+TestSuite(store, .init = make_folder, .fini = remove_folder);
+
+static struct store *
+opened(void)
+{
+    struct fault why = FAULT_INIT;
+    struct store *store = NULL;
+
+    cr_assert(store_open(path, &store, &why) == KS_OK, "%s", why.text);
+    return store;
+}
+
+static ks_err
+run(struct store *store, const char *text)
+{
+    struct fault why = FAULT_INIT;
+    ks_auto(sql_finalizep) sqlite3_stmt *statement = NULL;
+    ks_err err = sql_prepare(store, text, &statement, &why);
+
+    return err ? err : sql_run(store, statement, &why);
+}
+
+static int64_t
+number(struct store *store, const char *text)
+{
+    struct fault why = FAULT_INIT;
+    ks_auto(sql_finalizep) sqlite3_stmt *statement = NULL;
+    bool row = false;
+
+    cr_assert(sql_prepare(store, text, &statement, &why) == KS_OK, "%s", why.text);
+    cr_assert(sql_step(store, statement, &row, &why) == KS_OK && row);
+    return sqlite3_column_int64(statement, 0);
+}
+
+#define A_TOKEN "INSERT INTO api_token VALUES ('1', 'a', x'00', '', 1, NULL, NULL, NULL)"
+
+Test(store, is_for_its_owner_only_and_keeps_what_was_committed)
+{
+    struct fault why = FAULT_INIT;
+    struct store *store = opened();
+    struct stat st;
+
+    cr_assert(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600);
+    cr_assert(number(store, "PRAGMA user_version") == STORE_VERSION);
+    cr_assert(number(store, "PRAGMA foreign_keys") == 1);
+    cr_assert(number(store, "PRAGMA synchronous") == 2);
+    cr_assert(store_begin(store, &why) == KS_OK);
+    cr_assert(store_end(store, run(store, A_TOKEN), &why) == KS_OK);
+    store = store_close(store);
+    store = opened();
+    cr_assert(number(store, "SELECT count(*) FROM api_token") == 1);
+    store_close(store);
+}
+
+Test(store, undoes_what_was_not_committed)
+{
+    struct fault why = FAULT_INIT;
+    struct store *store = opened();
+
+    cr_assert(store_begin(store, &why) == KS_OK);
+    cr_assert(run(store, A_TOKEN) == KS_OK);
+    cr_assert(store_end(store, KS_ERR_DENIED, &why) == KS_ERR_DENIED);
+    cr_assert(number(store, "SELECT count(*) FROM api_token") == 0);
+    cr_assert(store_begin(store, &why) == KS_OK);
+    cr_assert(run(store, A_TOKEN) == KS_OK);
+    store_close(store);
+    store = opened();
+    cr_assert(number(store, "SELECT count(*) FROM api_token") == 0);
+    store_close(store);
+}
+
+Test(store, refuses_what_breaks_a_constraint)
+{
+    struct fault why = FAULT_INIT;
+    struct store *store = opened();
+
+    cr_assert(run(store, A_TOKEN) == KS_OK);
+    cr_assert(run(store, A_TOKEN) == KS_ERR_EXISTS);
+    cr_assert(store_begin(store, &why) == KS_OK);
+    /* Its current set is not there: seen at the commit. */
+    cr_assert(run(store, "INSERT INTO identity VALUES ('a', 'k', 1, NULL, 2, 0)") == KS_OK);
+    cr_assert(store_end(store, KS_OK, &why) == KS_ERR_EXISTS);
+    cr_assert(number(store, "SELECT count(*) FROM identity") == 0);
+    store_close(store);
+}
+
+Test(store, of_a_later_program_is_refused_by_name)
+{
+    struct fault why = FAULT_INIT;
+    struct store *store = opened();
+
+    cr_assert(run(store, "PRAGMA user_version = 99") == KS_OK);
+    store = store_close(store);
+    cr_assert(store_open(path, &store, &why) == KS_ERR_UNSUPPORTED);
+    cr_assert(strstr(why.text, "version 99") && strstr(why.text, path), "%s", why.text);
+    cr_assert_null(store);
+}
+
+Test(store, that_is_no_store_is_refused_and_left_alone)
+{
+    struct fault why = FAULT_INIT;
+    struct store *store = NULL;
+    FILE *file = fopen(path, "w");
+    struct stat st;
+
+    for (int i = 0; i < 100; i++)
+        fputs("this is no database at all, but long enough\n", file);
+    fclose(file);
+    cr_assert(store_open(path, &store, &why) == KS_ERR_INTERNAL);
+    cr_assert(strstr(why.hint, "damaged"), "%s", why.hint);
+    cr_assert(stat(path, &st) == 0 && st.st_size == 4400);
+}
+
+Test(store, in_a_folder_that_is_not_there_says_so)
+{
+    struct fault why = FAULT_INIT;
+    struct store *store = NULL;
+
+    snprintf(path, sizeof(path), "%s/no/a.db", folder);
+    cr_assert(store_open(path, &store, &why) == KS_ERR_INTERNAL);
+    cr_assert(strstr(why.text, "No such file"), "%s", why.text);
+}
