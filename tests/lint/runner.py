@@ -3,7 +3,8 @@
 runner - tests/run fails for what criterion and bats would let pass
 
 Each row is an executable that a careless runner counts as good: a suite in which nothing ran, a plan that was not
-fulfilled, a leak (criterion says rc 0), undefined behaviour.
+fulfilled, a leak (criterion says rc 0), undefined behaviour. And what failed is named with its first assertion, without what
+the service had logged.
 """
 import importlib.machinery
 import importlib.util
@@ -34,6 +35,29 @@ SHELL = {
     "a skip is no pass": ("echo 1..1; echo 'ok 1 - a # skip no reason'", "skipped"),
     "a pass": ("echo 1..1; echo 'ok 1 - a'", "passed"),
 }
+CRITERION = """not ok - s::t  (0.01s)
+  ---
+  assertions: 2
+  failures:
+  - ../tests/unit/a.c:20: |+
+      Assertion failed: second
+  - ../tests/unit/a.c:10: |+
+      Assertion failed: first
+  ...
+ok - s::u  (0.00s)
+"""
+BATS = """1..2
+not ok 1 100 restarts
+# (from function `wait_for' in file tests/system/harness.bash, line 238,
+#  in test file tests/system/pin.bats, line 147)
+#   `wait_ready' failed
+# <6>keysvcd: event=ready
+ok 2 other
+"""
+NAMED = {
+    CRITERION: "s::t: ../tests/unit/a.c:10: Assertion failed: first",
+    BATS: "100 restarts: pin.bats line 147: `wait_ready' failed",
+}
 
 
 def check(source, build):
@@ -50,6 +74,11 @@ def experiments(run, folder):
         counts = {what: getattr(suite, what) for what in ("passed", "failed", "skipped")}
         if not counts[expected] or (expected != "failed" and counts["failed"]):
             problems.append(f"{name}: {counts}")
+
+    for text, expected in NAMED.items():
+        (folder / "tap").write_text(text)
+        problems += [f"a failure is named {found}" for found in
+                     [run.run_suite(run.Suite("named", ["cat", str(folder / "tap")]), folder).problems] if found != [expected]]
 
     reports = folder / "reports"
     reports.mkdir()
@@ -87,7 +116,7 @@ def selftest():
         return suite
 
     believer = types.SimpleNamespace(run_suite=believe, Suite=lambda name, *_, **__: types.SimpleNamespace(
-        name=name, passed=0, failed=0, skipped=0))
+        name=name, passed=0, failed=0, skipped=0, problems=[]))
     with tempfile.TemporaryDirectory(prefix="keysvc-lint-") as folder:
         problems = experiments(believer, pathlib.Path(folder))
-    return len(problems) == len(SHELL) - 1 + 2
+    return len(problems) == len(SHELL) - 1 + len(NAMED) + 2
