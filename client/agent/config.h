@@ -23,6 +23,8 @@
 
 #define CONFIG_TEXT_MAX 256u
 #define CONFIG_MAX_LIST 64u
+/* How a certificate-password begins that the agent has taken: a verifier, from which nobody reads it. */
+#define CONFIG_PASSWORD_TAKEN "$scrypt$"
 
 struct agent_config {
     char path[PATH_MAX]; /* of the file; empty: none was read */

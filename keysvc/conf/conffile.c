@@ -64,7 +64,12 @@ conffile_free(struct conffile *file)
         return NULL;
     if (file->root)
         cfg_free(file->root);
+    /* A password may have stood in it. */
+    if (file->text.data)
+        explicit_bzero(file->text.data, file->text.len);
     buf_deinit(&file->text);
+    if (file->plain)
+        explicit_bzero(file->plain, strlen(file->plain));
     free(file->plain);
     free(file->path);
     free(file);
@@ -351,6 +356,7 @@ conffile_free_value(void *pointer)
     if (conffile_reading)
         conffile_error(conffile_reading, (unsigned int)value->section->line,
                        "%s is given twice, first on line %u", value->option, value->line);
+    explicit_bzero(value->text, strlen(value->text));
     free(value);
 }
 
