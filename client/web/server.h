@@ -3,10 +3,12 @@
  * server - HTTPS for agent and hub: bounded, with a deadline for each connection
  *
  * `threads` loops, each with its own event base, accept from one listening socket: a handler or a
- * handshake that waits for a token holds up the connections of its own loop only. Above
- * max_connections nothing is accepted until one closes. A connection that has not sent a whole
+ * handshake that waits for a token holds up the connections of its own loop only. Each loop has its
+ * share of max_connections; when it is used up the loop accepts nothing until one closes. A connection that has not sent a whole
  * request within request_timeout_ms, or does not take its answer, is closed: one byte a second does
- * not keep it. TLS 1.2 and 1.3 only.
+ * not keep it. TLS 1.2 and 1.3 only; each new connection asks for its context, so that another
+ * certificate ends no open one. What is no proper request (head.h) is answered here and its
+ * connection closed; one line of the log for each request.
  *
  *   server_new() -> server_start() -> ... -> server_stop() -> server_free()
  *
@@ -18,6 +20,7 @@
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
+#include "base/err.h"
 #include "base/fault.h"
 #include "client/web/request.h"
 
@@ -38,7 +41,9 @@ struct server_options {
     size_t max_headers_len;
     server_tls_fn tls;
     server_handler_fn handle;
-    void *(*thread_new)(void *context, struct fault *why); /* each loop's own state; NULL: fails */
+    /* Each loop's own state, made and freed by the thread that starts and frees the server; NULL:
+     * there is none to be had. */
+    void *(*thread_new)(void *context, struct fault *why);
     void (*thread_free)(void *state);
     void *context;
 };
@@ -50,7 +55,7 @@ ks_err server_new(const struct server_options *options, struct server **out,
                   struct fault *why) KS_MUST_CHECK;
 uint16_t server_port(const struct server *server);
 ks_err server_start(struct server *server, struct fault *why) KS_MUST_CHECK;
-/* No new connections; open requests may end within grace_ms. */
+/* No new connections; open requests may end within grace_ms, and as long as a handler takes. */
 void server_stop(struct server *server, uint32_t grace_ms);
 /* Takes NULL, returns NULL. */
 struct server *server_free(struct server *server);
