@@ -162,6 +162,7 @@ profile_pack(struct buf *out, const struct config_profile *profile)
     pack_u32(out, profile->workers);
     pack_u32(out, profile->hang_timeout_ms);
     pack_u32(out, profile->generate_timeout_ms);
+    pack_u32(out, profile->idle_check_ms);
     pack_bool(out, profile->kill_in_login);
     pack_bool(out, profile->verify_all);
     pack_u64(out, profile->lacks);
@@ -187,6 +188,7 @@ profile_unpack(struct unpacker *in, struct config_profile *profile)
     profile->workers = unpack_u32(in);
     profile->hang_timeout_ms = unpack_u32(in);
     profile->generate_timeout_ms = unpack_u32(in);
+    profile->idle_check_ms = unpack_u32(in);
     profile->kill_in_login = unpack_bool(in);
     profile->verify_all = unpack_bool(in);
     profile->lacks = unpack_u64(in);

@@ -92,6 +92,7 @@ struct config_profile {
     uint32_t workers;
     uint32_t hang_timeout_ms;       /* one PKCS#11 call */
     uint32_t generate_timeout_ms;   /* C_GenerateKeyPair */
+    uint32_t idle_check_ms;         /* a token nobody asks is looked at that often; 0: never */
     bool kill_in_login;             /* false: never kill it in C_Login (SoftHSM loses the token) */
     bool verify_all;                /* verify every signature, not only RSA and each key's first */
     uint64_t lacks;                 /* CONFIG_LACKS_...: option `unsupported` */

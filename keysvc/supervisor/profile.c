@@ -13,6 +13,7 @@
 #define WORKERS_DEFAULT 1
 #define HANG_TIMEOUT_DEFAULT_MS (30 * 1000)      /* no call but key generation takes this long */
 #define GENERATE_TIMEOUT_DEFAULT_MS (300 * 1000) /* RSA-4096 on a smart card takes minutes */
+#define IDLE_CHECK_DEFAULT_MS (5 * 1000)         /* two calls, which no device minds */
 #define COPY_GLOB_MAX_LEN 255                    /* bytes; a few components */
 #define TIMEOUT_MIN_MS 100
 #define TIMEOUT_MAX_MS (3600 * 1000)
@@ -35,6 +36,7 @@ static cfg_opt_t schema[] = {
     CONFFILE_ONE("workers"),
     CONFFILE_ONE("hang-timeout"),
     CONFFILE_ONE("generate-timeout"),
+    CONFFILE_ONE("idle-check"),
     CONFFILE_ONE("kill-in-login"),
     CONFFILE_ONE("verify"),
     CONFFILE_ONE("set-id"),
@@ -319,6 +321,8 @@ read_profile(struct profiles *profiles, const char *path, struct config_profile 
                                               HANG_TIMEOUT_DEFAULT_MS);
     profile->generate_timeout_ms = confvalue_time(root, "generate-timeout", TIMEOUT_MIN_MS,
                                                   TIMEOUT_MAX_MS, GENERATE_TIMEOUT_DEFAULT_MS);
+    profile->idle_check_ms =
+        confvalue_time(root, "idle-check", 0, TIMEOUT_MAX_MS, IDLE_CHECK_DEFAULT_MS);
     profile->kill_in_login = confvalue_bool(root, "kill-in-login", false);
     profile->verify_all = confvalue_word(root, "verify", verify, ARRAY_LEN(verify), 0) == 1;
     profile->set_id = confvalue_bool(root, "set-id", false);

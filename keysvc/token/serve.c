@@ -14,6 +14,7 @@
 #include "token/checkpoint.h"
 #include "token/destroy.h"
 #include "token/generate.h"
+#include "token/idle.h"
 #include "token/import.h"
 #include "token/info.h"
 #include "token/look.h"
@@ -221,7 +222,9 @@ timeout_ms(const struct worker *worker)
 {
     int ms = audit_timeout_ms(worker->audit, worker->config);
 
-    return worker->must_tell && (ms < 0 || ms > TELL_AGAIN_MS) ? TELL_AGAIN_MS : ms;
+    if (worker->must_tell && (ms < 0 || ms > TELL_AGAIN_MS))
+        ms = TELL_AGAIN_MS;
+    return idle_timeout_ms(worker, ms);
 }
 
 static void
@@ -239,16 +242,20 @@ wait_and_read(struct worker *worker)
     struct pollfd fds[2] = {{.fd = parent_fd(worker->parent), .events = POLLIN}, {.fd = -1}};
     size_t unread = worker->front ? channel_pending(worker->front) : 0;
     bool is_readable, is_writable;
+    int n_ready;
 
     if (worker->front) {
         fds[1].fd = channel_fd(worker->front);
         fds[1].events = (short)((unread < MAX_UNREAD ? POLLIN : 0) | (unread > 0 ? POLLOUT : 0));
     }
-    if (poll(fds, ARRAY_LEN(fds), timeout_ms(worker)) < 0) {
+    n_ready = poll(fds, ARRAY_LEN(fds), timeout_ms(worker));
+    if (n_ready < 0) {
         if (errno != EINTR)
             worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
         return;
     }
+    if (n_ready == 0)
+        idle_check(worker); /* only now: whoever asks something goes first, and is a look himself */
     if (fds[0].revents)
         read_parent(worker);
     is_readable = worker->front && (fds[1].revents & (POLLIN | POLLHUP | POLLERR));

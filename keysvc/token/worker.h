@@ -38,6 +38,7 @@ struct worker {
     bool audit_key_failed; /* said once in the log */
     struct spki audit_key; /* as first seen, ever; len 0: nobody knows one (identity.h) */
     bool is_recognised;    /* the token of this session has it */
+    uint32_t n_vague;      /* looks in a row that said nothing definite (idle.h) */
     bool must_tell;        /* the front is owed all keys anew: what a change did is not known */
     int exit_code;         /* WORKER_GO_ON: serve on */
     int gate_fd;           /* the store's gate (store.h); -1: not held */

@@ -84,6 +84,7 @@ hang-timeout = "${HANG_TIMEOUT-5s}"
 generate-timeout = "60s"
 kill-in-login = false
 set-id = true
+${PROFILE_OPTIONS-}
 private-attributes = {"SIGN"}
 public-attributes = {"VERIFY"}
 environment = {"SOFTHSM2_CONF=$W/softhsm2.conf"}

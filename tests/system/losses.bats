@@ -59,6 +59,17 @@ token_says()
     token_text | grep -qF "$1"
 }
 
+# all_ready N: as many processes of the token are.
+all_ready()
+{
+    [[ $(keysvc status --json) =~ \"ready_workers\":\ *$1 ]]
+}
+
+looked()
+{
+    [ "$(calls C_GetTokenInfo)" -ge "$1" ]
+}
+
 # No signature, whatever it is that is answered: one request by the protocol itself, which waits for no better time.
 no_signature()
 {
@@ -88,6 +99,89 @@ signs_as_before()
     # The one that was there, and the one that is: whoever finds no token does not log in.
     [ "$(calls C_Login)" = 2 ]
     audit_verify
+}
+
+# Nobody asks the token for anything; status is the front's to answer.
+@test "a token that is pulled out while nobody asks it is said to be absent, and is back when it is put in" {
+    local before
+    WORKERS=2 ready_world
+    wait_for all_ready 2
+    before=$(token_pids)
+    [ "$(calls C_Login)" = 2 ]
+    # It is looked at, by the same processes, and no login is spent on it.
+    looks=$(calls C_GetTokenInfo)
+    wait_for looked $((looks + 2))
+    [ "$(token_pids)" = "$before" ]
+    [ "$(calls C_Login)" = 2 ]
+    token_is ready
+    break_rules token:removed
+    wait_for token_is absent
+    [ "$(calls C_Login)" = 2 ]
+    break_rules
+    wait_ready
+    wait_for all_ready 2
+    [ "$(calls C_Login)" = 4 ]
+    signs_as_before
+    audit_verify
+}
+
+@test "a token that was out and is in again before anybody asked: a new session, and the same process" {
+    local before logins
+    ready_world
+    before=$(token_pids) logins=$(calls C_Login)
+    # A loss that one call of the look sees, and nobody else.
+    break_rules "C_GetSessionInfo:$(next C_GetSessionInfo):CKR_SESSION_HANDLE_INVALID"
+    wait_for grep -q "event=session-lost" "$W/log"
+    break_rules
+    token_is ready
+    [ "$(token_pids)" = "$before" ]
+    [ "$(calls C_Login)" -le $((logins + 1)) ]
+    signs_as_before
+    audit_verify
+}
+
+# SoftHSM says so while another process logs in.
+@test "one vague answer to a look costs nothing, and a module that says nothing else is replaced" {
+    local before looks
+    ready_world
+    before=$(token_pids) looks=$(calls C_GetTokenInfo)
+    break_rules "C_GetTokenInfo:$((looks + 1)):CKR_GENERAL_ERROR"
+    wait_for looked $((looks + 3))
+    [ "$(token_pids)" = "$before" ]
+    break_rules "C_GetTokenInfo:*:CKR_GENERAL_ERROR"
+    wait_for is_gone "$before"
+    break_rules
+    wait_ready
+    signs_as_before
+}
+
+@test "a module that hangs while nobody asks costs one process" {
+    local before
+    HANG_TIMEOUT=1s ready_world
+    before=$(token_pids)
+    break_rules "C_GetTokenInfo:$(next C_GetTokenInfo):hang"
+    replaced()
+    {
+        not is_gone "$(pid)" && is_gone "$before"
+    }
+    wait_for replaced
+    break_rules
+    wait_ready
+    signs_as_before
+    grep "event=.*hang\|event=hung" "$W/log"
+    audit_verify
+}
+
+@test "a token whose profile says so is not looked at" {
+    local looks
+    PROFILE_OPTIONS='idle-check = 0' ready_world
+    looks=$(calls C_GetSessionInfo)
+    break_rules token:removed
+    sleep 7
+    token_is ready
+    [ "$(calls C_GetSessionInfo)" = "$looks" ]
+    no_signature web/shop
+    wait_for token_is absent
 }
 
 @test "another token of the same label and serial is refused, gets no PIN, and the right one just works again" {

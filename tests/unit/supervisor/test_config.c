@@ -115,6 +115,7 @@ Test(config, has_defaults)
     cr_assert_eq(config->classes[0].purpose, KS_PURPOSE_TLS_SERVER);
     cr_assert_not(config->classes[0].tls13_only);
     cr_assert_eq(config->tokens[0].profile.hang_timeout_ms, 30000);
+    cr_assert_eq(config->tokens[0].profile.idle_check_ms, 5000);
     cr_assert_not(config->tokens[0].profile.kill_in_login);
 }
 

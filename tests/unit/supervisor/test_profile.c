@@ -19,6 +19,8 @@ ParameterizedTestParameters(profile, names_file_and_line_of_a_mistake_in_a_profi
         {"module = x.so", 1, "absolute"},
         {"module = /x.so\nworkers = 0", 2, "workers"},
         {"module = /x.so\nhang-timeout = 1ms", 2, "hang-timeout"},
+        {"module = /x.so\nidle-check = 2h", 2, "idle-check"},
+        {"module = /x.so\nidle-check = often", 2, "not a time"},
         {"module = /x.so\nverify = some", 2, "rsa, all"},
         {"module = /x.so\nset-id = perhaps", 2, "set-id"},
         {"module = /x.so\nrescan = restart", 2, "list, reinitialize"},
@@ -63,7 +65,7 @@ ParameterizedTest(struct profile_case *c, profile, names_file_and_line_of_a_mist
 Test(profile, a_profile_may_be_a_path_and_the_token_gives_the_module)
 {
     static const char other[] =
-        "verify = all\nrescan = reinitialize\nset-id = true\nprivate-attributes = "
+        "idle-check = 0\nverify = all\nrescan = reinitialize\nset-id = true\nprivate-attributes = "
         "{SIGN, \"DECRYPT=FALSE\"}\n";
     struct config *config = NULL;
     struct fault why = FAULT_INIT;
@@ -77,6 +79,7 @@ Test(profile, a_profile_may_be_a_path_and_the_token_gives_the_module)
     config = conf_dir_load_good(text);
     cr_assert_str_eq(config->tokens[0].profile.name, "other");
     cr_assert_str_eq(config->tokens[0].profile.module, "/m.so");
+    cr_assert_eq(config->tokens[0].profile.idle_check_ms, 0);
     cr_assert(config->tokens[0].profile.verify_all);
     cr_assert(config->tokens[0].profile.set_id);
     cr_assert(config->tokens[0].profile.rescan_reinitializes);

@@ -18,6 +18,7 @@ ask(void *context, int *pin_fd, struct fault *why)
     bed->n_asked++;
     if (bed->denial) {
         fault_set(why, "denied");
+        why->rv = 0; /* as parent_ask_login() */
         return bed->denial;
     }
     *pin_fd = memfd_create("pin", MFD_CLOEXEC);
