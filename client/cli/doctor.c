@@ -56,6 +56,7 @@ struct doctor {
     struct doctor_fact *facts;
     size_t n_facts;
     bool answers;
+    uint8_t configuration_sha256[KS_SHA256_LEN]; /* if it answers */
 };
 
 static const char *const VERDICT[] = {
@@ -319,15 +320,22 @@ doctor_finding_at(const struct doctor *doctor, size_t i)
 }
 
 void
-doctor_note_answer(struct doctor *doctor)
+doctor_note_answer(struct doctor *doctor, const struct ks_status *status)
 {
     doctor->answers = true;
+    memcpy(doctor->configuration_sha256, status->configuration_sha256, KS_SHA256_LEN);
 }
 
 bool
 doctor_answers(const struct doctor *doctor)
 {
     return doctor->answers;
+}
+
+const uint8_t *
+doctor_configuration(const struct doctor *doctor)
+{
+    return doctor->answers ? doctor->configuration_sha256 : NULL;
 }
 
 /* --- facts --- */

@@ -81,8 +81,10 @@ void doctor_group(struct doctor *doctor, const struct ks_group *group);
 const char *doctor_known_trouble(const char *text, const char *otherwise);
 
 /* Whether the service answered; doctor_service.c says so. */
-void doctor_note_answer(struct doctor *doctor);
+void doctor_note_answer(struct doctor *doctor, const struct ks_status *status);
 bool doctor_answers(const struct doctor *doctor);
+/* The hash of the configuration that the service uses; NULL: it did not answer. */
+const uint8_t *doctor_configuration(const struct doctor *doctor);
 
 /* A list of findings and facts, for tests of single checks: doctor_free() takes NULL. */
 struct doctor *doctor_new(void);

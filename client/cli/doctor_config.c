@@ -9,12 +9,14 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "base/hex.h"
 #include "client/cli/doctor.h"
 #include "client/cli/keysvcd.h"
 
 #define MAX_WORDS 32           /* of keysvcd's command line */
 #define CHECK_MAX (256 * 1024) /* bytes of --check's text */
 
+static void compare(struct doctor *doctor, struct cli *cli, const char *config);
 static void take_output(struct doctor *doctor, const char *config, const char *text, int status);
 
 void
@@ -47,6 +49,37 @@ doctor_config(struct doctor *doctor, struct cli *cli, const char *const *more)
     }
     buf_append(&out, "", 1);
     take_output(doctor, config, out.failed ? "" : (const char *)out.data, status);
+    compare(doctor, cli, config);
+}
+
+/* The later findings speak of the files that this configuration names: are they the service's? */
+static void
+compare(struct doctor *doctor, struct cli *cli, const char *config)
+{
+    const uint8_t *used = doctor_configuration(doctor);
+    const char *text = doctor_fact_find(doctor, "daemon", "-", "sha256");
+    const char *socket = doctor_fact_find(doctor, "daemon", "-", "socket");
+    const char *asked = cli->client ? ks_client_socket(cli->client) : NULL;
+    uint8_t own[KS_SHA256_LEN];
+
+    if (!used || !text || !hex_parse(text, own, sizeof(own)))
+        return;
+    if (memcmp(own, used, sizeof(own)) == 0)
+        doctor_fine(doctor, "in-use", "the service uses %s as it is, with its profiles", config);
+    else if (socket && asked && strcmp(socket, asked) != 0)
+        doctor_note(doctor, "in-use",
+                    "Name the file that this service uses with --config, or the socket of the one "
+                    "that uses this file with --socket.",
+                    "the service uses another file than %s, which has its socket at %s and not at "
+                    "%s: what is said of its files below may be of no service",
+                    config, socket, asked);
+    else
+        doctor_note(doctor, "in-use",
+                    "If the file or a profile was changed: keysvc reload. If keysvcd was started "
+                    "with another file (systemctl cat keysvcd): name that with --config.",
+                    "the service uses something else than %s holds now: what is said of its files "
+                    "below may be of no service",
+                    config);
 }
 
 bool

@@ -28,7 +28,8 @@
 #define DESCRIPTORS_WANTED 4096 /* connections, sockets to workers, files */
 #define TAIL_LEN 8192           /* bytes: holds the last whole record of a chain */
 #define LANDLOCK_ALL_ABI 6      /* has all that keysvcd's processes ask for */
-#define MARKER_SUFFIX ".login-tried"
+#define LOGIN_MARKER ".login-tried"
+#define PIN_CHANGE_MARKER ".pin-change"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5; missing in older headers */
@@ -159,6 +160,47 @@ doctor_audit(struct doctor *doctor)
 
 /* --- state --- */
 
+static bool
+ends_with(const char *name, const char *suffix)
+{
+    size_t len = strlen(name), suffix_len = strlen(suffix);
+
+    return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
+}
+
+/* A change of a PIN that was cut off, or is under way. Is its new file in its place since, somebody has
+ * seen to it. */
+static void
+check_pin_change(struct doctor *doctor, int folder, const char *path, const char *name)
+{
+    ks_auto(closep) int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int token_len = (int)(strlen(name) - strlen(PIN_CHANGE_MARKER));
+    char token[KEYNAME_MAX + 1], new_file[PATH_MAX], mend[4 * PATH_MAX];
+    const char *pin_file;
+    struct stat st;
+    ssize_t n = fd < 0 ? -1 : read(fd, new_file, sizeof(new_file) - 1);
+
+    if (n < 0) {
+        doctor_skip(doctor, "pin-change", "%s/%s: %s; root sees more", path, name, strerror(errno));
+        return;
+    }
+    new_file[n] = '\0';
+    new_file[strcspn(new_file, "\n")] = '\0';
+    if (lstat(new_file, &st) != 0 && errno == ENOENT)
+        return;
+    snprintf(token, sizeof(token), "%.*s", token_len, name);
+    pin_file = doctor_fact_find(doctor, "token", token, "pin-file");
+    snprintf(mend, sizeof(mend),
+             "If the token is login-blocked, it has the new PIN: mv %s %s, and keysvcd logs in "
+             "by itself. Else run keysvc token change-pin %s --new-pin-file %s again; only if "
+             "that says that the old PIN is refused, mv.",
+             new_file, pin_file ? pin_file : "PIN-FILE", token, new_file);
+    doctor_wrong(doctor, KS_ERR_OUTCOME_UNKNOWN, "pin-change", mend,
+                 "token %s: a change of its PIN to that in %s was cut off, or is under way: the "
+                 "token has the new PIN or the old one",
+                 token, new_file);
+}
+
 void
 doctor_state(struct doctor *doctor)
 {
@@ -171,9 +213,9 @@ doctor_state(struct doctor *doctor)
     if (!folder)
         return;
     while ((entry = readdir(folder))) {
-        size_t len = strlen(entry->d_name), suffix_len = strlen(MARKER_SUFFIX);
-
-        if (len <= suffix_len || strcmp(entry->d_name + len - suffix_len, MARKER_SUFFIX) != 0)
+        if (ends_with(entry->d_name, PIN_CHANGE_MARKER))
+            check_pin_change(doctor, dirfd(folder), path, entry->d_name);
+        if (!ends_with(entry->d_name, LOGIN_MARKER))
             continue;
         marked = true;
         doctor_wrong(

@@ -118,7 +118,7 @@ doctor_service(struct doctor *doctor, struct cli *cli)
     else
         doctor_note(doctor, "service", "Restart it after an upgrade.",
                     "keysvcd %s answers; this program is %s", status->version, ks_version());
-    doctor_note_answer(doctor);
+    doctor_note_answer(doctor, status);
     check_caller(doctor, client, status);
     for (size_t i = 0; i < status->n_tokens; i++)
         check_token(doctor, &status->tokens[i]);

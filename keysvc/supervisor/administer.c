@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -20,6 +21,8 @@
 
 #define PROGRAM "keysvc-token"
 #define SEND_TIMEOUT_MS 10000
+#define MARKER_SUFFIX ".pin-change"
+#define MARKER_NAME_LEN (CONFIG_TITLE_MAX + sizeof(MARKER_SUFFIX))
 #define SIGNAL_EXIT_BASE 128 /* as a shell says it */
 
 static const char *const action_names[] = {
@@ -43,6 +46,9 @@ static ks_err start(const struct supervisor_options *options,
 static ks_err send_setup(struct channel *channel, const struct config *config,
                          const struct config_token *token, const int fds[static CONTROL_PIN_COUNT]);
 static void grant_start(struct channel *channel);
+static ks_err mark(const struct administer_request *request, const struct config *config,
+                   const struct config_token *token, bool *marked_before, struct fault *why);
+static void unmark(const struct config *config, const struct config_token *token);
 static ks_err put_in_place(const struct administer_request *request,
                            const struct config_token *token, struct fault *why);
 
@@ -79,6 +85,7 @@ administer_run(const struct supervisor_options *options, const struct administer
     ks_auto(pins_close) struct pins pins = {.fds = {-1, -1, -1}};
     const struct config_token *token;
     int ends[2], status;
+    bool changes_pin = request->action == ADMINISTER_CHANGE_PIN, marked_before = false;
     pid_t pid;
     ks_err err;
 
@@ -97,7 +104,10 @@ administer_run(const struct supervisor_options *options, const struct administer
         fault_set(why, "no socketpair: %s", strerror(errno));
         return KS_ERR_INTERNAL;
     }
-    err = start(options, request, token, ends[1], &pid, why);
+    if (changes_pin)
+        err = mark(request, config, token, &marked_before, why);
+    if (!err)
+        err = start(options, request, token, ends[1], &pid, why);
     close(ends[1]);
     if (err)
         return err;
@@ -108,8 +118,11 @@ administer_run(const struct supervisor_options *options, const struct administer
         return KS_ERR_INTERNAL;
     }
     *exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : SIGNAL_EXIT_BASE + WTERMSIG(status);
-    if (*exit_code == 0 && request->action == ADMINISTER_CHANGE_PIN)
+    if (*exit_code == 0 && changes_pin)
         err = put_in_place(request, token, why);
+    /* A refusal has changed nothing, and says nothing about a change before it that was cut off. */
+    if (!err && changes_pin && (*exit_code == 0 || (WIFEXITED(status) && !marked_before)))
+        unmark(config, token);
     return err;
 }
 
@@ -255,6 +268,43 @@ grant_start(struct channel *channel)
             channel_send(channel, CONTROL_START_GO, &body, NULL, 0, SEND_TIMEOUT_MS) != KS_OK)
             return;
     }
+}
+
+/* Between the token's new PIN and the file's is a moment in which a kill leaves both as nobody wants
+ * them: TOKEN.pin-change in the state folder holds the new file's path as long, for keysvc doctor. A
+ * host on which no service ever ran has no such folder, and no service that could stay behind. */
+static ks_err
+mark(const struct administer_request *request, const struct config *config,
+     const struct config_token *token, bool *marked_before, struct fault *why)
+{
+    char name[MARKER_NAME_LEN], before[PATH_MAX], path[PATH_MAX + 1];
+    size_t len;
+    ks_err err;
+
+    if (access(config->state_dir, F_OK) != 0 && errno == ENOENT)
+        return KS_OK;
+    if (!realpath(request->new_pin_file, path)) {
+        fault_set(why, "cannot find the PIN file %s: %s", request->new_pin_file, strerror(errno));
+        return KS_ERR_USAGE;
+    }
+    snprintf(name, sizeof(name), "%s" MARKER_SUFFIX, token->name);
+    err = durable_read(config->state_dir, name, before, sizeof(before), marked_before, why);
+    if (err)
+        return err;
+    len = strlen(path);
+    path[len++] = '\n';
+    return durable_write(config->state_dir, name, path, len, why);
+}
+
+static void
+unmark(const struct config *config, const struct config_token *token)
+{
+    char name[MARKER_NAME_LEN];
+    struct fault why = FAULT_INIT;
+
+    snprintf(name, sizeof(name), "%s" MARKER_SUFFIX, token->name);
+    if (durable_remove(config->state_dir, name, &why) != KS_OK)
+        fprintf(stderr, "warning: %s\n", why.text);
 }
 
 static ks_err

@@ -4,7 +4,7 @@
  *
  * A write is: temporary file, fsync, rename, fsync of the folder. Names are plain file names that
  * the caller has checked with durable_name_valid(). Only the supervisor, one at a time
- * (durable_lock), writes there.
+ * (durable_lock), writes there; and beside it `--administer`, which has names of its own.
  */
 #pragma once
 

@@ -4,6 +4,8 @@
  */
 #include "supervisor/facts.h"
 
+#include "base/hex.h"
+
 static void
 print_text(FILE *out, const char *section, const char *name, const char *option, const char *value)
 {
@@ -38,6 +40,10 @@ print_token(FILE *out, const struct config_token *token)
 void
 facts_print(FILE *out, const struct config *config)
 {
+    char sha256[2 * KS_SHA256_LEN + 1];
+
+    hex_text(sha256, config->hash, KS_SHA256_LEN);
+    print_text(out, "daemon", "-", "sha256", sha256);
     print_text(out, "daemon", "-", "socket", config->socket);
     print_text(out, "daemon", "-", "audit-dir", config->audit_dir);
     print_text(out, "daemon", "-", "state-dir", config->state_dir);

@@ -90,8 +90,10 @@ token_option()
 @test "what stands in the place of an audit file and is none is named" {
     world
     start
+    # keysvcd makes a new file as soon as none is there: the link comes in its place in one step.
+    ln -s "$W/kept.log" "$W/link"
     mv "$W/audit/main-1.log" "$W/kept.log"
-    ln -s "$W/kept.log" "$W/audit/main-1.log"
+    mv -T "$W/link" "$W/audit/main-1.log"
     finding wrong audit-file "main-1.log is no regular file"
     rm "$W/audit/main-1.log"
     mv "$W/kept.log" "$W/audit/main-1.log"
@@ -227,4 +229,80 @@ token_option()
     finding wrong token main
     run doctor
     [ "$status" = 18 ]
+}
+
+@test "a configuration that the running service does not use" {
+    world
+    start
+    finding ok in-use "$W/keysvcd.conf"
+    echo '# a word more' >>"$W/keysvcd.conf"
+    finding note in-use "$W/keysvcd.conf holds now"
+    keysvc reload
+    finding ok in-use "$W/keysvcd.conf"
+    # A profile counts, too.
+    echo '# a word more' >>"$W/profile.conf"
+    finding note in-use "$W/keysvcd.conf holds now"
+    keysvc reload
+    # Another service's.
+    sed "s|$KEYSVC_SOCKET|$W/run/other.sock|" "$W/keysvcd.conf" >"$W/other.conf"
+    doctor --config "$W/other.conf" >"$W/said"
+    grep 'note     in-use .*uses another file' "$W/said"
+    stop
+    doctor >"$W/said" || true
+    not grep in-use "$W/said"
+}
+
+# change_pin [ARGUMENT...]: to what is in $W/pin.new
+change_pin()
+{
+    keysvc token change-pin main --new-pin-file "$W/pin.new" --config "$W/keysvcd.conf" --keysvcd "$(own_keysvcd)" "$@"
+}
+
+@test "a change of the PIN that was killed midway: what the token may have now, and the way out" {
+    local worker
+    world break
+    start
+    keysvc key generate web/shop
+    (umask 077 && printf 'Other-31415' >"$W/pin.new")
+    # A refusal leaves nothing behind.
+    (umask 077 && printf 'wrong-27182' >"$W/pin.wrong")
+    fails 18 "the old PIN is refused" change_pin --pin-file "$W/pin.wrong"
+    [ ! -e "$W/state/main.pin-change" ]
+    # The token has it, the file has not.
+    break_rules "C_SetPIN:$(next C_SetPIN):after abort"
+    run change_pin
+    [ "$status" != 0 ]
+    [ "$(cat "$W/pin")" = "$PIN" ]
+    break_rules
+    finding wrong pin-change "$W/pin.new"
+    grep "mv $W/pin.new $W/pin" "$W/doctor.json"
+    # Who is logged in signs on; who comes new is refused, once, and that is a finding of its own.
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    worker=$(token_pids)
+    kill -KILL "$worker"
+    wait_for token_is login-blocked
+    finding wrong pin-change "$W/pin.new"
+    # A second try is refused and does not make anybody forget the first.
+    fails 18 "the old PIN is refused" change_pin
+    finding wrong pin-change "$W/pin.new"
+    mv "$W/pin.new" "$W/pin"
+    wait_ready
+    doctor >"$W/said"
+    not grep pin-change "$W/said"
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+}
+
+@test "a change of the PIN that was killed before the token had it is done again" {
+    world break
+    start
+    (umask 077 && printf 'Other-31415' >"$W/pin.new")
+    break_rules "C_SetPIN:$(next C_SetPIN):abort"
+    run change_pin
+    [ "$status" != 0 ]
+    break_rules
+    finding wrong pin-change "$W/pin.new"
+    change_pin
+    [ ! -e "$W/state/main.pin-change" ]
+    [ "$(cat "$W/pin")" = Other-31415 ]
+    doctor
 }

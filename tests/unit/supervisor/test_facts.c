@@ -16,13 +16,14 @@ Test(facts, name_each_group_of_a_tokens_processes)
 {
     static char *groups[] = {(char *)(uintptr_t) "softhsm", (char *)(uintptr_t) "plugdev"};
     struct config_token token = {.name = "main", .profile.groups = {.items = groups, .n_items = 2}};
-    const struct config config = {.tokens = &token, .n_tokens = 1};
+    const struct config config = {.tokens = &token, .n_tokens = 1, .hash = {0x01, 0xab}};
     char *text = NULL;
     size_t len;
     FILE *out = open_memstream(&text, &len);
 
     facts_print(out, &config);
     fclose(out);
+    cr_assert_not_null(strstr(text, "fact daemon - sha256 01ab00"), "%s", text);
     cr_assert_not_null(strstr(text, "fact token main group softhsm\n"), "%s", text);
     cr_assert_not_null(strstr(text, "fact token main group plugdev\n"), "%s", text);
     free(text);
