@@ -21,8 +21,7 @@ teardown()
 # a token's process write to.
 world_with_group()
 {
-    world break
-    sed -i "s|^    pin-file = .*|&\n    store = \"$W/tokens\"|" "$W/keysvcd.conf"
+    STORE=yes world break
     mkdir -m 700 "$W/break/west"
     [ "$ME" != 0 ] || chown "$TOKEN:$TOKEN" "$W/break/west"
     {

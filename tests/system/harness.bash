@@ -32,7 +32,8 @@ fi
 # ---------------------------------------------------------------- a world
 
 # Makes $W with everything but a running keysvcd. `world break` puts the module that breaks on purpose before SoftHSM,
-# `world hostile` the one that attacks.
+# `world hostile` the one that attacks. With STORE the token's section names its store: what needs it is two processes
+# on one SoftHSM token, which read there what the other one writes, and whoever starts while a key is made.
 world()
 {
     W=$(mktemp -d "${TMPDIR:-/tmp}/keysvc-test-XXXXXX")
@@ -112,7 +113,11 @@ write_config()
         [ "$ME" != 0 ] || echo "    user = \"$TOKEN\""
         echo "    environment = {$(token_environment)}"
         # Without a kind they stand in the profile that write_profile made.
-        [ -z "${TOKEN_KIND-}" ] || [ -z "$(token_files)" ] || echo "    write = {$(token_files)}"
+        if [ -n "${STORE-}${TOKEN_KIND-}" ] && [ -n "$(token_store)" ]; then
+            echo "    store = \"$(token_store)\""
+        elif [ -n "${TOKEN_KIND-}" ] && [ -n "$(token_files)" ]; then
+            echo "    write = {$(token_files)}"
+        fi
         echo "}"
         default_rules
     } >"$W/keysvcd.conf.new"

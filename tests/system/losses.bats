@@ -308,7 +308,7 @@ signs_as_before()
 }
 
 @test "a token with room for one session serves with one process" {
-    WORKERS=2 world break
+    WORKERS=2 STORE=yes world break
     break_rules sessions:1
     start
     keysvc key generate web/shop

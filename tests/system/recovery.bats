@@ -104,7 +104,7 @@ reported()
 }
 
 @test "two workers: one is killed, the other serves on" {
-    WORKERS=2
+    WORKERS=2 STORE=yes
     ready_world
     two()
     {

@@ -21,12 +21,11 @@ teardown()
     need_root # whose descriptors grow is shown to nobody else
     seed=${KEYSVC_SOAK_SEED:-$RANDOM}
     echo "# seed $seed" >&3
-    HANG_TIMEOUT=1s WORKERS=2
+    HANG_TIMEOUT=1s WORKERS=2 STORE=yes
     world break
     echo "$seed" >"$W/break/seed"
     chmod 644 "$W/break/seed"
     # A fault may still meet a login: what SoftHSM loses then is put back.
-    sed -i "s|^    pin-file = .*|&\n    store = \"$W/tokens\"|" "$W/keysvcd.conf"
     printf '%s\n' 'verify = all' 'copies = {"*/token.object"}' >>"$W/profile.conf"
     sed -i 's|^keys "web/|keys "web/edwards" { token = main type = ed25519 purpose = sign }\n&|' "$W/keysvcd.conf"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$W/ec.pem" -out "$W/ec.crt" \

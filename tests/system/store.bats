@@ -18,8 +18,7 @@ teardown()
 # A world whose token says where its files are, and whose profile says which a crash can destroy.
 world_with_store()
 {
-    world
-    sed -i "s|^    pin-file = .*|&\n    store = \"$W/tokens\"|" "$W/keysvcd.conf"
+    STORE=yes world
     echo 'copies = {"*/token.object"}' >>"$W/profile.conf"
 }
 

@@ -17,7 +17,7 @@ teardown()
 # Besides main a token `spare`: in a folder of its own, with a PIN and, where there are several, a user of its own.
 world_of_two()
 {
-    world
+    STORE=yes world
     SPARE=$TOKEN
     [ "$ME" != 0 ] || SPARE=64803
     SPARE_PIN=Spare-1618
@@ -25,7 +25,6 @@ world_of_two()
     [ "$ME" != 0 ] || chown "$SPARE:$SPARE" "$W/spare-tokens"
     echo "directories.tokendir = $W/spare-tokens" >"$W/spare-softhsm2.conf"
     (umask 077 && printf '%s' "$SPARE_PIN" >"$W/spare-pin")
-    sed -i "s|^    pin-file = .*|&\n    store = \"$W/tokens\"|" "$W/keysvcd.conf"
     echo 'copies = {"*/token.object"}' >>"$W/profile.conf"
     {
         echo "token spare {"

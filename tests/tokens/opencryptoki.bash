@@ -54,6 +54,11 @@ token_variables()
 }
 
 # Its profile says them all.
+token_store()
+{
+    :
+}
+
 token_files()
 {
     :

@@ -9,7 +9,8 @@
 #   token_make                 in $W, with the label keysvc; with TOKEN_BLANK nobody has initialised it yet
 #   FACTORY_SO_PIN             the SO PIN of a blank one; empty: it has none
 #   token_variables            sets VARIABLES, what the module's processes need in their environment
-#   token_files                prints what its processes change, for `write` in the token's section
+#   token_store                prints the folder of a token that is made of files, for `store` in the token's section
+#   token_files                prints what its processes change, for `write` there, of one that has no store
 #   token_break, token_mend    takes away what the module needs while it is in use, and brings it back
 #   token_stop                 ends what token_make started
 
@@ -38,9 +39,14 @@ token_variables()
     VARIABLES=("SOFTHSM2_CONF=$W/softhsm2.conf")
 }
 
+token_store()
+{
+    printf '%s' "$W/tokens"
+}
+
 token_files()
 {
-    printf '"%s"' "$W/tokens"
+    :
 }
 
 # Each signature opens the key's file.

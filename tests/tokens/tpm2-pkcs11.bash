@@ -95,6 +95,11 @@ token_variables()
     )
 }
 
+token_store()
+{
+    :
+}
+
 token_files()
 {
     printf '"%s"' "$W/tpm/store"
