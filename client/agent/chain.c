@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <stdio.h>
+#include <time.h>
 
 #include "base/hex.h"
 
@@ -118,6 +120,26 @@ chain_name_text(const X509_NAME *name, char *out, size_t cap)
         n = BIO_read(memory, out, (int)cap - 1);
     out[n > 0 ? n : 0] = '\0';
     BIO_free(memory);
+}
+
+void
+chain_time_text(const ASN1_TIME *time, char out[static CHAIN_TIME_MAX])
+{
+    struct tm tm;
+
+    out[0] = '\0';
+    if (ASN1_TIME_to_tm(time, &tm) == 1)
+        strftime(out, CHAIN_TIME_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+void
+chain_validity_text(const X509 *certificate, char *out, size_t cap)
+{
+    char from[CHAIN_TIME_MAX], to[CHAIN_TIME_MAX];
+
+    chain_time_text(X509_get0_notBefore(certificate), from);
+    chain_time_text(X509_get0_notAfter(certificate), to);
+    snprintf(out, cap, "from %s to %s", from, to);
 }
 
 void

@@ -6,6 +6,8 @@
 
 /* clang-format off */
 const struct command COMMANDS[] = {
+    {"identity-create", command_identity_create, "make an identity: a key, a self-signed certificate"},
+    {"identity-list",   command_identity_list,   "the names of the identities"},
     {NULL, NULL, NULL},
 };
 /* clang-format on */

@@ -21,6 +21,9 @@ enum set_kind {
     SET_UPLOADED = 3, /* with a PKCS#12, through the REST interface */
 };
 
+/* "self-signed", "issued", "uploaded" (status.c) */
+const char *set_kind_name(enum set_kind kind);
+
 struct identity_set {
     int64_t number; /* 0: not in the store yet */
     enum set_kind kind;
@@ -56,14 +59,24 @@ void identity_unlock(struct agent *agent);
 ks_err identity_current(struct agent *agent, const char *name, struct identity_set *out,
                         struct report *report) KS_MUST_CHECK;
 
+/* Is the key of a set on the token, and the same one? NO_KEY, KEY_CHANGED, keysvcd's errors. */
+ks_err identity_key_check(struct agent *agent, const struct ks_key *key,
+                          struct report *report) KS_MUST_CHECK;
+
 /* The number of the current set, cheaply: asked at each new connection. 0: none. */
 int64_t identity_current_number(struct agent *agent, const char *name);
 
 /*
  * Makes `set` the current one, durably (number 0: it is a new one and gets its number; else it is in
  * the store already, as for a rollback), and adds to the history what was done
- * (`action`: "apply", "self-signed", "rekey", "activate", "rollback") and by whom. After a crash at
+ * (`action`: "apply", "create", "self-signed", "rekey", "activate", "rollback") and by whom. After a crash at
  * any point the old set stands or the new one.
  */
 ks_err identity_switch(struct agent *agent, const char *name, struct identity_set *set,
                        const char *action, struct report *report) KS_MUST_CHECK;
+
+/*
+ * Makes the files show what the store says, and removes what a crash left; agent_open() does it for
+ * each identity. BUSY: somebody is working on it, and will leave it in order or die.
+ */
+ks_err identity_recover(struct agent *agent, const char *name, struct fault *why) KS_MUST_CHECK;

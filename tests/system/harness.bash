@@ -58,11 +58,12 @@ find_programs()
     if ! as "$TOKEN" test -x "$KEYSVC_BUILD/keysvc/keysvc-token"; then
         PROGRAMS=$W/programs
         mkdir -p "$PROGRAMS/keysvc" "$PROGRAMS/client/cli" "$PROGRAMS/client/lib" \
-            "$PROGRAMS/client/provider" "$PROGRAMS/client/pkcs11" "$PROGRAMS/tests/fakes"
+            "$PROGRAMS/client/provider" "$PROGRAMS/client/pkcs11" "$PROGRAMS/client/agent" "$PROGRAMS/tests/fakes"
         cp "$KEYSVC_BUILD"/keysvc/keysvcd "$KEYSVC_BUILD"/keysvc/keysvc-front "$KEYSVC_BUILD"/keysvc/keysvc-token \
             "$PROGRAMS/keysvc"
         cp "$KEYSVC_BUILD/client/cli/keysvc" "$PROGRAMS/client/cli"
         cp -a "$KEYSVC_BUILD"/client/lib/libkeysvc.so* "$PROGRAMS/client/lib"
+        cp "$KEYSVC_BUILD/client/agent/keysvc-agent" "$PROGRAMS/client/agent"
         cp "$KEYSVC_BUILD/client/provider/keysvc.so" "$PROGRAMS/client/provider"
         cp "$KEYSVC_BUILD/client/pkcs11/libkeysvc-pkcs11.so" "$PROGRAMS/client/pkcs11"
         cp "$KEYSVC_BUILD"/tests/fakes/libpkcs11-*.so "$PROGRAMS/tests/fakes"
