@@ -110,9 +110,10 @@ import(struct cli *cli, struct ks_client *client, const char *name,
         .certificates = !options->no_certificates,
     };
     struct fault why = FAULT_INIT;
+    struct ks_imported *imported;
     struct ks_error error;
-    struct ks_key key;
     ks_err err;
+    int code;
 
     err = secretfile_read(path, KS_IMPORT_MAX_LEN, &file, &why);
     if (!err && file.len == 0) {
@@ -128,9 +129,11 @@ import(struct cli *cli, struct ks_client *client, const char *name,
     request.data = file.data;
     request.len = file.len;
     request.password = password ? password->text : NULL;
-    if (ks_import(client, name, &request, &key, &error))
+    if (ks_import_all(client, name, &request, &imported, &error))
         return output_error(cli, &error);
-    return key_view_result(cli, &key);
+    code = key_view_imported(cli, imported);
+    ks_imported_free(imported);
+    return code;
 }
 
 int

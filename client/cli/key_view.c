@@ -117,30 +117,77 @@ versions_text(const struct ks_key *key)
     return text;
 }
 
+static void
+add_key(struct table *table, const struct ks_key *key)
+{
+    ks_auto(freep) char *tokens = tokens_text(key);
+    ks_auto(freep) char *versions = versions_text(key);
+    char sha256[SHA256_TEXT];
+
+    output_hex(key->public_key_sha256, KS_SHA256_LEN, sha256);
+    table_add(table, "key");
+    table_add(table, "%s@%u", key->name, key->version);
+    add_pair(table, "type", type_of(key));
+    add_pair(table, "purpose", ks_purpose_name(key->purpose));
+    add_pair(table, key->n_tokens > 1 ? "tokens" : "token", tokens ? tokens : key->token);
+    add_pair(table, "class", key->class_glob[0] ? key->class_glob : "none: nobody can use it");
+    add_pair(table, "public key SHA-256", key->ambiguous ? ambiguity(key) : sha256);
+    if (key->n_versions > 0)
+        add_pair(table, "versions", versions ? versions : "");
+}
+
+static int
+output_table(struct cli *cli, struct table *table)
+{
+    ks_auto(freep) char *text = table_text(table);
+
+    if (!text)
+        return output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
+    return output_text(cli, text);
+}
+
 int
 key_view_result(struct cli *cli, const struct ks_key *key)
 {
     ks_auto(table_deinit) struct table table = TABLE_INIT(2);
-    ks_auto(freep) char *tokens = tokens_text(key);
-    ks_auto(freep) char *versions = NULL;
-    ks_auto(freep) char *text = NULL;
-    char sha256[SHA256_TEXT];
 
     if (cli->json)
         return output_json(cli, key_view_json(key));
-    output_hex(key->public_key_sha256, KS_SHA256_LEN, sha256);
-    versions = versions_text(key);
-    table_add(&table, "key");
-    table_add(&table, "%s@%u", key->name, key->version);
-    add_pair(&table, "type", type_of(key));
-    add_pair(&table, "purpose", ks_purpose_name(key->purpose));
-    add_pair(&table, key->n_tokens > 1 ? "tokens" : "token", tokens ? tokens : key->token);
-    add_pair(&table, "class", key->class_glob[0] ? key->class_glob : "none: nobody can use it");
-    add_pair(&table, "public key SHA-256", key->ambiguous ? ambiguity(key) : sha256);
-    if (key->n_versions > 0)
-        add_pair(&table, "versions", versions ? versions : "");
-    text = table_text(&table);
-    if (!text)
-        return output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
-    return output_text(cli, text);
+    add_key(&table, key);
+    return output_table(cli, &table);
+}
+
+static json_t *
+imported_json(const struct ks_imported *imported)
+{
+    json_t *object = key_view_json(&imported->key);
+    json_t *certificates = json_array();
+
+    for (size_t i = 0; i < imported->n_certificates; i++) {
+        const struct ks_blob *der = &imported->certificates[i];
+        ks_auto(freep) char *pem = pem_text("CERTIFICATE", der->data, der->len);
+
+        json_array_append_new(certificates, json_string(pem));
+    }
+    if (json_object_set_new(object, "alias", json_string(imported->alias)) == 0 &&
+        json_object_set_new(object, "certificates", certificates) == 0 &&
+        json_array_size(certificates) == imported->n_certificates)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+int
+key_view_imported(struct cli *cli, const struct ks_imported *imported)
+{
+    ks_auto(table_deinit) struct table table = TABLE_INIT(2);
+
+    if (cli->json)
+        return output_json(cli, imported_json(imported));
+    add_key(&table, &imported->key);
+    if (imported->alias[0])
+        add_pair(&table, "name in the file", imported->alias);
+    table_add(&table, "certificates");
+    table_add(&table, "%zu", imported->n_certificates);
+    return output_table(cli, &table);
 }

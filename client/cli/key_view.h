@@ -18,3 +18,6 @@ json_t *key_view_json(const struct ks_key *key);
 
 /* One key as the result of a command; returns the exit code. */
 int key_view_result(struct cli *cli, const struct ks_key *key);
+
+/* The same with what the file of an import gave. */
+int key_view_imported(struct cli *cli, const struct ks_imported *imported);

@@ -131,6 +131,9 @@ ks_err response_status(const struct response *response, struct ks_status **out,
 /* Of GET, GENERATE, ROTATE or IMPORT. */
 ks_err response_key(const struct response *response, struct ks_key *out,
                     struct ks_error *error) KS_MUST_CHECK;
+/* Of IMPORT, from a service that may not tell what the file gave. *out: ks_imported_free. */
+ks_err response_imported(const struct response *response, struct ks_imported **out,
+                         struct ks_error *error) KS_MUST_CHECK;
 /* *keys: free(). */
 ks_err response_list(const struct response *response, struct ks_key **keys, size_t *n_keys,
                      bool *more, struct ks_error *error) KS_MUST_CHECK;

@@ -173,6 +173,22 @@ chain_freep(struct ks_chain **chain)
     *chain = ks_chain_free(*chain);
 }
 
+/* Room for them too: *out is freed by the caller, what was copied before a failure with it. */
+static ks_err
+copy_certificates(const ProtobufCBinaryData *wire, size_t n, const struct ks_key *key,
+                  struct ks_blob **out, size_t *n_out, struct ks_error *error)
+{
+    ks_err err = KS_OK;
+
+    *out = calloc(n + 1, sizeof(**out));
+    if (!*out)
+        return error_set(error, KS_ERR_INTERNAL, "no memory for %zu certificates", n);
+    *n_out = n;
+    for (size_t i = 0; !err && i < n; i++)
+        err = copy_certificate(&wire[i], key, &(*out)[i], error);
+    return err;
+}
+
 /* Self-sign and Certificate get share one place in the union and one type. */
 ks_err
 response_chain(const struct response *response, const struct ks_key *key, size_t max,
@@ -187,16 +203,42 @@ response_chain(const struct response *response, const struct ks_key *key, size_t
         return convert_unexpected(error, "%zu certificates for %s@%u; 1 to %zu can be", n,
                                   key->name, key->version, max);
     chain = calloc(1, sizeof(*chain));
-    if (chain)
-        chain->certificates = calloc(n, sizeof(*chain->certificates));
-    if (!chain || !chain->certificates)
+    if (!chain)
         return error_set(error, KS_ERR_INTERNAL, "no memory for %zu certificates", n);
-    chain->n_certificates = n;
-    for (size_t i = 0; i < n; i++) {
-        err = copy_certificate(&wire->certificates[i], key, &chain->certificates[i], error);
-        if (err)
-            return err;
-    }
-    *out = ks_steal(&chain);
-    return KS_OK;
+    err = copy_certificates(wire->certificates, n, key, &chain->certificates,
+                            &chain->n_certificates, error);
+    if (!err)
+        *out = ks_steal(&chain);
+    return err;
+}
+
+static void
+imported_freep(struct ks_imported **imported)
+{
+    *imported = ks_imported_free(*imported);
+}
+
+ks_err
+response_imported(const struct response *response, struct ks_imported **out, struct ks_error *error)
+{
+    const Keysvc__V1__Imported *wire = response->message->import->imported;
+    ks_auto(imported_freep) struct ks_imported *imported = calloc(1, sizeof(*imported));
+    size_t n = wire ? wire->n_certificates : 0;
+    ks_err err;
+
+    if (!imported)
+        return error_set(error, KS_ERR_INTERNAL, "no memory for what was imported");
+    err = response_key(response, &imported->key, error);
+    if (!err && n > KS_CHAIN_MAX)
+        err = convert_unexpected(error, "%zu certificates for %s@%u; at most %u can be", n,
+                                 imported->key.name, imported->key.version, KS_CHAIN_MAX);
+    if (err)
+        return err;
+    if (wire)
+        convert_copy_text(imported->alias, sizeof(imported->alias), wire->alias);
+    err = copy_certificates(wire ? wire->certificates : NULL, n, &imported->key,
+                            &imported->certificates, &imported->n_certificates, error);
+    if (!err)
+        *out = ks_steal(&imported);
+    return err;
 }

@@ -15,6 +15,9 @@
 #define PASSWORD_MAX 1023u /* bytes; as the service's */
 #define SELECT_MAX 255u
 
+static ks_err import_call(struct ks_client *client, const char *name,
+                          const struct ks_import_request *wanted, struct response **out,
+                          struct ks_error *error);
 static ks_err check_wanted(const char *name, const struct ks_import_request *wanted,
                            struct ks_error *error);
 static ks_err check_texts(const char *name, const struct ks_import_request *wanted,
@@ -23,6 +26,39 @@ static ks_err check_texts(const char *name, const struct ks_import_request *want
 ks_err
 ks_import(struct ks_client *client, const char *name, const struct ks_import_request *wanted,
           struct ks_key *out, struct ks_error *error)
+{
+    ks_auto(response_freep) struct response *response = NULL;
+    struct ks_key unwanted;
+    ks_err err = import_call(client, name, wanted, &response, error);
+
+    return err ? err : response_key(response, out ? out : &unwanted, error);
+}
+
+ks_err
+ks_import_all(struct ks_client *client, const char *name, const struct ks_import_request *wanted,
+              struct ks_imported **out, struct ks_error *error)
+{
+    ks_auto(response_freep) struct response *response = NULL;
+    ks_err err = import_call(client, name, wanted, &response, error);
+
+    return err ? err : response_imported(response, out, error);
+}
+
+struct ks_imported *
+ks_imported_free(struct ks_imported *imported)
+{
+    if (!imported)
+        return NULL;
+    for (size_t i = 0; i < imported->n_certificates; i++)
+        free(imported->certificates[i].data);
+    free(imported->certificates);
+    free(imported);
+    return NULL;
+}
+
+static ks_err
+import_call(struct ks_client *client, const char *name, const struct ks_import_request *wanted,
+            struct response **out, struct ks_error *error)
 {
     struct request request = {.operation = OPERATION_IMPORT,
                               .import = {.name = name, .request = wanted}};
@@ -41,7 +77,7 @@ ks_import(struct ks_client *client, const char *name, const struct ks_import_req
     request.fds[request.n_fds++] = file.fd;
     if (wanted->password)
         request.fds[request.n_fds++] = password.fd;
-    return key_call(client, &request, out, error);
+    return call_run(client, &request, out, error);
 }
 
 static ks_err

@@ -350,18 +350,35 @@ struct ks_import_request {
     enum ks_import_format format;
     const void *data;
     size_t len;
-    const char *password;  /* at most 1023 bytes; NULL: none */
-    const char *select;    /* friendlyName or localKeyID in hex, at most 255 bytes; NULL: the file
+    const char *password; /* at most 1023 bytes; NULL: none */
+    const char *select; /* friendlyName (if none is exactly so: without regard to the case of ASCII
+                              letters) or localKeyID in hex, at most 255 bytes; NULL: the file
                               holds one key */
     uint32_t from_version; /* 0: a new name; else makes the next version, as ks_rotate */
     bool certificates;     /* keep those that come with the key beside it */
 };
 
-/* USAGE, TOO_LARGE: out of these bounds; BAD_REQUEST: not such a file, a wrong password, not the
- * class's type of key; EXISTS; UNSUPPORTED: the token takes none. `out` may be NULL. */
+/* USAGE, TOO_LARGE: out of these bounds; BAD_REQUEST: not such a file, a wrong password, no
+ * type of key that the class takes; EXISTS; UNSUPPORTED: the token takes none. `out` may be NULL. */
 KS_API_CALL ks_err ks_import(struct ks_client *client, const char *name,
                              const struct ks_import_request *request, struct ks_key *out,
                              struct ks_error *error);
+
+/* What the file gave, whether the token keeps certificates or not. */
+struct ks_imported {
+    struct ks_key key;
+    char alias
+        [256]; /* which key was taken: its friendlyName, else its localKeyID in hex; empty: the file
+                        does not name it. Control characters, quotes and backslashes are '?' */
+    struct ks_blob *certificates; /* DER: the key's own first, then its issuer's, and so on */
+    size_t n_certificates;        /* 0: the key came alone */
+};
+
+/* As ks_import. *out: ks_imported_free. */
+KS_API_CALL ks_err ks_import_all(struct ks_client *client, const char *name,
+                                 const struct ks_import_request *request, struct ks_imported **out,
+                                 struct ks_error *error);
+KS_API struct ks_imported *ks_imported_free(struct ks_imported *imported);
 
 /* Removes exactly the version that `key` describes, its public half and its certificates. A
  * public_key_sha256 of zeros, as of a key without a known public half, means whatever stands there. */

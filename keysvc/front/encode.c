@@ -232,13 +232,32 @@ encode_list(struct buf *out, Keysvc__V1__Response *response, const struct reply_
     return encode_frame(out, response);
 }
 
+/* `items` has room for JOB_MAX_CHAIN; the number of certificates. */
+static size_t
+fill_chain(ProtobufCBinaryData *items, const struct job_chain *chain)
+{
+    for (size_t i = 0; i < chain->n_items; i++) {
+        items[i].data = (uint8_t *)chain->items[i].data;
+        items[i].len = chain->items[i].len;
+    }
+    return chain->n_items;
+}
+
 static ks_err
 encode_key(struct buf *out, Keysvc__V1__Response *response, const struct reply *reply)
 {
+    Keysvc__V1__Imported imported = KEYSVC__V1__IMPORTED__INIT;
+    ProtobufCBinaryData certificates[JOB_MAX_CHAIN];
     char *tokens[CONFIG_MAX_TOKENS];
     Keysvc__V1__Key key;
 
     fill_key(&key, &reply->key, tokens);
+    if (reply->key.imported) {
+        imported.alias = (char *)reply->key.imported->alias;
+        imported.n_certificates = fill_chain(certificates, &reply->key.imported->chain);
+        imported.certificates = certificates;
+        key.imported = &imported;
+    }
     if (reply->operation == REQUEST_GET) {
         response->result_case = KEYSVC__V1__RESPONSE__RESULT_GET;
         response->get = &key;
@@ -302,11 +321,7 @@ encode_chain(struct buf *out, Keysvc__V1__Response *response, const struct reply
     Keysvc__V1__Certificates certificates = KEYSVC__V1__CERTIFICATES__INIT;
     ProtobufCBinaryData items[JOB_MAX_CHAIN];
 
-    for (size_t i = 0; i < reply->chain->n_items; i++) {
-        items[i].data = (uint8_t *)reply->chain->items[i].data;
-        items[i].len = reply->chain->items[i].len;
-    }
-    certificates.n_certificates = reply->chain->n_items;
+    certificates.n_certificates = fill_chain(items, reply->chain);
     certificates.certificates = items;
     if (reply->operation == REQUEST_SELF_SIGN) {
         response->result_case = KEYSVC__V1__RESPONSE__RESULT_SELF_SIGN;

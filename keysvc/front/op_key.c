@@ -65,8 +65,8 @@ is_asked_for(const struct call *call, const struct job_key *made)
 
 /* The directory may learn of it from the answer or before; either way the answer shows what the
  * directory holds. */
-void
-op_key_made(struct call *call, const struct job_reply *reply)
+static void
+tell_made(struct call *call, const struct job_reply *reply, const struct job_imported *imported)
 {
     struct directory *directory = call->front->directory;
     const char *token = route_token_name(call->token);
@@ -85,5 +85,30 @@ op_key_made(struct call *call, const struct job_reply *reply)
         return;
     }
     answer.key = op_reply_whole_key(call->front, key, &versions);
+    answer.key.imported = imported;
     call_answer(call, &answer);
+}
+
+void
+op_key_made(struct call *call, const struct job_reply *reply)
+{
+    tell_made(call, reply, NULL);
+}
+
+bool
+op_is_imported(const struct job_reply *reply)
+{
+    struct job_imported imported;
+
+    return job_imported_unpack(reply->data, reply->data_len, &imported) == KS_OK;
+}
+
+void
+op_imported(struct call *call, const struct job_reply *reply)
+{
+    struct job_imported imported;
+    ks_err err = job_imported_unpack(reply->data, reply->data_len, &imported);
+
+    /* op_is_imported() has let nothing else in. */
+    tell_made(call, reply, err ? NULL : &imported);
 }

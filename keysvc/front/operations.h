@@ -88,6 +88,10 @@ ks_err op_check_newest(const struct call *call, const struct request *request,
 /* finish() of those that have nothing to say but that it is done. */
 void op_done(struct call *call, const struct job_reply *reply);
 
+/* sane() and finish() of an import (op_key.c). */
+bool op_is_imported(const struct job_reply *reply);
+void op_imported(struct call *call, const struct job_reply *reply);
+
 /* sane() and finish() of those whose answer is a chain (op_certificate.c). */
 bool op_is_chain(const struct job_reply *reply);
 void op_chain_told(struct call *call, const struct job_reply *reply);

@@ -28,6 +28,7 @@ struct reply_key {
     bool ambiguous;
     const uint32_t *versions;
     size_t n_versions;
+    const struct job_imported *imported; /* IMPORT; else NULL */
 };
 
 struct reply_token {

@@ -256,6 +256,7 @@ class_pack(struct buf *out, const struct config_class *class)
     pack_text(out, class->glob);
     pack_text(out, class->token);
     pack_u32(out, class->type);
+    pack_u32(out, class->import_types);
     pack_u32(out, class->purpose);
     pack_bool(out, class->tls13_only);
     pack_strv(out, &class->usage);
@@ -268,6 +269,7 @@ class_unpack(struct unpacker *in, struct config_class *class)
     unpack_text(in, class->glob, sizeof(class->glob));
     unpack_text(in, class->token, sizeof(class->token));
     class->type = unpack_enum(in, KS_KEY_TYPE_COUNT);
+    class->import_types = unpack_u32(in);
     class->purpose = unpack_enum(in, KS_PURPOSE_COUNT);
     class->tls13_only = unpack_bool(in);
     unpack_strv(in, CONFIG_MAX_ITEMS, &class->usage);
@@ -476,6 +478,14 @@ config_key_find(const struct config *config, const char *name)
             return &config->keys[i];
     }
     return NULL;
+}
+
+bool
+config_class_takes(const struct config_class *class, enum ks_key_type type)
+{
+    uint32_t types = class->import_types ? class->import_types : CONFIG_TYPE_BIT(class->type);
+
+    return type != KS_KEY_TYPE_ANY && (types & CONFIG_TYPE_BIT(type)) != 0;
 }
 
 const struct config_class *

@@ -126,6 +126,8 @@ struct config_token {
         profile; /* environment of the token's own section is merged in, and wins */
 };
 
+#define CONFIG_TYPE_BIT(type) (1u << (type)) /* of a set of key types */
+
 /* Tokens that show the same keys. */
 struct config_group {
     char name[CONFIG_TITLE_MAX + 1]; /* which no token has */
@@ -137,6 +139,7 @@ struct config_class {
     char glob[GLOB_MAX_LEN + 1];
     char token[CONFIG_TITLE_MAX + 1]; /* or group */
     enum ks_key_type type;
+    uint32_t import_types; /* CONFIG_TYPE_BIT()s of the keys it takes from files; 0: `type` only */
     enum ks_purpose purpose;
     bool tls13_only;   /* option tls = 1.3 */
     struct strv usage; /* purpose sign: EKUs of CSRs: "serverAuth", "emailProtection", or an OID */
@@ -208,6 +211,9 @@ bool config_is_member(const struct config *config, const char *place, const char
 
 /* NULL: not an adopted one. */
 const struct config_key *config_key_find(const struct config *config, const char *name);
+
+/* May a key of this type be imported into the class? */
+bool config_class_takes(const struct config_class *class, enum ks_key_type type);
 
 /* The class a key belongs to: the longest literal prefix among the globs that match; NULL: none,
  * and none for the service's own names. */

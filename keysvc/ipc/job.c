@@ -143,13 +143,14 @@ job_chain_pack(struct buf *out, const struct job_chain *chain)
         pack_blob(out, chain->items[i].data, chain->items[i].len);
 }
 
+/* Of at least `min` certificates. */
 static void
-chain_unpack(struct unpacker *in, struct job_chain *chain)
+chain_unpack(struct unpacker *in, size_t min, struct job_chain *chain)
 {
     uint32_t n = unpack_u32(in);
 
     chain->n_items = 0;
-    if (n == 0 || n > JOB_MAX_CHAIN)
+    if (n < min || n > JOB_MAX_CHAIN)
         in->bad = true;
     for (uint32_t i = 0; !in->bad && i < n; i++) {
         struct job_blob *item = &chain->items[chain->n_items++];
@@ -165,7 +166,24 @@ job_chain_unpack(const void *data, size_t len, struct job_chain *out)
 {
     struct unpacker in = unpack_start(data, len);
 
-    chain_unpack(&in, out);
+    chain_unpack(&in, 1, out);
+    return unpack_done(&in) ? KS_OK : KS_ERR_BAD_REQUEST;
+}
+
+void
+job_imported_pack(struct buf *out, const struct job_imported *imported)
+{
+    pack_text(out, imported->alias);
+    job_chain_pack(out, &imported->chain);
+}
+
+ks_err
+job_imported_unpack(const void *data, size_t len, struct job_imported *out)
+{
+    struct unpacker in = unpack_start(data, len);
+
+    unpack_text(&in, out->alias, sizeof(out->alias));
+    chain_unpack(&in, 0, &out->chain);
     return unpack_done(&in) ? KS_OK : KS_ERR_BAD_REQUEST;
 }
 
@@ -254,7 +272,7 @@ operation_unpack(struct unpacker *in, struct buf *storage, struct job *job)
         import_unpack(in, storage, &job->import);
         break;
     case JOB_CERTIFICATE_PUT:
-        chain_unpack(in, &job->chain);
+        chain_unpack(in, 1, &job->chain);
         break;
     case JOB_GENERATE:
     case JOB_ROTATE:

@@ -126,6 +126,17 @@ void job_chain_pack(struct buf *out, const struct job_chain *chain);
 /* The whole of `data`. BAD_REQUEST: no certificate, too many, an empty or too long one. */
 ks_err job_chain_unpack(const void *data, size_t len, struct job_chain *out) KS_MUST_CHECK;
 
+/* What the file of an import gave: reply.data of JOB_IMPORT. */
+struct job_imported {
+    char alias[JOB_MAX_SELECT +
+               1]; /* the key's friendlyName, else its localKeyID in hex; empty: it has none */
+    struct job_chain chain; /* may be empty */
+};
+
+void job_imported_pack(struct buf *out, const struct job_imported *imported);
+/* The whole of `data`. BAD_REQUEST. */
+ks_err job_imported_unpack(const void *data, size_t len, struct job_imported *out) KS_MUST_CHECK;
+
 struct job {
     uint64_t id; /* the request id: unique over restarts, joins the front's and the token's audit */
     uint64_t generation; /* of the configuration the front decided by */
@@ -183,8 +194,9 @@ ks_err job_key_unpack(const void *data, size_t len, struct job_key *out) KS_MUST
 struct job_reply {
     uint64_t id;
     ks_err err;
-    struct fault why;    /* texts for the client; rv is not sent */
-    const uint8_t *data; /* borrowed: a signature, a CSR's DER, a chain, a job_token_info */
+    struct fault why; /* texts for the client; rv is not sent */
+    const uint8_t
+        *data; /* borrowed: a signature, a CSR's DER, a chain, a job_token_info, a job_imported */
     size_t data_len;
     enum ks_algorithm algorithm; /* which was used */
     struct job_key key;          /* GENERATE, ROTATE, IMPORT */

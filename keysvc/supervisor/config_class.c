@@ -11,13 +11,10 @@
 #include "conf/confvalue.h"
 
 cfg_opt_t config_class_schema[] = {
-    CONFFILE_ONE("token"),
-    CONFFILE_ONE("type"),
-    CONFFILE_ONE("purpose"),
-    CONFFILE_ONE("tls"),
-    CONFFILE_LIST("usage"),
-    CONFFILE_LIST("names"),
-    CFG_END(),
+    CONFFILE_ONE("token"),         CONFFILE_ONE("type"),
+    CONFFILE_LIST("import-types"), CONFFILE_ONE("purpose"),
+    CONFFILE_ONE("tls"),           CONFFILE_LIST("usage"),
+    CONFFILE_LIST("names"),        CFG_END(),
 };
 
 static void check_glob(const struct config_reading *reading, cfg_t *section,
@@ -25,8 +22,11 @@ static void check_glob(const struct config_reading *reading, cfg_t *section,
 static void read_token(const struct config_reading *reading, const struct config *config,
                        cfg_t *section, struct config_class *class);
 static void read_type(cfg_t *section, struct config_class *class);
+static void read_import_types(cfg_t *section, struct config_class *class);
 static void check_type(const struct config_reading *reading, const struct config *config,
-                       cfg_t *section, const struct config_class *class);
+                       cfg_t *section, const struct conffile_value *value, enum ks_key_type type);
+static void check_types(const struct config_reading *reading, const struct config *config,
+                        cfg_t *section, const struct config_class *class);
 static void read_purpose(cfg_t *section, struct config_class *class);
 static void read_tls(cfg_t *section, struct config_class *class);
 static ks_err read_usage(cfg_t *section, struct config_class *class);
@@ -41,7 +41,8 @@ config_class_read(const struct config_reading *reading, const struct config *con
     check_glob(reading, section, class);
     read_token(reading, config, section, class);
     read_type(section, class);
-    check_type(reading, config, section, class);
+    read_import_types(section, class);
+    check_types(reading, config, section, class);
     read_purpose(section, class);
     read_tls(section, class);
     err = read_usage(section, class);
@@ -81,40 +82,72 @@ read_token(const struct config_reading *reading, const struct config *config, cf
         text_copy(class->token, sizeof(class->token), token->text);
 }
 
+/* ANY: none, which is recorded. */
+static enum ks_key_type
+type_of(const struct conffile_value *value)
+{
+    enum ks_key_type type = ks_key_type_from_name(value->text);
+
+    if (type != KS_KEY_TYPE_COUNT && type != KS_KEY_TYPE_ANY)
+        return type;
+    conffile_value_error(value,
+                         "\"%s\" is none of ec-p256, ec-p384, ec-p521, ed25519, rsa-2048, "
+                         "rsa-3072, rsa-4096",
+                         value->text);
+    return KS_KEY_TYPE_ANY;
+}
+
 static void
 read_type(cfg_t *section, struct config_class *class)
 {
     const struct conffile_value *type = conffile_get(section, "type");
 
-    class->type = KS_KEY_TYPE_EC_P256;
-    if (!type)
-        return;
-    class->type = ks_key_type_from_name(type->text);
-    if (class->type != KS_KEY_TYPE_COUNT && class->type != KS_KEY_TYPE_ANY)
-        return;
-    conffile_value_error(type,
-                         "\"%s\" is none of ec-p256, ec-p384, ec-p521, ed25519, rsa-2048, "
-                         "rsa-3072, rsa-4096",
-                         type->text);
-    class->type = KS_KEY_TYPE_EC_P256;
+    class->type = type ? type_of(type) : KS_KEY_TYPE_EC_P256;
+    if (class->type == KS_KEY_TYPE_ANY)
+        class->type = KS_KEY_TYPE_EC_P256;
 }
 
-/* What a token could never make is no class: said now, not to the first who asks for a key. */
+static void
+read_import_types(cfg_t *section, struct config_class *class)
+{
+    for (size_t i = 0; i < conffile_count(section, "import-types"); i++) {
+        enum ks_key_type type = type_of(conffile_get_at(section, "import-types", i));
+
+        if (type != KS_KEY_TYPE_ANY)
+            class->import_types |= CONFIG_TYPE_BIT(type);
+    }
+}
+
+/* What a token could never have is no class: said now, not to the first who asks for a key. */
 static void
 check_type(const struct config_reading *reading, const struct config *config, cfg_t *section,
-           const struct config_class *class)
+           const struct conffile_value *value, enum ks_key_type type)
 {
-    const struct conffile_value *type = conffile_get(section, "type");
+    const struct conffile_value *place = conffile_get(section, "token");
     const char *name;
 
-    for (size_t i = 0; (name = config_member(config, class->token, i)); i++) {
+    for (size_t i = 0; place && (name = config_member(config, place->text, i)); i++) {
         const struct config_token *token = config_token_find(config, name);
 
-        if (!token || !(token->profile.lacks & CONFIG_LACKS_TYPE(class->type)))
+        if (!token || !(token->profile.lacks & CONFIG_LACKS_TYPE(type)))
             continue;
-        conffile_error(reading->file, type ? type->line : conffile_line(reading->file, section),
+        conffile_error(reading->file, value ? value->line : conffile_line(reading->file, section),
                        "keys \"%s\": token %s (profile %s) cannot make %s keys", cfg_title(section),
-                       token->name, token->profile.name, ks_key_type_name(class->type));
+                       token->name, token->profile.name, ks_key_type_name(type));
+    }
+}
+
+static void
+check_types(const struct config_reading *reading, const struct config *config, cfg_t *section,
+            const struct config_class *class)
+{
+    check_type(reading, config, section, conffile_get(section, "type"), class->type);
+    for (size_t i = 0; i < conffile_count(section, "import-types"); i++) {
+        const struct conffile_value *value = conffile_get_at(section, "import-types", i);
+        enum ks_key_type type = ks_key_type_from_name(value->text);
+
+        if (type < KS_KEY_TYPE_COUNT && type != KS_KEY_TYPE_ANY && type != class->type)
+            check_type(reading, config, section, value, type);
     }
 }
 

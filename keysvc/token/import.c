@@ -23,13 +23,15 @@
 struct import {
     struct keybundle bundle;
     uint8_t sha256[KS_SHA256_LEN]; /* of the public key in it */
+    struct buf told;               /* a packed job_imported */
     struct key *made;
 };
 
 static ks_err decide(struct worker *worker, struct change *change, struct fault *why);
 static ks_err label_free(struct worker *worker, const char *label, struct fault *why);
-static ks_err read_file(const struct job *job, enum ks_key_type type, struct keybundle *bundle,
-                        struct fault *why);
+static ks_err read_file(const struct job *job, struct keybundle *bundle, struct fault *why);
+static ks_err check_type(struct worker *worker, const struct change *change, struct fault *why);
+static ks_err tell(struct import *import, struct fault *why);
 static ks_err bring(struct worker *worker, struct change *change, struct fault *why);
 static ks_err prove(struct worker *worker, const char *label, struct import *import,
                     struct fault *why);
@@ -42,12 +44,16 @@ static ks_err take_back(struct worker *worker, const char *label, const struct k
 ks_err
 import_run(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
 {
-    struct import import = {.bundle = KEYBUNDLE_INIT};
+    struct import import = {.bundle = KEYBUNDLE_INIT, .told = BUF_INIT};
     struct change change = {.job = job, .decide = decide, .carry_out = bring, .context = &import};
     ks_err err = change_run(worker, &change, why);
 
     keybundle_deinit(&import.bundle);
     answer->made = err ? NULL : import.made;
+    if (err)
+        buf_deinit(&import.told);
+    else
+        answer->data = import.told;
     return err;
 }
 
@@ -62,20 +68,58 @@ decide(struct worker *worker, struct change *change, struct fault *why)
     change->type = change->class->type;
     err = worker_can(worker, CONFIG_LACKS_IMPORT, why);
     if (!err)
-        err = worker_can(worker, CONFIG_LACKS_TYPE(change->type), why);
-    if (!err)
         err = generate_version(worker, job, &version, why);
     if (err)
         return err;
     keyname_label(job->name, version, change->label);
     err = label_free(worker, change->label, why);
     if (!err)
-        err = read_file(job, change->type, &import->bundle, why);
+        err = read_file(job, &import->bundle, why);
+    if (err)
+        return err;
+    change->type = import->bundle.key.spki.type;
+    err = check_type(worker, change, why);
+    if (!err)
+        err = tell(import, why);
     if (err)
         return err;
     spki_sha256(&import->bundle.key.spki, import->sha256);
     change->public_key_sha256 = import->sha256;
     return KS_OK;
+}
+
+/* A class that takes one type says which; of several the file's own is named. */
+static ks_err
+check_type(struct worker *worker, const struct change *change, struct fault *why)
+{
+    const struct config_class *class = change->class;
+
+    if (config_class_takes(class, change->type))
+        return worker_can(worker, CONFIG_LACKS_TYPE(change->type), why);
+    if (class->import_types)
+        fault_set(why,
+                  "the file's key is of type %s, which is not among the import-types of the "
+                  "class of %s",
+                  ks_key_type_name(change->type), change->job->name);
+    else
+        fault_set(why, "the file's key is of type %s; keys of the class of %s are %s",
+                  ks_key_type_name(change->type), change->job->name, ks_key_type_name(class->type));
+    return KS_ERR_BAD_REQUEST;
+}
+
+/* Made before the key is: an import that happened does not fail for want of memory. */
+static ks_err
+tell(struct import *import, struct fault *why)
+{
+    struct job_imported imported;
+
+    memcpy(imported.alias, import->bundle.alias, sizeof(imported.alias));
+    keybundle_chain(&import->bundle, &imported.chain);
+    job_imported_pack(&import->told, &imported);
+    if (!import->told.failed)
+        return KS_OK;
+    fault_set(why, "no memory for the answer");
+    return KS_ERR_INTERNAL;
 }
 
 /*
@@ -108,7 +152,7 @@ read_bundle(const struct job *job, const struct keyfile *file, struct pbe *pbe,
 }
 
 static ks_err
-read_file(const struct job *job, enum ks_key_type type, struct keybundle *bundle, struct fault *why)
+read_file(const struct job *job, struct keybundle *bundle, struct fault *why)
 {
     ks_auto(keyfile_deinit) struct keyfile file = KEYFILE_INIT;
     ks_auto(keyfile_deinit) struct keyfile password = KEYFILE_INIT;
@@ -129,16 +173,7 @@ read_file(const struct job *job, enum ks_key_type type, struct keybundle *bundle
     }
     if (!err)
         err = pbe_open(&pbe, has_password ? &password : NULL, PBE_BUDGET, why);
-    if (!err)
-        err = read_bundle(job, &file, &pbe, bundle, why);
-    if (err)
-        return err;
-    if (bundle->key.spki.type != type) {
-        fault_set(why, "the file's key is of type %s; keys of the class of %s are %s",
-                  ks_key_type_name(bundle->key.spki.type), job->name, ks_key_type_name(type));
-        return KS_ERR_BAD_REQUEST;
-    }
-    return KS_OK;
+    return err ? err : read_bundle(job, &file, &pbe, bundle, why);
 }
 
 static ks_err

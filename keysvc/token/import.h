@@ -12,7 +12,7 @@
 #include "token/worker.h"
 
 /*
- * JOB_IMPORT. BAD_REQUEST: no such file, wrong password, not the class's type of key; EXISTS;
+ * JOB_IMPORT. BAD_REQUEST: no such file, wrong password, no type of key that the class takes; EXISTS;
  * UNSUPPORTED: the token takes no keys, or not as they have to be kept. OUTCOME_UNKNOWN: the token
  * failed in the middle and does not say what it has.
  */

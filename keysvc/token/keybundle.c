@@ -13,6 +13,7 @@ keybundle_deinit(struct keybundle *bundle)
     for (size_t i = 0; i < bundle->n_certificates; i++)
         buf_deinit(&bundle->certificates[i]);
     bundle->n_certificates = 0;
+    bundle->alias[0] = '\0';
 }
 
 void

@@ -15,6 +15,8 @@ struct keybundle {
     struct private_key key;
     struct buf certificates[JOB_MAX_CHAIN]; /* DER: the key's own, its issuer's, ... */
     size_t n_certificates;
+    char alias[JOB_MAX_SELECT +
+               1]; /* what the file calls the key (friendlyname.h); empty: nothing */
 };
 
 #define KEYBUNDLE_INIT                                                                             \

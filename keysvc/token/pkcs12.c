@@ -7,15 +7,13 @@
  */
 #include "token/pkcs12.h"
 
-#include <ctype.h>
 #include <stdio.h>
 
 #include <openssl/err.h>
 
-#include "base/hex.h"
+#include "token/friendlyname.h"
 
-#define NAME_SHOWN 40 /* bytes of a friendlyName in a message */
-#define ID_SHOWN 20   /* bytes of a localKeyID */
+#define NAME_SHOWN 40 /* bytes of a name in a message */
 
 /* STACK_OF(PKCS12_SAFEBAG) is this struct. */
 typedef struct stack_st_PKCS12_SAFEBAG bag_stack;
@@ -51,14 +49,6 @@ reader_deinit(struct reader *reader)
     ERR_clear_error();
 }
 
-static const ASN1_OCTET_STRING *
-local_key_id(const PKCS12_SAFEBAG *bag)
-{
-    const ASN1_TYPE *value = PKCS12_SAFEBAG_get0_attr(bag, NID_localKeyID);
-
-    return value && value->type == V_ASN1_OCTET_STRING ? value->value.octet_string : NULL;
-}
-
 ks_err
 pkcs12_read(const struct keyfile *file, struct pbe *pbe, const char *select, struct keybundle *out,
             struct fault *why)
@@ -78,7 +68,9 @@ pkcs12_read(const struct keyfile *file, struct pbe *pbe, const char *select, str
     if (!err)
         err = read_key(&reader, bag, &out->key, why);
     if (!err)
-        err = keybundle_order(out, reader.certificates, local_key_id(bag), why);
+        friendlyname_show(bag, out->alias, sizeof(out->alias));
+    if (!err)
+        err = keybundle_order(out, reader.certificates, friendlyname_id(bag), why);
     return err;
 }
 
@@ -173,7 +165,7 @@ open_safe(struct reader *reader, PKCS7 *safe, bag_stack **out, struct fault *why
 static ks_err
 add_certificate(struct reader *reader, const PKCS12_SAFEBAG *bag, struct fault *why)
 {
-    const ASN1_OCTET_STRING *key_id = local_key_id(bag);
+    const ASN1_OCTET_STRING *key_id = friendlyname_id(bag);
     X509 *certificate;
 
     if (PKCS12_SAFEBAG_get_bag_nid(bag) != NID_x509Certificate)
@@ -220,71 +212,6 @@ sort_bags(struct reader *reader, const bag_stack *bags, struct fault *why)
     return err;
 }
 
-/* "54:69:6D" and "54 69 6d" are what programs show. */
-static bool
-is_id(const ASN1_OCTET_STRING *id, const char *select)
-{
-    const uint8_t *data = id ? ASN1_STRING_get0_data(id) : NULL;
-    size_t n = 0, n_digits = id ? (size_t)ASN1_STRING_length(id) * 2 : 0;
-    static const char digits[] = "0123456789abcdef";
-
-    for (; *select; select++) {
-        if (*select == ':' || *select == ' ')
-            continue;
-        if (n == n_digits || digits[n % 2 == 0 ? data[n / 2] >> 4 : data[n / 2] & 0x0f] !=
-                                 tolower((unsigned char)*select))
-            return false;
-        n++;
-    }
-    return n > 0 && n == n_digits;
-}
-
-static bool
-is_selected(PKCS12_SAFEBAG *bag, const char *select)
-{
-    char *name;
-    bool same;
-
-    if (!select[0] || is_id(local_key_id(bag), select))
-        return true;
-    name = PKCS12_get_friendlyname(bag);
-    same = name && strcmp(name, select) == 0;
-    OPENSSL_free(name);
-    return same;
-}
-
-/* What a stranger called his key goes into a log: no control characters, no quotes, not all of it. */
-static void
-show_name(PKCS12_SAFEBAG *bag, char out[static NAME_SHOWN + 1])
-{
-    const ASN1_OCTET_STRING *id = local_key_id(bag);
-    char *name = PKCS12_get_friendlyname(bag);
-    size_t len = name ? strlen(name) : 0;
-
-    if (len > NAME_SHOWN)
-        len = NAME_SHOWN;
-    while (name && name[len] && len > 0 && ((uint8_t)name[len] & 0xc0) == 0x80)
-        len--;
-    for (size_t i = 0; i < len; i++) {
-        uint8_t c = (uint8_t)name[i];
-        bool is_c1 = i > 0 && (uint8_t)name[i - 1] == 0xc2 && c < 0xa0;
-
-        out[i] = c < 0x20 || c == 0x7f || c == '"' || c == '\\' ? '?' : name[i];
-        if (is_c1)
-            out[i - 1] = out[i] = '?';
-    }
-    out[len] = '\0';
-    OPENSSL_free(name);
-    if (len > 0)
-        return;
-    if (!id || ASN1_STRING_length(id) == 0) {
-        (void)text_copy(out, NAME_SHOWN + 1, "(without a name)");
-        return;
-    }
-    len = (size_t)ASN1_STRING_length(id);
-    hex_text(out, ASN1_STRING_get0_data(id), len < ID_SHOWN ? len : ID_SHOWN);
-}
-
 static void
 list_keys(const struct reader *reader, char *out, size_t cap)
 {
@@ -294,7 +221,9 @@ list_keys(const struct reader *reader, char *out, size_t cap)
     for (size_t i = 0; i < reader->n_keys; i++) {
         char name[NAME_SHOWN + 1];
 
-        show_name(reader->keys[i], name);
+        friendlyname_show(reader->keys[i], name, sizeof(name));
+        if (name[0] == '\0')
+            text_copy(name, sizeof(name), "(without a name)");
         if (len + strlen(name) + sizeof(", , ...") > cap) {
             snprintf(out + len, cap - len, ", ...");
             return;
@@ -303,18 +232,29 @@ list_keys(const struct reader *reader, char *out, size_t cap)
     }
 }
 
-static ks_err
-choose(const struct reader *reader, const char *select, PKCS12_SAFEBAG **out, struct fault *why)
+/* How many there are; *out: the last of them. */
+static size_t
+find_keys(const struct reader *reader, const char *select, bool any_case, PKCS12_SAFEBAG **out)
 {
     size_t n = 0;
-    char names[256];
 
     for (size_t i = 0; i < reader->n_keys; i++) {
-        if (!is_selected(reader->keys[i], select))
+        if (select[0] && !friendlyname_is(reader->keys[i], select, any_case))
             continue;
         *out = reader->keys[i];
         n++;
     }
+    return n;
+}
+
+static ks_err
+choose(const struct reader *reader, const char *select, PKCS12_SAFEBAG **out, struct fault *why)
+{
+    size_t n = find_keys(reader, select, false, out);
+    char names[256];
+
+    if (n == 0)
+        n = find_keys(reader, select, true, out);
     if (n == 1)
         return KS_OK;
     if (reader->n_keys == 0) {

@@ -14,7 +14,8 @@
 #define PKCS12_MAX_BAGS 256 /* in all */
 
 /*
- * `select` is a friendlyName or a localKeyID in hex; empty: the file holds one key. `out` starts as
+ * `select` is a friendlyName or a localKeyID in hex; empty: the file holds one key. A friendlyName that
+ * differs in the case of ASCII letters only is taken where none is exactly so. `out` starts as
  * KEYBUNDLE_INIT. BAD_REQUEST: damaged, too much of something, a wrong password, no such key or
  * several (which are listed).
  */

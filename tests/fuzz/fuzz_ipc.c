@@ -82,6 +82,18 @@ repack_chain(const uint8_t *data, size_t size, struct buf *out)
 }
 
 static bool
+repack_imported(const uint8_t *data, size_t size, struct buf *out)
+{
+    struct job_imported imported;
+
+    if (job_imported_unpack(data, size, &imported) != KS_OK)
+        return false;
+    require(imported.chain.n_items <= JOB_MAX_CHAIN);
+    job_imported_pack(out, &imported);
+    return true;
+}
+
+static bool
 repack_token_info(const uint8_t *data, size_t size, struct buf *out)
 {
     struct job_token_info info;
@@ -128,6 +140,7 @@ static const repack_fn MESSAGE[] = {
     repack_token_info,
     repack_job_stats,
     repack_control_tally,
+    repack_imported,
 };
 /* clang-format on */
 

@@ -84,6 +84,24 @@ read_key(const struct response *response, struct ks_error *error)
 }
 
 static ks_err
+read_imported(const struct response *response, struct ks_error *error)
+{
+    struct ks_imported *imported;
+    ks_err err = response_imported(response, &imported, error);
+
+    if (err)
+        return err;
+    check_key(&imported->key);
+    CLEAN(imported->alias);
+    require(imported->n_certificates <= KS_CHAIN_MAX);
+    for (size_t i = 0; i < imported->n_certificates; i++)
+        require(imported->certificates[i].len > 0 &&
+                imported->certificates[i].len <= KS_CERTIFICATE_MAX_LEN);
+    ks_imported_free(imported);
+    return KS_OK;
+}
+
+static ks_err
 read_list(const struct response *response, struct ks_error *error)
 {
     struct ks_key *keys;
@@ -197,8 +215,9 @@ read_answer(const struct response *response, enum operation operation, struct ks
     case OPERATION_GET:
     case OPERATION_GENERATE:
     case OPERATION_ROTATE:
-    case OPERATION_IMPORT:
         return read_key(response, error);
+    case OPERATION_IMPORT:
+        return read_imported(response, error);
     case OPERATION_SIGN:
         return read_signature(response, error);
     case OPERATION_CSR:

@@ -188,7 +188,8 @@ def import_key(client, name, file_format, path, password_path="-", select=""):
     # The member's name is a word of Python's.
     response = client.call(descriptors, **{"import": request})
     key = getattr(response, "import")
-    print(f"{key.name}@{key.version}")
+    imported = key.imported
+    print(f"{key.name}@{key.version} {imported.alias or '-'} {len(imported.certificates)}")
 
 
 def destroy(client, name, which=""):

@@ -13,6 +13,10 @@ setup_file()
     openssl genrsa -out "$W/rsa.pem" 2048 2>/dev/null
     (umask 077 && printf 'right horse\n' >"$W/password" && printf 'wrong horse\n' >"$W/wrong")
     openssl pkcs12 -export -inkey "$W/ec.pem" -in "$W/ec.crt" -name shop -passout file:"$W/password" -out "$W/ec.p12"
+    openssl x509 -req -in <(openssl req -new -key "$W/rsa.pem" -subj /CN=rsa.example) -CA "$W/ec.crt" -CAkey "$W/ec.pem" \
+        -days 30 -out "$W/rsa.crt" 2>/dev/null
+    openssl pkcs12 -export -inkey "$W/rsa.pem" -in "$W/rsa.crt" -certfile "$W/ec.crt" -name "My Shop" -passout file:"$W/password" \
+        -out "$W/rsa.p12"
     # Alice reads what is hers.
     chmod 644 "$W"/*.pem "$W"/*.p12 "$W/ec.crt"
     [ "$ME" != 0 ] || chown "$ALICE:$ALICE" "$W/password" "$W/wrong"
@@ -90,6 +94,26 @@ import()
 @test "a file of another type than the class's is refused" {
     fails 6 web/rsa import web/rsa --pkcs8 "$W/rsa.pem"
     [[ $output == *ec-p256* ]]
+}
+
+@test "a class takes the types that it lists, and the answer says what the file gave" {
+    sed -i '/^keys "web\/\*\*"/a import-types = {ec-p256, rsa-2048}' "$W/keysvcd.conf"
+    keysvc reload
+    import web/listed --pkcs12 "$W/rsa.p12" --password-file "$W/password" --select "my shop" --json >"$W/answer"
+    [ "$(json 'd["type"]' <"$W/answer")" = rsa-2048 ]
+    [ "$(json 'd["alias"]' <"$W/answer")" = "My Shop" ]
+    json 'd["certificates"][0]' <"$W/answer" | openssl x509 | diff - "$W/rsa.crt"
+    json 'd["certificates"][1]' <"$W/answer" | openssl x509 | diff - "$W/ec.crt"
+    [ "$(json 'len(d["certificates"])' <"$W/answer")" = 2 ]
+    # What the service makes is still of the class's own type.
+    as $ALICE keysvc key rotate web/listed --from 1
+    [ "$(keysvc key show web/listed --json | json 'd["type"]')" = ec-p256 ]
+    import web/listed --pkcs12 "$W/ec.p12" --password-file "$W/password" --from 2 | grep -E "name in the file +shop"
+    openssl genpkey -algorithm ED25519 -out "$W/ed.pem"
+    chmod 644 "$W/ed.pem"
+    fails 6 import-types import web/unlisted --pkcs8 "$W/ed.pem"
+    sed -i '/^import-types/d' "$W/keysvcd.conf"
+    keysvc reload
 }
 
 @test "a name is taken once; --from makes the next version" {

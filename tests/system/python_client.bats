@@ -99,7 +99,7 @@ web/shop@1" ]
     openssl pkcs12 -export -inkey "$W/key.pem" -in "$W/key.crt" -passout "file:$W/password" -out "$W/key.p12"
     chmod 644 "$W"/key.* "$W/password" "$W/wrong"
     fails 6 "6 " as $ALICE client import web/imported pkcs12 "$W/key.p12" "$W/wrong"
-    [ "$(as $ALICE client import web/imported pkcs12 "$W/key.p12" "$W/password")" = web/imported@1 ]
+    [ "$(as $ALICE client import web/imported pkcs12 "$W/key.p12" "$W/password")" = "web/imported@1 $(openssl x509 -in "$W/key.crt" -noout -fingerprint -sha1 | sed "s/.*=//; s/://g" | tr A-F a-f) 1" ]
     as $ALICE client public web/imported | openssl pkey -pubin | diff - <(openssl pkey -in "$W/key.pem" -pubout)
     as $ALICE client sign web/imported "$W/data" >"$W/signature"
     verify web/imported "$W/data" "$W/signature"
@@ -108,7 +108,7 @@ web/shop@1" ]
     fails 5 "5 " as $ALICE client import web/imported pkcs8 "$W/key.pem"
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$W/next.pem"
     chmod 644 "$W/next.pem"
-    [ "$(as $ALICE client import web/imported@1 pkcs8 "$W/next.pem")" = web/imported@2 ]
+    [ "$(as $ALICE client import web/imported@1 pkcs8 "$W/next.pem")" = "web/imported@2 - 0" ]
     as $ALICE client destroy web/imported@1
     fails 4 "4 " as $ALICE client sign web/imported@1 "$W/data"
     as $ALICE client destroy web/imported@2 any

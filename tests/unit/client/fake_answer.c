@@ -212,19 +212,48 @@ fake_explanation(const struct fake_request *request)
     fake_send(request->fd, &response, false);
 }
 
+#define FAKE_MAX_CERTIFICATES 32
+
+static void
+fill_certificates(ProtobufCBinaryData out[static FAKE_MAX_CERTIFICATES], const size_t *lens,
+                  size_t n_lens)
+{
+    static uint8_t der[80 * 1024];
+
+    assert(n_lens <= FAKE_MAX_CERTIFICATES);
+    for (size_t i = 0; i < n_lens; i++) {
+        assert(lens[i] <= sizeof(der));
+        out[i] = (ProtobufCBinaryData){lens[i], der};
+    }
+}
+
+void
+fake_imported(const struct fake_request *request, const char *alias, const size_t *lens,
+              size_t n_lens)
+{
+    Keysvc__V1__Response response = answer_to(request);
+    Keysvc__V1__Imported imported = KEYSVC__V1__IMPORTED__INIT;
+    ProtobufCBinaryData certificates[FAKE_MAX_CERTIFICATES];
+    Keysvc__V1__Key key;
+
+    fill_key(&key, "web/shop", 1);
+    fill_certificates(certificates, lens, n_lens);
+    imported.alias = (char *)(uintptr_t)alias;
+    imported.certificates = certificates;
+    imported.n_certificates = n_lens;
+    key.imported = &imported;
+    response.import = &key;
+    fake_send(request->fd, &response, false);
+}
+
 void
 fake_chain(const struct fake_request *request, const size_t *lens, size_t n_lens)
 {
     Keysvc__V1__Response response = answer_to(request);
     Keysvc__V1__Certificates reply = KEYSVC__V1__CERTIFICATES__INIT;
-    ProtobufCBinaryData certificates[32];
-    static uint8_t der[80 * 1024];
+    ProtobufCBinaryData certificates[FAKE_MAX_CERTIFICATES];
 
-    assert(n_lens <= sizeof(certificates) / sizeof(certificates[0]));
-    for (size_t i = 0; i < n_lens; i++) {
-        assert(lens[i] <= sizeof(der));
-        certificates[i] = (ProtobufCBinaryData){lens[i], der};
-    }
+    fill_certificates(certificates, lens, n_lens);
     reply.certificates = certificates;
     reply.n_certificates = n_lens;
     response.certificate_get = &reply;

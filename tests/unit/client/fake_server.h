@@ -70,6 +70,9 @@ unsigned int fake_server_requests(struct fake_server *server, int operation);
 void fake_key(const struct fake_request *request, const char *name, uint32_t version);
 /* web/shop@1 of this token and class. */
 /* web/shop@1 on these tokens of a group. */
+/* With what the file of an import gave: certificates of these lengths. */
+void fake_imported(const struct fake_request *request, const char *alias, const size_t *lens,
+                   size_t n_lens);
 void fake_key_on(const struct fake_request *request, const char *const *tokens, size_t n_tokens);
 void fake_key_of(const struct fake_request *request, const char *token, const char *class_glob);
 void fake_signature(const struct fake_request *request, const void *data, size_t len);

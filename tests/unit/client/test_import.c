@@ -42,7 +42,9 @@ struct talk {
     bool other; /* another kind of answer */
     bool lost;  /* no answer: the connection ends */
     char wrong_name[KS_NAME_MAX + 2];
-    long locked_kib; /* of this process, while the call is under way */
+    long locked_kib;   /* of this process, while the call is under way */
+    const char *alias; /* not NULL: the service tells what the file gave */
+    size_t lens[20], n_lens;
 };
 
 static struct talk talk;
@@ -93,6 +95,8 @@ answer(struct fake_server *from, const struct fake_request *request)
         fake_error(request, talk.code, talk.retryable);
     else if (talk.other)
         fake_csr(&(struct fake_request){.fd = request->fd, .id = request->id, .operation = 17});
+    else if (talk.alias)
+        fake_imported(request, talk.alias, talk.lens, talk.n_lens);
     else if (talk.wrong_name[0])
         fake_key(request, talk.wrong_name, 1);
     else
@@ -176,6 +180,52 @@ Test(import, file_and_password_come_sealed_beside_the_first_byte)
     cr_assert_eq(talk.received.seals[1] & SEALS, SEALS);
     cr_assert_eq(fake_server_connections(server), 1);
     end_and_count();
+}
+
+Test(import, tells_what_the_file_gave)
+{
+    struct ks_import_request wanted = wanted_with("x", 1);
+    struct ks_imported *imported = NULL;
+
+    talk.alias = "sh\nop";
+    talk.lens[0] = 700;
+    talk.lens[1] = KS_CERTIFICATE_MAX_LEN;
+    talk.n_lens = 2;
+    cr_assert_eq(ks_import_all(client, "web/shop", &wanted, &imported, &error), KS_OK, "%s",
+                 error.message);
+    cr_assert_str_eq(imported->key.name, "web/shop");
+    cr_assert_str_eq(imported->alias, "sh op");
+    cr_assert_eq(imported->n_certificates, 2);
+    cr_assert_eq(imported->certificates[0].len, 700);
+    cr_assert_eq(imported->certificates[1].len, KS_CERTIFICATE_MAX_LEN);
+    imported = ks_imported_free(imported);
+    /* A service that tells nothing of it. */
+    talk.alias = NULL;
+    cr_assert_eq(ks_import_all(client, "web/shop", &wanted, &imported, &error), KS_OK, "%s",
+                 error.message);
+    cr_assert_eq(imported->key.version, 3);
+    cr_assert_str_eq(imported->alias, "");
+    cr_assert_eq(imported->n_certificates, 0);
+    imported = ks_imported_free(imported);
+    cr_assert_null(ks_imported_free(NULL));
+}
+
+Test(import, what_no_file_gives_is_refused)
+{
+    struct ks_import_request wanted = wanted_with("x", 1);
+    struct ks_imported *imported = NULL;
+
+    talk.alias = "shop";
+    talk.n_lens = KS_CHAIN_MAX + 1;
+    for (size_t i = 0; i < talk.n_lens; i++)
+        talk.lens[i] = 10;
+    cr_assert_eq(ks_import_all(client, "web/shop", &wanted, &imported, &error), KS_ERR_INTERNAL);
+    talk.n_lens = 2;
+    talk.lens[1] = 0;
+    cr_assert_eq(ks_import_all(client, "web/shop", &wanted, &imported, &error), KS_ERR_INTERNAL);
+    talk.lens[1] = KS_CERTIFICATE_MAX_LEN + 1;
+    cr_assert_eq(ks_import_all(client, "web/shop", &wanted, &imported, &error), KS_ERR_INTERNAL);
+    cr_assert_null(imported);
 }
 
 Test(import, without_a_password_there_is_one_descriptor_and_with_an_empty_one_two)

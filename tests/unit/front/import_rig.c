@@ -148,7 +148,9 @@ import_rig_same_file(int one, int two)
 void
 import_rig_make(const char *name, size_t n_files)
 {
-    ks_auto(buf_deinit) struct buf storage = BUF_INIT, body = BUF_INIT;
+    ks_auto(buf_deinit) struct buf storage = BUF_INIT, body = BUF_INIT, told = BUF_INIT;
+    struct job_imported imported = {.alias = "one",
+                                    .chain = {1, {{(const uint8_t *)"certificate", 11}}}};
     struct job_reply reply = {.key = {.version = 1, .type = KS_KEY_TYPE_EC_P256}};
     struct job job;
 
@@ -170,6 +172,9 @@ import_rig_make(const char *name, size_t n_files)
     text_copy(reply.key.name, sizeof(reply.key.name), name);
     reply.key.public_key_len = strlen(name);
     memcpy(reply.key.public_key, name, strlen(name));
+    job_imported_pack(&told, &imported);
+    reply.data = told.data;
+    reply.data_len = told.len;
     job_reply_pack(&body, &reply);
     cr_assert_eq(channel_send(rig.worker, JOB_MESSAGE_REPLY, &body, NULL, 0, HARNESS_WAIT_MS),
                  KS_OK);

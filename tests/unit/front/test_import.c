@@ -31,6 +31,9 @@ Test(import, carries_file_and_password_to_the_first_worker)
     cr_assert_eq(response->result_case, KEYSVC__V1__RESPONSE__RESULT_IMPORT);
     cr_assert_str_eq(response->import->name, "web/new");
     cr_assert_eq(response->import->n_versions, 1);
+    cr_assert_str_eq(response->import->imported->alias, "one");
+    cr_assert_eq(response->import->imported->n_certificates, 1);
+    cr_assert_eq(response->import->imported->certificates[0].len, 11);
     response_free(response);
     import_rig_send(fd, 2, "web/more", rig.sealed, 1);
     import_rig_make("web/more", 1);

@@ -41,6 +41,9 @@ some_config(void)
     text_copy(config->classes[1].glob, sizeof(config->classes[1].glob), "web/**");
     text_copy(config->classes[2].glob, sizeof(config->classes[2].glob), "web/shop*");
     config->classes[2].purpose = KS_PURPOSE_SIGN;
+    config->classes[2].type = KS_KEY_TYPE_EC_P256;
+    config->classes[2].import_types =
+        CONFIG_TYPE_BIT(KS_KEY_TYPE_RSA_2048) | CONFIG_TYPE_BIT(KS_KEY_TYPE_ED25519);
     cr_assert_eq(strv_add(&config->classes[2].names, ".shop.example"), KS_OK);
     config->rules = calloc(1, sizeof(*config->rules));
     config->n_rules = 1;
@@ -66,6 +69,7 @@ Test(config, reads_back_as_it_was_written)
     cr_assert_str_eq(out->tokens[0].profile.environment.items[0],
                      "SOFTHSM2_CONF=/etc/softhsm2.conf");
     cr_assert_str_eq(out->classes[2].names.items[0], ".shop.example");
+    cr_assert_eq(out->classes[2].import_types, config->classes[2].import_types);
     cr_assert_eq(out->rules[0].uids[1], 33);
     cr_assert_eq(out->rules[0].operations, OPERATION_GET | OPERATION_SIGN);
     cr_assert_eq(config_token_find(out, "main"), &out->tokens[0]);
@@ -179,4 +183,20 @@ Test(config, the_services_own_keys_are_in_no_class_whatever_matches_them)
 
     cr_assert_str_eq(config_class_of(config, "mail")->glob, "**");
     cr_assert_null(config_class_of(config, KEYNAME_AUDIT));
+}
+
+Test(config, a_class_takes_from_files_what_it_lists_or_else_its_own_type)
+{
+    struct config_class class = {.type = KS_KEY_TYPE_EC_P384};
+
+    cr_assert(config_class_takes(&class, KS_KEY_TYPE_EC_P384));
+    cr_assert_not(config_class_takes(&class, KS_KEY_TYPE_EC_P256));
+    cr_assert_not(config_class_takes(&class, KS_KEY_TYPE_ANY));
+    class.import_types =
+        CONFIG_TYPE_BIT(KS_KEY_TYPE_EC_P256) | CONFIG_TYPE_BIT(KS_KEY_TYPE_ED25519);
+    cr_assert_not(config_class_takes(&class, KS_KEY_TYPE_EC_P384));
+    cr_assert(config_class_takes(&class, KS_KEY_TYPE_EC_P256));
+    cr_assert(config_class_takes(&class, KS_KEY_TYPE_ED25519));
+    cr_assert_not(config_class_takes(&class, KS_KEY_TYPE_RSA_2048));
+    cr_assert_not(config_class_takes(&class, KS_KEY_TYPE_ANY));
 }

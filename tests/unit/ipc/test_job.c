@@ -330,3 +330,29 @@ Test(job, a_token_that_claims_too_many_mechanisms_allocates_nothing)
     cr_assert_eq(job_token_info_unpack(packed.data, packed.len, &out), KS_ERR_BAD_REQUEST);
     cr_assert_null(out.mechanisms);
 }
+
+Test(job, what_a_file_gave_reads_back_with_and_without_certificates)
+{
+    ks_auto(buf_deinit) struct buf packed = BUF_INIT;
+    struct job_imported imported = {.alias = "shop"}, out;
+
+    job_imported_pack(&packed, &imported);
+    cr_assert_eq(job_imported_unpack(packed.data, packed.len, &out), KS_OK);
+    cr_assert_str_eq(out.alias, "shop");
+    cr_assert_eq(out.chain.n_items, 0);
+    packed.len = 0;
+    imported.chain.n_items = 1;
+    imported.chain.items[0] = (struct job_blob){(const uint8_t *)"der", 3};
+    job_imported_pack(&packed, &imported);
+    cr_assert_eq(job_imported_unpack(packed.data, packed.len, &out), KS_OK);
+    cr_assert_eq(out.chain.n_items, 1);
+    cr_assert_arr_eq(out.chain.items[0].data, "der", 3);
+    cr_assert_eq(job_imported_unpack(packed.data, packed.len - 1, &out), KS_ERR_BAD_REQUEST);
+    cr_assert_eq(job_imported_unpack(packed.data, 0, &out), KS_ERR_BAD_REQUEST);
+    buf_append(&packed, "x", 1);
+    cr_assert_eq(job_imported_unpack(packed.data, packed.len, &out), KS_ERR_BAD_REQUEST);
+    packed.len = 0;
+    imported.chain.items[0].len = 0;
+    job_imported_pack(&packed, &imported);
+    cr_assert_eq(job_imported_unpack(packed.data, packed.len, &out), KS_ERR_BAD_REQUEST);
+}

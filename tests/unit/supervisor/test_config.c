@@ -432,6 +432,38 @@ Test(config, a_class_whose_type_its_token_cannot_make_is_refused_where_it_stands
     cr_assert(strstr(why.text, ":5: keys \"a\": token main"), "%s", why.text);
 }
 
+Test(config, types_of_keys_from_files_are_listed_and_each_must_be_possible)
+{
+    static const char other[] = "module = /m.so\nunsupported = {ed25519}\n";
+    static const char head[] =
+        "daemon { }\ntoken main { profile = other label = x pin-file = /x }\n";
+    struct config *config = NULL;
+    struct fault why = FAULT_INIT;
+    char text[512];
+
+    conf_dir_write("other.conf", other, strlen(other));
+    snprintf(text, sizeof(text),
+             "%skeys \"a\" { token = main import-types = {ec-p256, rsa-3072} }\n"
+             "keys \"b\" { token = main }\n",
+             head);
+    config = conf_dir_load_good(text);
+    cr_assert_eq(config->classes[0].type, KS_KEY_TYPE_EC_P256);
+    cr_assert_eq(config->classes[0].import_types,
+                 CONFIG_TYPE_BIT(KS_KEY_TYPE_EC_P256) | CONFIG_TYPE_BIT(KS_KEY_TYPE_RSA_3072));
+    cr_assert_eq(config->classes[1].import_types, 0);
+    config = config_free(config);
+    snprintf(text, sizeof(text), "%skeys \"a\" { token = main\n import-types = {ec-p256, dsa} }\n",
+             head);
+    cr_assert_eq(conf_dir_load(text, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert(strstr(why.text, ":4: ") && strstr(why.text, "\"dsa\" is none of"), "%s", why.text);
+    why = (struct fault)FAULT_INIT;
+    snprintf(text, sizeof(text), "%skeys \"a\" { token = main\n import-types = {ed25519} }\n",
+             head);
+    cr_assert_eq(conf_dir_load(text, &config, &why), KS_ERR_BAD_REQUEST);
+    cr_assert(strstr(why.text, ":4: ") && strstr(why.text, "cannot make ed25519 keys"), "%s",
+              why.text);
+}
+
 Test(config, a_group_stands_where_a_token_may_in_any_order_of_sections)
 {
     ks_auto(config_freep) struct config *config = conf_dir_load_good(

@@ -27,6 +27,7 @@ static void
 tear_down(void)
 {
     keyfile_deinit(&file);
+    buf_deinit(&answer.data);
     bed = bed_free(bed);
 }
 
@@ -60,6 +61,7 @@ run(struct job *job, const char *password)
 
     why = (struct fault)FAULT_INIT;
     answer.made = NULL;
+    buf_deinit(&answer.data);
     job->import.has_password = true;
     job->fds[0] = data;
     job->fds[1] = secret;
@@ -194,6 +196,42 @@ Test(import, refuses_names_types_and_versions_that_are_not_to_be)
     bed->worker.index = 2;
     cr_assert_eq(import("doc/b"), KS_ERR_BAD_REQUEST);
     cr_assert_eq(recorded("\"event\":\"intent\""), 2, "nothing else came near the token");
+}
+
+Test(import, takes_the_types_that_its_class_lists)
+{
+    struct config_class *class = NULL;
+
+    for (size_t i = 0; i < bed->worker.config->n_classes; i++) {
+        if (strncmp(bed->worker.config->classes[i].glob, "code/", 5) == 0)
+            class = &bed->worker.config->classes[i];
+    }
+    cr_assert(class);
+    class->import_types = CONFIG_TYPE_BIT(KS_KEY_TYPE_RSA_2048);
+    cr_assert_eq(import("code/a"), KS_ERR_BAD_REQUEST);
+    cr_assert(strstr(why.text, "ec-p256") && strstr(why.text, "import-types"), "%s", why.text);
+    class->import_types |= CONFIG_TYPE_BIT(KS_KEY_TYPE_EC_P256);
+    bed->worker.config->tokens[0].profile.lacks = CONFIG_LACKS_TYPE(KS_KEY_TYPE_EC_P256);
+    cr_assert_eq(import("code/a"), KS_ERR_UNSUPPORTED, "the token has none of them");
+    bed->worker.config->tokens[0].profile.lacks = 0;
+    cr_assert_eq(import("code/a"), KS_OK, "%s", why.text);
+    cr_assert_eq(answer.made->spki.type, KS_KEY_TYPE_EC_P256);
+    cr_assert_eq(recorded("\"type\":\"ec-p256\""), 4, "two refusals, intent and result");
+}
+
+Test(import, tells_what_the_file_gave_even_where_the_token_keeps_no_certificates)
+{
+    struct job job = import_job("doc/a", 0);
+    struct job_imported imported;
+
+    job.import.certificates = true;
+    bed->worker.config->tokens[0].profile.lacks = CONFIG_LACKS_CERTIFICATES;
+    cr_assert_eq(run(&job, "secret"), KS_OK, "%s", why.text);
+    cr_assert_eq(job_imported_unpack(answer.data.data, answer.data.len, &imported), KS_OK);
+    cr_assert_str_eq(imported.alias, "shop");
+    cr_assert_eq(imported.chain.n_items, 1);
+    cr_assert_eq(run(&job, "secret"), KS_ERR_EXISTS);
+    cr_assert_eq(answer.data.len, 0, "a failure has no such answer");
 }
 
 Test(import, asks_no_token_for_what_its_profile_says_it_lacks)

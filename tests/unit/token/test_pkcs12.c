@@ -274,6 +274,70 @@ two_keys(EVP_PKEY *first, const char *first_name, EVP_PKEY *second, const char *
     return file;
 }
 
+Test(pkcs12, takes_a_name_in_another_case_only_where_none_is_exactly_so)
+{
+    EVP_PKEY *first = key_files_key("EC"), *second = key_files_key("EC");
+    ks_auto(keyfile_deinit) struct keyfile differ = two_keys(first, "Shop", second, "other");
+    ks_auto(keyfile_deinit) struct keyfile alike = two_keys(first, "Shop", second, "shop");
+    static const struct {
+        bool alike;
+        const char *select;
+        int which; /* 0: none, or both */
+        const char *alias;
+    } cases[] = {{false, "shop", 1, "Shop"}, {false, "OTHER", 2, "other"}, {false, "sho", 0, ""},
+                 {true, "shop", 2, "shop"},  {true, "Shop", 1, "Shop"},    {true, "SHOP", 0, ""}};
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        ks_auto(keybundle_deinit) struct keybundle bundle = KEYBUNDLE_INIT;
+        ks_err err = read_with(cases[i].alike ? &alike : &differ, "secret", cases[i].select,
+                               PBE_BUDGET, &bundle);
+
+        cr_expect_eq(err, cases[i].which ? KS_OK : KS_ERR_BAD_REQUEST, "%s: %s", cases[i].select,
+                     why.text);
+        cr_expect_str_eq(bundle.alias, cases[i].alias);
+        if (!err)
+            cr_expect(is_key(&bundle, cases[i].which == 1 ? first : second), "%s", cases[i].select);
+    }
+    EVP_PKEY_free(first);
+    EVP_PKEY_free(second);
+}
+
+Test(pkcs12, says_what_the_file_calls_its_key)
+{
+    static const struct {
+        const char *name, *alias;
+    } cases[] = {{"shop", "shop"},
+                 {NULL, "ab00"},
+                 {"", "ab00"},
+                 {"sh\"op\n\\\xc3\xbc\xe2\x82\xac\xc2\x85", "sh?op??\xc3\xbc\xe2\x82\xac?"}};
+    EVP_PKEY *first = key_files_key("EC"), *second = key_files_key("EC");
+    char name[2 * JOB_MAX_SELECT] = "";
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        ks_auto(keybundle_deinit) struct keybundle bundle = KEYBUNDLE_INIT;
+        ks_auto(keyfile_deinit) struct keyfile file =
+            two_keys(first, cases[i].name, second, "other");
+
+        cr_assert_eq(read_with(&file, "secret", "ab00", PBE_BUDGET, &bundle), KS_OK, "%s",
+                     why.text);
+        cr_expect_str_eq(bundle.alias, cases[i].alias);
+    }
+    {
+        ks_auto(keybundle_deinit) struct keybundle bundle = KEYBUNDLE_INIT;
+        ks_auto(keyfile_deinit) struct keyfile file = KEYFILE_INIT;
+
+        /* Two bytes each: the last one does not fit whole. */
+        for (size_t i = 0; i + 2 < sizeof(name); i += 2)
+            memcpy(name + i, "\xc3\xbc", 2);
+        file = two_keys(first, name, second, "other");
+        cr_assert_eq(read_with(&file, "secret", "ab00", PBE_BUDGET, &bundle), KS_OK);
+        cr_assert_eq(strlen(bundle.alias), JOB_MAX_SELECT - 1);
+        cr_assert_eq(memcmp(bundle.alias, name, JOB_MAX_SELECT - 1), 0);
+    }
+    EVP_PKEY_free(first);
+    EVP_PKEY_free(second);
+}
+
 Test(pkcs12, takes_one_of_several_keys_by_name_or_id)
 {
     EVP_PKEY *first = key_files_key("EC"), *second = key_files_key("EC");
