@@ -52,6 +52,7 @@ static const bool REPEATABLE[OPERATION_END] = {
 struct attempt {
     uint64_t began_ms;
     uint64_t deadline_ms;
+    uint64_t tried_ms; /* the last one began */
     uint32_t pause_ms;
     unsigned int n_lost;
     enum connection_sent sent;
@@ -62,6 +63,7 @@ static ks_err try_once(struct ks_client *client, const struct request *request,
 static bool may_retry(struct ks_client *client, const struct request *request,
                       struct attempt *attempt, const struct ks_error *error);
 static bool pause_before_next(struct attempt *attempt);
+static bool was_cut_off(const struct request *request, const struct attempt *attempt);
 static void note_outcome(struct ks_client *client, const struct request *request, ks_err err);
 static ks_err outcome_unknown(const struct request *request, struct ks_error *error);
 
@@ -70,7 +72,7 @@ call_run(struct ks_client *client, const struct request *request, struct respons
          struct ks_error *error)
 {
     struct attempt attempt = {.pause_ms = PAUSE_FIRST_MS};
-    struct ks_error why;
+    struct ks_error why, before;
     int cancel_state;
     ks_err err;
 
@@ -78,11 +80,20 @@ call_run(struct ks_client *client, const struct request *request, struct respons
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     attempt.began_ms = clock_mono_ms();
     attempt.deadline_ms = attempt.began_ms + client_timeout_ms(client);
+    error_clear(&before);
     for (;;) {
         error_clear(&why);
+        attempt.tried_ms = clock_mono_ms();
         err = try_once(client, request, &attempt, out, &why);
-        if (!err || !may_retry(client, request, &attempt, &why) || !pause_before_next(&attempt))
+        if (!err || !may_retry(client, request, &attempt, &why))
             break;
+        before = why;
+        if (!pause_before_next(&attempt))
+            break;
+    }
+    if (err == KS_ERR_DEADLINE && before.code && was_cut_off(request, &attempt)) {
+        why = before;
+        err = why.code;
     }
     note_outcome(client, request, err);
     pthread_setcancelstate(cancel_state, NULL);
@@ -165,6 +176,15 @@ pause_before_next(struct attempt *attempt)
         ;
     attempt->pause_ms = attempt->pause_ms * 2 < PAUSE_MAX_MS ? attempt->pause_ms * 2 : PAUSE_MAX_MS;
     return true;
+}
+
+/* The last attempt had no time left that an answer could be missed in: what was waited for all the
+ * while is what the one before it was told. */
+static bool
+was_cut_off(const struct request *request, const struct attempt *attempt)
+{
+    return clock_mono_ms() - attempt->tried_ms < PAUSE_MAX_MS &&
+           (REPEATABLE[request->operation] || attempt->sent == CONNECTION_NOT_SENT);
 }
 
 /* Only what a token process has done shows that it is there: the front answers reads by itself. */

@@ -131,6 +131,37 @@ Test(client, a_service_that_stays_busy_is_told_as_busy_when_the_time_is_over)
     fake_server_stop(server, true);
 }
 
+/* BUSY to one request, nothing to the next. */
+static void
+answer_every_other(struct fake_server *server, const struct fake_request *request)
+{
+    unsigned int *n = fake_server_context(server);
+
+    if ((*n)++ % 2 == 0)
+        fake_error(request, KS_ERR_BUSY, true);
+}
+
+Test(client, an_attempt_that_the_deadline_cuts_off_does_not_hide_why_it_was_needed)
+{
+    unsigned int n = 0;
+    struct fake_server *server = fake_server_start(NULL, answer_every_other, &n);
+    struct ks_client *client = client_rig_new(server);
+    struct ks_error error;
+    ks_err err = KS_ERR_DEADLINE;
+
+    ks_client_set_timeout(client, 300);
+    for (int i = 0; i < 5 && err == KS_ERR_DEADLINE; i++) {
+        n = 0;
+        err = client_rig_sign(client, "a", &error);
+    }
+    cr_assert_eq(err, KS_ERR_BUSY, "%s: %s", ks_err_name(err), error.message);
+    n = 0;
+    ks_client_set_timeout(client, 2000);
+    cr_assert_eq(client_rig_sign(client, "a", &error), KS_ERR_DEADLINE, "it was not answered");
+    ks_client_free(client);
+    fake_server_stop(server, true);
+}
+
 /* Waits once in vain, as `wanted`; an attempt that begins too late for its answer is a DEADLINE. */
 static void
 sign_in_vain(struct ks_client *client, ks_err wanted)
