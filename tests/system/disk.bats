@@ -149,8 +149,10 @@ replaced()
     local number=$1 file
     shift
     for file in $CHAIN front.log; do
+        keysvcd_sleeps # else it may make a new file between the two
         mv "$W/audit/$file" "$W/audit/$file.$number"
         "$@" "$W/audit/$file"
+        keysvcd_wakes
         refused_and_read
         rm -r "${W:?}/audit/$file"
         wait_for signs
@@ -173,8 +175,10 @@ replaced()
     PROCESSES=$(service_pids)
     cp -p "$W/audit/$CHAIN" "$W/older"
     signs
+    keysvcd_sleeps
     mv "$W/audit/$CHAIN" "$W/audit/$CHAIN.1"
     mv "$W/older" "$W/audit/$CHAIN"
+    keysvcd_wakes
     refused_and_read
     grep 'another file stands in its place' "$W/log"
     mv "$W/audit/$CHAIN" "$W/evidence"
