@@ -336,3 +336,35 @@ audit_verify_inside()
     audit_verify_inside
     stop
 }
+
+# What stands between a request and the disk is told in docs/performance.md: the front and each worker wait once a second. The
+# figure that the test prints is how long the longest request took.
+@test "a disk that is slow to say that it has written: requests wait, none fails, and nobody is taken for hung" {
+    [ -z "${ASAN_OPTIONS-}" ] || skip "a sanitizer has to be loaded before the disk"
+    local program processes
+    WORKERS=2 HANG_TIMEOUT=500ms world
+    mkdir -m 755 "$W/libexec"
+    for program in keysvc-front keysvc-token; do
+        printf '#!/bin/sh\nLD_PRELOAD="%s" KEYSVC_SLOW_SYNC_MS=700 exec "%s" "$@"\n' \
+            "$PROGRAMS/tests/fakes/libslow-sync.so" "$PROGRAMS/keysvc/$program" >"$W/libexec/$program"
+        chmod 755 "$W/libexec/$program"
+    done
+    keysvcd --config "$W/keysvcd.conf" --libexec-dir "$W/libexec" --profile-dir "$SOURCE/hsm-profiles" \
+        >>"$W/log" 2>&1 3>&- &
+    echo $! >"$W/keysvcd.pid"
+    all_serve()
+    {
+        [[ $(keysvc status --json) =~ \"ready_workers\":\ *2 ]]
+    }
+    wait_for all_serve
+    keysvc key generate web/shop
+    processes=$(service_pids)
+    "$KEYSVC_BUILD/tests/load/load" --key web/shop --via protocol --processes 4 --seconds 4 --json >"$W/load.json"
+    echo "# a fdatasync of 700 ms, the longest answer: $(json 'd["answer_max_us"] // 1000' <"$W/load.json") ms" >&3
+    [ "$(json 'list(d["outcomes"])' <"$W/load.json")" = "['OK']" ]
+    [ "$(service_pids)" = "$processes" ]
+    # The fake was between: what waited did so.
+    [ "$(json 'd["answer_max_us"] >= 400000' <"$W/load.json")" = True ]
+    stop
+    audit_verify
+}

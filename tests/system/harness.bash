@@ -66,7 +66,7 @@ find_programs()
         cp "$KEYSVC_BUILD/client/agent/keysvc-agent" "$PROGRAMS/client/agent"
         cp "$KEYSVC_BUILD/client/provider/keysvc.so" "$PROGRAMS/client/provider"
         cp "$KEYSVC_BUILD/client/pkcs11/libkeysvc-pkcs11.so" "$PROGRAMS/client/pkcs11"
-        cp "$KEYSVC_BUILD"/tests/fakes/libpkcs11-*.so "$PROGRAMS/tests/fakes"
+        cp "$KEYSVC_BUILD"/tests/fakes/lib*.so "$PROGRAMS/tests/fakes"
     fi
     export PROGRAMS PATH=$PROGRAMS/client/cli:$PROGRAMS/keysvc:$PATH
 }
