@@ -178,7 +178,7 @@ tell(struct call *call, ks_err err, const struct fault *why)
                   call->subject, took_us);
         return;
     }
-    if (!refusals_allowed(call->front->refusals, peer))
+    if (!connection_refused(call->connection))
         return;
     log_info("request=%llu uid=%u pid=%d unit=%s operation=%s key=%s outcome=%s us=%llu "
              "reason=\"%s\"",

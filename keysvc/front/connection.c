@@ -13,6 +13,7 @@
 #include "front/listener.h"
 #include "front/policy.h"
 #include "front/quota.h"
+#include "front/refusals.h"
 
 static void on_writable(evutil_socket_t fd, short what, void *data);
 
@@ -108,6 +109,20 @@ connection_reply(struct connection *connection, const struct reply *reply)
         return;
     }
     connection_make_dirty(connection);
+}
+
+bool
+connection_refused(struct connection *connection)
+{
+    const struct timeval wait = {.tv_usec = QUOTA_FORGIVE_US};
+    struct front *front = connection->front;
+
+    if (refusals_allowed(front->refusals, &connection->peer))
+        return true;
+    quota_refused(front->quota, connection->account);
+    if (!evtimer_pending(front->forgive, NULL))
+        evtimer_add(front->forgive, &wait);
+    return false;
 }
 
 static void

@@ -41,6 +41,10 @@ ks_err connection_new(struct front *front, int fd, struct peer *peer,
 /* Queues an answer; it is written at the end of the turn. */
 void connection_reply(struct connection *connection, const struct reply *reply);
 
+/* One of its requests is refused. May it be written down? If not, it has been counted, and is charged
+ * to its caller (quota_refused). */
+bool connection_refused(struct connection *connection);
+
 /* Drops it and everything it waits for; `reason` is for the log. Its memory stays until the turn is
  * over. */
 void connection_close(struct connection *connection, const char *reason);

@@ -13,7 +13,6 @@
 #include "front/files.h"
 #include "front/front.h"
 #include "front/quota.h"
-#include "front/refusals.h"
 
 #define UNREAD_HIGH (256 * 1024) /* bytes of unread answers: nothing more is read until */
 #define UNREAD_LOW OUTBOX_FREE   /* so few are left */
@@ -239,7 +238,7 @@ protocol_error(struct connection *connection, ks_err err, const struct fault *wh
     struct reply reply = {.err = err, .why = why};
 
     metrics_refuse(&connection->front->metrics, METRICS_REFUSAL_PROTOCOL);
-    if (refusals_allowed(connection->front->refusals, &connection->peer))
+    if (connection_refused(connection))
         log_info("event=connection-refused uid=%u pid=%d program=\"%s\" outcome=%s reason=\"%s\"",
                  connection->peer.uid, connection->peer.pid, LOG_TEXT(connection->program),
                  err_info(err)->name, LOG_TEXT(why->text));

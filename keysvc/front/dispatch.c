@@ -12,7 +12,6 @@
 #include "front/operations.h"
 #include "front/policy.h"
 #include "front/quota.h"
-#include "front/refusals.h"
 
 /* clang-format off */
 static const struct operation OPERATIONS[REQUEST_OPERATION_COUNT] = {
@@ -138,7 +137,7 @@ refuse(struct connection *connection, const struct request *request, ks_err err,
     };
 
     metrics_request(&front->metrics, request->operation, err);
-    if (refusals_allowed(front->refusals, peer)) {
+    if (connection_refused(connection)) {
         log_info("uid=%u pid=%d unit=%s operation=%s outcome=%s reason=\"%s\"", peer->uid,
                  peer->pid, peer->unit, refused.operation, refused.outcome, LOG_TEXT(why->text));
         audit_refused(front->audit, &refused);

@@ -30,6 +30,7 @@
 static ks_err make_parts(struct front *front, struct control_start *start, struct fault *why);
 static void on_tick(evutil_socket_t fd, short what, void *data);
 static void on_second(evutil_socket_t fd, short what, void *data);
+static void on_forgive(evutil_socket_t fd, short what, void *data);
 static void set_tick(struct front *front);
 static void settle(struct front *front);
 static void release_staged(struct front *front, bool written);
@@ -115,7 +116,8 @@ make_parts(struct front *front, struct control_start *start, struct fault *why)
         return err;
     front->tick = event_new(front->base, -1, EV_PERSIST, on_tick, front);
     front->second = event_new(front->base, -1, EV_PERSIST, on_second, front);
-    if (!front->tick || !front->second || event_add(front->second, &second) < 0)
+    front->forgive = evtimer_new(front->base, on_forgive, front);
+    if (!front->tick || !front->second || !front->forgive || event_add(front->second, &second) < 0)
         return KS_ERR_INTERNAL;
     return KS_OK;
 }
@@ -146,6 +148,8 @@ front_free(struct front *front)
         event_free(front->tick);
     if (front->second)
         event_free(front->second);
+    if (front->forgive)
+        event_free(front->forgive);
     if (front->base)
         event_base_free(front->base);
     config_free(front->config);
@@ -251,6 +255,16 @@ on_second(evutil_socket_t fd, short what, void *data)
     checkpoint_tick(front->checkpoint);
     discard_stuck();
     look_tick(front->look);
+}
+
+static void
+on_forgive(evutil_socket_t fd, short what, void *data)
+{
+    struct front *front = data;
+
+    (void)fd;
+    (void)what;
+    quota_forgive(front->quota);
 }
 
 static void

@@ -57,7 +57,7 @@ struct front {
     uint64_t list_round;
     uint64_t turn; /* of the loop */
     size_t n_calls;
-    struct event *tick, *second;
+    struct event *tick, *second, *forgive;
     bool sync_due;              /* a second is over */
     struct control_tally tally; /* the supervisor's last word on what it counts */
     struct metrics metrics;

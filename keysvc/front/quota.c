@@ -28,7 +28,9 @@ struct bucket {
 
 struct quota_account {
     LIST_ENTRY(quota_account) chain;
-    TAILQ_ENTRY(quota_account) idle; /* while n_connections is 0 */
+    TAILQ_ENTRY(quota_account) idle;   /* while n_connections is 0 */
+    LIST_ENTRY(quota_account) refused; /* while n_refused is not 0 */
+    uint32_t n_refused;
     SLIST_HEAD(, bucket) buckets;
     uint32_t uid;
     char unit[JOB_UNIT_MAX + 1];
@@ -46,6 +48,7 @@ struct quota_account {
 struct quota {
     LIST_HEAD(, quota_account) chains[N_CHAINS];
     TAILQ_HEAD(, quota_account) idle;
+    LIST_HEAD(, quota_account) refused;
     uint32_t n_idle;
     uint32_t n_connections;
     size_t n_files; /* of all, and what is lent */
@@ -54,6 +57,7 @@ struct quota {
 
 static void drop_idle(struct quota *quota);
 static void account_drop(struct quota_account *account);
+static void forgive(struct quota_account *account);
 
 ks_err
 quota_new(struct quota **out)
@@ -63,6 +67,7 @@ quota_new(struct quota **out)
     if (!quota)
         return KS_ERR_INTERNAL;
     TAILQ_INIT(&quota->idle);
+    LIST_INIT(&quota->refused);
     *out = quota;
     return KS_OK;
 }
@@ -129,6 +134,7 @@ account_drop(struct quota_account *account)
         SLIST_REMOVE_HEAD(&account->buckets, next);
         free(bucket);
     }
+    forgive(account);
     LIST_REMOVE(account, chain);
     free(account);
 }
@@ -328,7 +334,7 @@ bool
 quota_turn_left(struct quota_account *account, uint64_t turn)
 {
     turn_begin(account, turn);
-    return account->turn_used < QUOTA_TURN;
+    return account->n_refused < QUOTA_REFUSED && account->turn_used < QUOTA_TURN;
 }
 
 void
@@ -342,10 +348,34 @@ bool
 quota_turn_wake(struct quota_account *account, uint64_t turn)
 {
     turn_begin(account, turn);
+    if (account->n_refused >= QUOTA_REFUSED)
+        return false;
     if (account->turn_woken == QUOTA_TURN / 2) /* a read and a request at least */
         return false;
     account->turn_woken++;
     return true;
+}
+
+void
+quota_refused(struct quota *quota, struct quota_account *account)
+{
+    if (account->n_refused++ == 0)
+        LIST_INSERT_HEAD(&quota->refused, account, refused);
+}
+
+static void
+forgive(struct quota_account *account)
+{
+    if (account->n_refused > 0)
+        LIST_REMOVE(account, refused);
+    account->n_refused = 0;
+}
+
+void
+quota_forgive(struct quota *quota)
+{
+    while (!LIST_EMPTY(&quota->refused))
+        forgive(LIST_FIRST(&quota->refused));
 }
 
 uint64_t

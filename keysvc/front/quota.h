@@ -92,5 +92,15 @@ void quota_turn_use(struct quota_account *account, uint64_t turn, size_t bytes);
 /* One of its connections waits to be read. Shall it be in this turn? */
 bool quota_turn_wake(struct quota_account *account, uint64_t turn);
 
+/*
+ * This caller was refused more often than is written down (refusals.h). After QUOTA_REFUSED of that no
+ * turn has anything left for him until all are forgiven, each QUOTA_FORGIVE_US: whoever sends what is
+ * refused without waiting for the answers would keep the front busy with nothing else.
+ */
+#define QUOTA_REFUSED 8
+#define QUOTA_FORGIVE_US 1000
+void quota_refused(struct quota *quota, struct quota_account *account);
+void quota_forgive(struct quota *quota);
+
 /* Of one caller only, as long as quota_free(); never 0. */
 uint64_t quota_id(const struct quota_account *account);

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "front/quota.h"
+#include "front/refusals.h"
 #include "front/request.h"
 #include "proto/wire/frame.h"
 
@@ -236,7 +238,7 @@ Test(connection, who_does_not_read_is_not_read_from_and_then_dropped)
 /* It sends while the front reads, and takes an answer when the front does not. */
 Test(connection, a_flood_that_is_read_is_answered_to_the_last)
 {
-    const uint64_t n = 20000;
+    const uint64_t n = 6000;
     uint64_t asked = 0, answered = 0;
     uint8_t data[64];
     size_t len = 0, sent = 0;
@@ -401,6 +403,25 @@ Test(connection, refusals_of_one_caller_are_counted_when_they_are_too_many)
     close(fd);
     /* A few seconds may begin meanwhile. */
     cr_assert_leq(harness_count_audit(&h, "\"outcome\":\"DENIED\""), 180);
+    harness_stop(&h);
+}
+
+Test(connection, who_is_refused_without_end_is_answered_in_pieces)
+{
+    const uint64_t n = 1000, n_pauses = (n - 4 * REFUSALS_PER_SECOND) / QUOTA_REFUSED;
+    uint64_t begun_us;
+    int fd;
+
+    harness_start(&h);
+    fd = client_hello(&h);
+    begun_us = clock_mono_us();
+    for (uint64_t i = 1; i <= n; i++)
+        client_send_get(fd, i, "secret/one", 0);
+    for (uint64_t i = 1; i <= n; i++)
+        client_expect(fd, i, KS_ERR_DENIED);
+    /* A few seconds may begin meanwhile, in which the first ones are free. A slow machine is no shorter. */
+    cr_assert_geq(clock_mono_us() - begun_us, n_pauses * QUOTA_FORGIVE_US / 2);
+    close(fd);
     harness_stop(&h);
 }
 

@@ -332,6 +332,32 @@ Test(quota, no_more_connections_are_woken_than_could_be_served)
     quota_free(quota);
 }
 
+Test(quota, who_is_refused_too_often_waits_until_all_are_forgiven)
+{
+    struct quota *quota = quota_made();
+    struct quota_account *a = connected(quota, 1, ""), *b = connected(quota, 2, "");
+
+    for (int i = 0; i < QUOTA_REFUSED; i++) {
+        cr_assert(quota_turn_left(a, 1));
+        cr_assert(quota_turn_wake(a, 1));
+        quota_refused(quota, a);
+    }
+    cr_assert_not(quota_turn_left(a, 1));
+    cr_assert_not(quota_turn_left(a, 2));
+    cr_assert_not(quota_turn_wake(a, 2));
+    cr_assert(quota_turn_left(b, 2));
+    cr_assert(quota_turn_wake(b, 2));
+    /* Who has gone meanwhile is forgotten. */
+    quota_refused(quota, b);
+    quota_disconnect(quota, b);
+    quota_forgive(quota);
+    cr_assert(quota_turn_left(a, 2));
+    cr_assert(quota_turn_wake(a, 2));
+    quota_refused(quota, a);
+    cr_assert(quota_turn_left(a, 2));
+    quota_free(quota);
+}
+
 Test(quota, descriptors_are_bounded_for_one_caller_and_for_all)
 {
     enum { CALLERS = (QUOTA_FILES - QUOTA_FILES_RESERVED) / QUOTA_FILES_PER_CALLER };
