@@ -8,6 +8,7 @@
 const struct command COMMANDS[] = {
     {"identity-create", command_identity_create, "make an identity: a key, a self-signed certificate"},
     {"identity-list",   command_identity_list,   "the names of the identities"},
+    {"console",         command_console,         "the certificates of many hosts' agents, from one machine"},
     {NULL, NULL, NULL},
 };
 /* clang-format on */

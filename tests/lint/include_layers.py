@@ -6,6 +6,7 @@ include_layers - who may include whom
     pkcs11              ->  the public header of client/lib          ->  base
     agent               ->  client/web, provider's built-in form,
                             conf                                     ->  base
+    agent/console       ->  the agent's report.h                     ->  base
     client/web          ->                                               base
     client/lib          ->  proto/wire                               ->  base
     front               ->  ipc, sandbox, proto/wire                 ->  base
@@ -34,6 +35,8 @@ ARROWS = {
     "client/provider": ["client/lib/keysvc.h", "base/", "build-config.h"],
     "client/pkcs11": ["client/lib/keysvc.h", "base/", "build-config.h"],
     "client/web": ["base/"],
+    # The console works on other hosts' agents: it shares the form of reports with this one, and nothing else.
+    "client/agent/console": ["client/agent/report.h", "base/", "build-config.h"],
     # The agent serves with a key that it does not have, as any program: keysvc.so, linked in.
     "client/agent": [
         "client/lib/keysvc.h",

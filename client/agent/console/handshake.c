@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handshake - the callback that OpenSSL gets in place of its own verification
+ */
+#include "client/agent/console/handshake.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+
+static int
+judge(X509_STORE_CTX *context, void *state)
+{
+    struct handshake *handshake = state;
+    X509 *leaf = X509_STORE_CTX_get0_cert(context);
+    STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(context);
+
+    handshake->judged = true;
+    X509_free(handshake->leaf);
+    handshake->leaf = leaf && X509_up_ref(leaf) == 1 ? leaf : NULL;
+    sk_X509_pop_free(handshake->chain, X509_free);
+    handshake->chain = chain ? X509_chain_up_ref(chain) : NULL;
+    if (!handshake->leaf)
+        return 0;
+    if (handshake->trust)
+        trust_judge(handshake->trust, leaf, chain, time(NULL), &handshake->verdict);
+    if (!handshake->trust || handshake->verdict.trusted) {
+        X509_STORE_CTX_set_error(context, X509_V_OK);
+        return 1;
+    }
+    X509_STORE_CTX_set_error(context, X509_V_ERR_CERT_REJECTED);
+    return 0;
+}
+
+/* The key may be a reference: then the provider that is linked in signs, through keysvcd. */
+static bool
+use_own(SSL_CTX *context, struct handshake *handshake)
+{
+    const char *reason;
+
+    ERR_clear_error();
+    if (SSL_CTX_use_certificate_chain_file(context, handshake->certificate_file) == 1 &&
+        SSL_CTX_use_PrivateKey_file(context, handshake->key_file, SSL_FILETYPE_PEM) == 1 &&
+        SSL_CTX_check_private_key(context) == 1)
+        return true;
+    reason = ERR_reason_error_string(ERR_peek_last_error());
+    snprintf(handshake->own_failed, sizeof(handshake->own_failed),
+             "the console's own certificate (%.80s) and key (%.80s) cannot be used: %s",
+             handshake->certificate_file, handshake->key_file, reason ? reason : "unknown");
+    ERR_clear_error();
+    return false;
+}
+
+CURLcode
+handshake_set_up(CURL *curl, void *context, void *state)
+{
+    struct handshake *handshake = state;
+
+    (void)curl;
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(context, judge, handshake);
+    if (handshake->certificate_file && !use_own(context, handshake))
+        return CURLE_SSL_CERTPROBLEM;
+    return CURLE_OK;
+}
+
+void
+handshake_deinit(struct handshake *handshake)
+{
+    X509_free(handshake->leaf);
+    sk_X509_pop_free(handshake->chain, X509_free);
+    memset(handshake, 0, sizeof(*handshake));
+}

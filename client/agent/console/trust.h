@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * trust - which certificate an agent must show before anything is sent to it
+ *
+ * Pinned: exactly that certificate, while it is valid. By a CA: any certificate that the CA issued
+ * to the agent's name for a server. Judged in the middle of the TLS handshake (handshake.c), so an
+ * impostor never sees a token of the API.
+ *
+ * `expected` is what an apply is about to put there: its answer may be lost, and the agent that then
+ * shows it is not a stranger. It is as good as pinned until the next thing is known.
+ */
+#pragma once
+
+#include "client/agent/console/peercert.h"
+
+#define TRUST_NAME_MAX 255u
+#define TRUST_WHY_LEN 384u
+
+enum trust_kind {
+    TRUST_NONE = 0, /* nothing is trusted */
+    TRUST_PINNED = 1,
+    TRUST_CA = 2,
+};
+
+struct trust {
+    enum trust_kind kind;
+    STACK_OF(X509) * certificates;        /* PINNED: one; CA: each of them is believed */
+    X509 *expected;                       /* NULL: nothing is under way */
+    char server_name[TRUST_NAME_MAX + 1]; /* CA: what the certificate must name; host or address */
+};
+
+struct trust_verdict {
+    bool trusted;
+    bool expected;           /* only as the expected one */
+    char why[TRUST_WHY_LEN]; /* if not trusted */
+};
+
+/* Frees what it holds; all zeros afterwards. */
+void trust_deinit(struct trust *trust);
+
+/* Each takes references of its own. INTERNAL: no memory. */
+ks_err trust_pin(struct trust *trust, X509 *certificate) KS_MUST_CHECK;
+ks_err trust_by_ca(struct trust *trust, const STACK_OF(X509) * certificates,
+                   const char *server_name) KS_MUST_CHECK;
+ks_err trust_expect(struct trust *trust, X509 *certificate) KS_MUST_CHECK;
+void trust_expect_nothing(struct trust *trust);
+
+/* `chain`: what came with it, may be NULL. */
+void trust_judge(const struct trust *trust, X509 *leaf, STACK_OF(X509) * chain, time_t now,
+                 struct trust_verdict *out);
+
+/* Has its time begun, and not ended? */
+bool trust_valid_now(const X509 *leaf, time_t now, char *why, size_t cap);
+
+/* Did one of `anchors` issue it, with what came along, for a server of that name (NULL: any)? */
+bool trust_issued_by(const STACK_OF(X509) * anchors, X509 *leaf, STACK_OF(X509) * chain,
+                     const char *server_name, time_t now, char *why, size_t cap);
+
+/* "pinned", "ca", "none". */
+const char *trust_kind_name(enum trust_kind kind);

@@ -1,0 +1,491 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# agent_console.bats - keysvc-agent console against agents that misbehave (fake_agent.py): real TLS, no keysvcd.
+# What it does with real agents is in agent_fleet.bats.
+
+bats_require_minimum_version 1.5.0
+
+: "${KEYSVC_BUILD:?the build folder}"
+
+setup()
+{
+    W=$(mktemp -d "${TMPDIR:-/tmp}/keysvc-console-XXXXXX")
+    DIR=$W/issued
+    FAKES=()
+    # What it must not heed: no proxy listens there.
+    export https_proxy=http://127.0.0.1:9 HTTPS_PROXY=http://127.0.0.1:9 ALL_PROXY=http://127.0.0.1:9
+}
+
+teardown()
+{
+    if [ "${#FAKES[@]}" -gt 0 ]; then
+        kill "${FAKES[@]}" || true
+        wait "${FAKES[@]}" 2>/dev/null || true
+    fi
+    rm -rf "$W"
+}
+
+console()
+{
+    "$KEYSVC_BUILD/client/agent/keysvc-agent" console "$1" --console-dir "$W/console" "${@:2}" </dev/null 3>&-
+}
+
+json()
+{
+    /usr/bin/python3 -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
+}
+
+# fake NAME...: starts them; each wants a token of its own.
+fake()
+{
+    local name end=$((SECONDS + 30))
+    for name in "$@"; do
+        mkdir -p "$W/$name"
+        [ -e "$W/$name/token" ] || echo "secret-of-$name" >"$W/$name/token"
+        /usr/bin/python3 -B "$BATS_TEST_DIRNAME/fake_agent.py" "$W/$name" >"$W/$name/log" 2>&1 3>&- &
+        FAKES+=($!)
+    done
+    for name in "$@"; do
+        until [ -s "$W/$name/port" ]; do
+            [ "$SECONDS" -lt "$end" ] || { cat "$W/$name/log"; return 1; }
+            sleep 0.05
+        done
+    done
+}
+
+address()
+{
+    echo "127.0.0.1:$(cat "$W/$1/port")"
+}
+
+fingerprint()
+{
+    openssl x509 -in "$W/$1/certificate.pem" -noout -fingerprint -sha256 | sed 's/.*=//'
+}
+
+# add NAME...: the fakes, each pinned by its fingerprint.
+add()
+{
+    local name
+    for name in "$@"; do
+        console add "$name" "$(address "$name")" --token-file "$W/$name/token" --fingerprint "$(fingerprint "$name")" \
+            >/dev/null
+    done
+}
+
+ca()
+{
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$W/ca.key" -out "$W/ca.crt" \
+        -subj "/CN=Console Test CA" -days 30 2>/dev/null
+}
+
+# issue NAME...: what the CA's administrator does by hand.
+issue()
+{
+    local name
+    for name in "$@"; do
+        openssl x509 -req -in "$DIR/$name.req" -CA "$W/ca.crt" -CAkey "$W/ca.key" -out "$DIR/$name.crt" -CAcreateserial \
+            -copy_extensions copyall -days 20 2>/dev/null
+    done
+}
+
+# fails CODE TEXT COMMAND...
+fails()
+{
+    local code=$1 text=$2
+    shift 2
+    run "$@"
+    if [ "$status" != "$code" ] || [[ $output != *"$text"* ]]; then
+        printf 'expected exit code %s and "%s", not %s and:\n%s\n' "$code" "$text" "$status" "$output" >&2
+        return 1
+    fi
+}
+
+requests()
+{
+    wc -l <"$W/$1/requests" 2>/dev/null || echo 0
+}
+
+# ---------------------------------------------------------------- trust
+
+@test "at first use the fingerprint is shown and asked about, and no token leaves before the answer" {
+    fake A1
+    fails 23 "$(fingerprint A1)" console add A1 "$(address A1)" --token-file "$W/A1/token"
+    [ "$(requests A1)" = 0 ]
+    [ "$(console list --json | json "len(d['agents'])")" = 0 ]
+    console add A1 "$(address A1)" --token-file "$W/A1/token" --yes
+    grep -q "secret-of-A1" "$W/A1/requests"
+}
+
+@test "on a terminal a typed yes adds it, anything else does not" {
+    fake A1
+    cat >"$W/ask.py" <<'END'
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+seen, answered = b"", False
+while True:
+    try:
+        data = os.read(fd, 4096)
+    except OSError:
+        break
+    if not data:
+        break
+    seen += data
+    if b"[y/N]" in seen and not answered:
+        os.write(fd, sys.argv[1].encode() + b"\n")
+        answered = True
+sys.stdout.write(seen.decode(errors="replace"))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+END
+    ask() { /usr/bin/python3 -B "$W/ask.py" "$1" "$KEYSVC_BUILD/client/agent/keysvc-agent" console "${@:2}" --console-dir "$W/console"; }
+    fails 23 "$(fingerprint A1)" ask n add A1 "$(address A1)" --token-file "$W/A1/token"
+    fails 0 "1 succeeded" ask yes add A1 "$(address A1)" --token-file "$W/A1/token"
+}
+
+@test "by a fingerprint or a CA only the right one is added" {
+    fake A1
+    fails 23 "$(fingerprint A1)" console add A1 "$(address A1)" --token-file "$W/A1/token" \
+        --fingerprint "$(printf '00%.0s' {1..32})"
+    [ "$(requests A1)" = 0 ]
+    ca
+    fails 23 "does not verify" console add A1 "$(address A1)" --token-file "$W/A1/token" --ca-file "$W/ca.crt"
+    [ "$(requests A1)" = 0 ]
+    console add A1 "$(address A1)" --token-file "$W/A1/token" --fingerprint "sha256:$(fingerprint A1 | tr -d : | tr A-F a-f)"
+    fails 5 "already" console add A1 "$(address A1)" --token-file "$W/A1/token" --yes
+}
+
+@test "a certificate that changed by other hands is untrusted, and the impostor gets no token" {
+    fake A1 A2
+    add A1 A2
+    # A2's token is what an impostor would like to have; it serves with a key of its own.
+    rm "$W/A2/requests" "$W/A2/certificate.pem"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$W/A2/key.pem" \
+        -out "$W/A2/certificate.pem" -subj /CN=A2.example -days 30 2>/dev/null
+    fails 23 "changed" console status
+    [[ $output == *"A1"*"trusted"* ]]
+    [ "$(requests A2)" = 0 ]
+    fails 23 "" console create-csr A2 --directory "$DIR"
+    fails 23 "" console apply-self-signed A2
+    [ "$(requests A2)" = 0 ]
+    [ "$(console list --json | json "[a['status'] for a in d['agents']]")" = "['trusted', 'untrusted']" ]
+    # Who compared it on the host says so.
+    fails 23 "not agreed" console trust A2
+    fails 23 "fingerprint" console trust A2 --fingerprint "$(fingerprint A1)"
+    console trust A2 --fingerprint "$(fingerprint A2)"
+    console status
+}
+
+@test "an expired certificate is untrusted, though it is the pinned one" {
+    fake A1 A2
+    add A1
+    openssl x509 -in "$W/A1/certificate.pem" -signkey "$W/A1/key.pem" -days -1 -out "$W/expired.pem" 2>/dev/null
+    cp "$W/expired.pem" "$W/A1/certificate.pem"
+    cp "$W/A1/certificate.pem" "$W/A1/key.pem" "$W/A2"
+    : >"$W/A1/requests"
+    fails 23 "expired" console trust A1 --yes
+    fails 23 "expired" console add A2 "$(address A2)" --token-file "$W/A2/token" --fingerprint "$(fingerprint A2)"
+    # As if it had been pinned while it was valid.
+    /usr/bin/python3 -c '
+import json, sys
+d = json.load(open(sys.argv[1]))
+d["agents"][0]["trust"]["pem"] = open(sys.argv[2]).read()
+open(sys.argv[1], "w").write(json.dumps(d))' "$W/console/agents.json" "$W/A1/certificate.pem"
+    fails 23 "expired" console status A1
+    [ "$(requests A1)" = 0 ]
+    [ "$(requests A2)" = 0 ]
+}
+
+@test "trust pins what is self-signed, and of an issued one trusts the CA, for the agent's name only" {
+    fake A1
+    add A1
+    ca
+    console create-csr --directory "$DIR"
+    issue A1
+    console apply --directory "$DIR" --ca-file "$W/ca.crt"
+    fails 23 "does not show the CA" console trust A1 --yes
+    console trust A1 --yes --ca-file "$W/ca.crt"
+    [ "$(console list --json | json "d['agents'][0]['trust']['kind']")" = ca ]
+    # Another one of the same CA is as good, for this name; for another name it is not.
+    issue A1
+    cp "$DIR/A1.crt" "$W/A1/certificate.pem"
+    console status
+    openssl x509 -req -in "$DIR/A1.req" -CA "$W/ca.crt" -CAkey "$W/ca.key" -out "$W/A1/certificate.pem" -CAcreateserial \
+        -extfile <(echo "subjectAltName=DNS:other.example") 2>/dev/null
+    fails 23 "does not name 127.0.0.1" console status
+    fails 23 "does not name" console trust A1 --yes --ca-file "$W/ca.crt"
+    console trust A1 --yes --pin
+    [ "$(console list --json | json "d['agents'][0]['trust']['kind']")" = pinned ]
+}
+
+# ---------------------------------------------------------------- agents that misbehave
+
+@test "each fault of an agent is named, and its neighbours are served" {
+    local mode names=(401 403 503 bare-500 close escape garbage half huge list redirect)
+    fake A0 "${names[@]}"
+    add A0 "${names[@]}"
+    mkdir "$W/elsewhere"
+    for mode in "${names[@]}"; do
+        echo "$mode" >"$W/$mode/mode"
+    done
+    # A redirect to an agent that would answer is not followed, and its token stays away from there.
+    echo "https://$(address A0)/api/v1/identity/agent/status" >"$W/redirect/elsewhere"
+    run --separate-stderr console status --json
+    [ "$status" = 3 ]                                       # the first failure's, in the order of names
+    codes=$(json "sorted((a['name'], a['error']['code']) for a in d['agents'] if not a['ok'])" <<<"$output")
+    expected="[('401', 'DENIED'), ('403', 'DENIED'), ('503', 'TOKEN_UNAVAILABLE'), ('bare-500', 'INTERNAL')"
+    expected+=", ('close', 'NO_SERVICE'), ('escape', 'BAD_REQUEST'), ('garbage', 'NO_SERVICE'), ('half', 'NO_SERVICE')"
+    expected+=", ('huge', 'TOO_LARGE'), ('list', 'NO_SERVICE'), ('redirect', 'NO_SERVICE')]"
+    [ "$codes" = "$expected" ] || { echo "$codes"; false; }
+    [ "$(json "[a['name'] for a in d['agents'] if a['ok']]" <<<"$output")" = "['A0']" ]
+    [ "$(json "d['summary']" <<<"$output")" = "{'succeeded': 1, 'failed': 11}" ]
+    [ "$(json "[a['error']['retryable'] for a in d['agents'] if a['name'] == '503']" <<<"$output")" = "[True]" ]
+    not_there=$(grep -c "secret-of-redirect" "$W/A0/requests" || true)
+    [ "$not_there" = 0 ]
+    # What an agent says reaches no terminal as it is.
+    run console status escape
+    [[ $output == *"?[2Jbad?"* ]]
+    [[ $output != *$'\x1b'* ]]
+}
+
+@test "agents that hang or drip hold up nobody but themselves" {
+    fake A1 A2 A3 A4
+    add A1 A2 A3 A4
+    echo hang >"$W/A1/mode"
+    echo slow >"$W/A2/mode"
+    run --separate-stderr console status --json --timeout 3 --parallel 4
+    [ "$status" = 12 ]
+    [ "$(json "[a['ok'] or a['error']['code'] for a in d['agents']]" <<<"$output")" = "['DEADLINE', 'DEADLINE', True, True]" ]
+}
+
+@test "an agent that is not there is unreachable, and one that speaks no TLS too" {
+    fake A1
+    add A1
+    kill "${FAKES[0]}"
+    wait "${FAKES[0]}" 2>/dev/null || true
+    FAKES=()
+    fails 17 "unreachable" console status
+    [ "$(console list --json | json "d['agents'][0]['status']")" = unreachable ]
+    /usr/bin/python3 -c '
+import socket, sys
+s = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+open(sys.argv[2], "w").close()
+while True:
+    c, _ = s.accept()
+    c.sendall(b"HTTP/1.0 200 OK\r\n\r\n{}")
+    c.close()' "$(cat "$W/A1/port")" "$W/plain" 3>&- &
+    FAKES+=($!)
+    until [ -e "$W/plain" ] || ! kill -0 "${FAKES[0]}"; do sleep 0.05; done
+    fails 17 "unreachable" console status
+}
+
+# ---------------------------------------------------------------- a folder of certificates
+
+@test "verify names the wrong, the missing and the surplus files; apply applies the right ones, retry the rest" {
+    fake A1 A2 A3 A4 A5 A6
+    add A1 A2 A3 A4 A5 A6
+    ca
+    console create-csr --directory "$DIR" --organization "Fleet {name}" --common-name "{name}.example"
+    [ "$(openssl req -in "$DIR/A3.req" -noout -subject -nameopt RFC2253)" = "subject=CN=A3.example" ]
+    issue A1 A2 A3 A4 A5
+    cp "$DIR/A2.crt" "$DIR/A1.crt"                                          # the wrong agent's
+    openssl req -x509 -key "$W/A3/key.pem" -subj /CN=A3.example -days 3 -out "$DIR/A3.crt"   # not the CA's
+    openssl x509 -req -in "$DIR/A4.req" -CA "$W/ca.crt" -CAkey "$W/ca.key" -out "$DIR/A4.crt" -CAcreateserial -days 3 \
+        -extfile <(printf 'subjectAltName=DNS:A4.example,IP:127.0.0.1\nextendedKeyUsage=clientAuth\n') 2>/dev/null
+    openssl x509 -in "$DIR/A5.crt" -outform DER -out "$DIR/A5.der"
+    rm "$DIR/A5.crt"                                                        # DER is as good
+    cp "$DIR/A2.crt" "$DIR/stranger.pem"
+    cp "$W/ca.crt" "$DIR/ca.crt"                                            # the CA's own file is no surplus
+    run --separate-stderr console verify --directory "$DIR" --ca-file "$DIR/ca.crt" --json
+    [ "$status" = 20 ]
+    [ "$(json "[a['ok'] or a['error']['code'] for a in d['agents']]" <<<"$output")" = \
+        "['CERTIFICATE_REFUSED', True, 'CERTIFICATE_REFUSED', 'CERTIFICATE_REFUSED', True, 'NOT_FOUND']" ]
+    failed="[[c['check'] for c in a['error'].get('checks', []) if not c['passed']] for a in d['agents'] if not a['ok']]"
+    [ "$(json "$failed" <<<"$output")" = "[['key', 'names'], ['issuer', 'usage', 'names'], ['issuer', 'usage'], []]" ] ||
+        { json "$failed" <<<"$output"; false; }
+    [[ $(json "d['agents'][0]['error']['message']" <<<"$output") == *"another request: A2"* ]]
+    [ "$(json "d['surplus']" <<<"$output")" = "['$DIR/stranger.pem']" ]
+    # Nothing was applied by verify; apply takes what is right, and retry what was wrong and is mended.
+    console status
+    fails 20 "2 succeeded, 4 failed" console apply --directory "$DIR" --ca-file "$DIR/ca.crt"
+    console status
+    [ "$(openssl x509 -in "$W/A5/certificate.pem" -noout -issuer -nameopt RFC2253)" = "issuer=CN=Console Test CA" ]
+    issue A1 A3 A4 A6
+    run --separate-stderr console retry --json
+    [ "$status" = 0 ]
+    [ "$(json "[a['name'] for a in d['agents']]" <<<"$output")" = "['A1', 'A3', 'A4', 'A6']" ]
+    fails 0 "nothing failed" console retry
+    console status
+}
+
+@test "two files for one agent, one of no certificate, and one with something behind are refused" {
+    fake A1 A2 A3
+    add A1 A2 A3
+    ca
+    console create-csr --directory "$DIR"
+    issue A1 A2 A3
+    cp "$DIR/A1.crt" "$DIR/A1.pem"
+    echo nonsense >"$DIR/A2.crt"
+    openssl x509 -in "$DIR/A3.crt" -outform DER -out "$DIR/A3.crt.new"
+    echo more >>"$DIR/A3.crt.new"
+    mv "$DIR/A3.crt.new" "$DIR/A3.crt"
+    fails 20 "more than one file" console apply --directory "$DIR" --ca-file "$W/ca.crt"
+    [[ $output == *"A2.crt: it is no certificate"* ]]
+    [[ $output == *"A3.crt: it is no certificate"* ]]
+    ! grep -q apply "$W"/A*/requests
+}
+
+@test "what an agent refuses is told with its checks, and nothing is believed of it" {
+    fake A1
+    add A1
+    ca
+    console create-csr --directory "$DIR"
+    issue A1
+    rm "$DIR/A1.req"
+    # Behind the console's back it has another key: only the agent can tell.
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$W/new.pem"
+    openssl req -x509 -key "$W/new.pem" -subj /CN=A1.example -days 3 -out "$W/A1/certificate.pem"
+    mv "$W/new.pem" "$W/A1/key.pem"
+    console trust A1 --yes
+    fails 20 "another key" console apply --directory "$DIR" --ca-file "$W/ca.crt"
+    [ "$(console list --json | json "'expected' in d['agents'][0]['trust']")" = False ]
+    console status
+}
+
+@test "an agent that applied it and does not serve it is found out" {
+    fake A1
+    add A1
+    ca
+    console create-csr --directory "$DIR"
+    issue A1
+    echo apply:lie >"$W/A1/mode"
+    fails 23 "shows another one" console apply --directory "$DIR" --ca-file "$W/ca.crt"
+}
+
+@test "an answer that is lost after the change is no loss: the new certificate is looked for" {
+    fake A1 A2
+    add A1 A2
+    ca
+    console create-csr --directory "$DIR"
+    issue A1 A2
+    echo apply:done-then-close >"$W/A1/mode"
+    echo apply:close >"$W/A2/mode"
+    fails 13 "1 succeeded, 1 failed" console apply --directory "$DIR" --ca-file "$W/ca.crt"
+    rm "$W/A2/mode"
+    console status
+    console retry
+    console status
+}
+
+@test "a console that is killed between the change and its end knows the agent afterwards" {
+    local client end=$((SECONDS + 30))
+    fake A1
+    add A1
+    ca
+    console create-csr --directory "$DIR"
+    issue A1
+    echo status:hang >"$W/A1/mode"
+    "$KEYSVC_BUILD/client/agent/keysvc-agent" console apply --console-dir "$W/console" --directory "$DIR" \
+        --ca-file "$W/ca.crt" >/dev/null 2>&1 3>&- </dev/null &
+    client=$!
+    until grep -q '^GET .*/status' <(tail -n 1 "$W/A1/requests"); do [ "$SECONDS" -lt "$end" ]; sleep 0.05; done
+    kill -KILL "$client"
+    wait "$client" || true
+    rm "$W/A1/mode"
+    # Both the change and the connection that looks came so far: the list was not saved since.
+    console status
+    [ "$(console list --json | json "'expected' in d['agents'][0]['trust']")" = False ]
+    console retry
+}
+
+@test "an interrupted run says so for each, and retry does what was left" {
+    local client end=$((SECONDS + 30)) code=0
+    fake A1 A2
+    add A1 A2
+    echo hang >"$W/A2/mode"
+    "$KEYSVC_BUILD/client/agent/keysvc-agent" console create-csr --console-dir "$W/console" --directory "$DIR" --json \
+        >"$W/out" 2>/dev/null 3>&- </dev/null &
+    client=$!
+    until [ -e "$DIR/A1.req" ] && grep -q csr "$W/A2/requests"; do [ "$SECONDS" -lt "$end" ]; sleep 0.05; done
+    kill -TERM "$client"
+    wait "$client" || code=$?
+    [ "$code" = 12 ]
+    [ "$(json "[a['ok'] or a['error']['message'] for a in d['agents']]" <"$W/out")" = "[True, 'interrupted']" ]
+    rm "$W/A2/mode"
+    run --separate-stderr console retry --json
+    [ "$(json "[a['name'] for a in d['agents']]" <<<"$output")" = "['A2']" ]
+    [ -e "$DIR/A2.req" ]
+}
+
+# ---------------------------------------------------------------- the rest
+
+@test "back to self-signed, with a new key or not, and the new certificate is the trusted one" {
+    fake A1 A2
+    add A1 A2
+    ca
+    console create-csr --directory "$DIR"
+    issue A1 A2
+    console apply --directory "$DIR" --ca-file "$W/ca.crt"
+    key=$(openssl pkey -in "$W/A1/key.pem" -pubout)
+    fails 2 "say which" console apply-self-signed
+    console apply-self-signed 'A*'
+    [ "$(openssl pkey -in "$W/A1/key.pem" -pubout)" = "$key" ]
+    console status
+    console apply-self-signed --all --rekey
+    [ "$(openssl pkey -in "$W/A1/key.pem" -pubout)" != "$key" ]
+    console status
+}
+
+@test "show has the fields that are the same, and marks the others" {
+    fake A1 A2
+    add A1 A2
+    run --separate-stderr console show --json
+    [ "$status" = 0 ]
+    [ "$(json "d['fields']['state'], d['fields']['subject'], d['fields']['trusted_by']" <<<"$output")" = \
+        "('ready', '(differ)', 'pinned')" ]
+    run --separate-stderr console show A1 --json
+    [ "$(json "d['fields']['subject']" <<<"$output")" = "CN=A1.example" ]
+}
+
+@test "names, globs, wrong words and wrong options" {
+    fake A1 A2 B1
+    add A1 A2 B1
+    run --separate-stderr console list 'A*' --json
+    [ "$(json "[a['name'] for a in d['agents']]" <<<"$output")" = "['A1', 'A2']" ]
+    fails 21 "no such agent" console status C1
+    fails 2 "--rekey" console status --rekey
+    fails 2 "no names" console status A1 --all
+    fails 2 "letters, digits" console add ../x 127.0.0.1:1 --yes
+    fails 2 "not an address" console add x "a b:1" --yes
+    fails 2 "not an address" console add x "host/path:1" --yes
+    fails 2 "no such verb" console nonsense
+    fails 2 "needed" console apply
+    console remove B1
+    [ "$(console list --json | json "len(d['agents'])")" = 2 ]
+}
+
+@test "the console's folder is closed to others, tokens are not shown, and one that is open is refused" {
+    fake A1
+    add A1
+    [ "$(stat -c %a "$W/console")" = 700 ]
+    [ "$(stat -c %a "$W/console/agents.json")" = 600 ]
+    run console list --json
+    [[ $output != *secret-of* ]]
+    chmod 755 "$W/console"
+    fails 2 "closed to others" console list
+    chmod 700 "$W/console"
+    chmod 644 "$W/console/agents.json"
+    fails 2 "closed to others" console list
+}
+
+@test "two consoles that add at a time lose no agent" {
+    local i clients=()
+    fake A1
+    for i in 1 2 3 4 5 6 7 8; do
+        console add "N$i" "$(address A1)" --token-file "$W/A1/token" --yes >/dev/null 2>&1 &
+        clients+=($!)
+    done
+    for i in "${clients[@]}"; do wait "$i"; done
+    [ "$(console list --json | json "len(d['agents'])")" = 8 ]
+}
