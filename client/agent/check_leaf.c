@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 
 #include "base/hex.h"
+#include "client/agent/chain.h"
 
 static void list_usage(X509 *leaf, char *out, size_t cap);
 
@@ -39,6 +40,17 @@ key_digest(X509 *leaf, char out[static 2 * KS_SHA256_LEN + 1])
         hex_text(out, digest, KS_SHA256_LEN);
 }
 
+/* Several requests may have been made with one key. */
+static bool
+label_before(const struct check_wanted *wanted, size_t end)
+{
+    for (size_t i = 0; i < end; i++) {
+        if (strcmp(wanted->keys[i].label, wanted->keys[end].label) == 0)
+            return true;
+    }
+    return false;
+}
+
 void
 check_key(X509 *leaf, const struct check_wanted *wanted, struct report *report)
 {
@@ -53,9 +65,7 @@ check_key(X509 *leaf, const struct check_wanted *wanted, struct report *report)
             check->passed = true;
             snprintf(check->found, sizeof(check->found), "the key of %s", label);
         }
-        /* Several requests may have been made with one key. */
-        if ((i > 0 && strcmp(label, wanted->keys[i - 1].label) == 0) ||
-            len >= sizeof(check->expected))
+        if (label_before(wanted, i) || len >= sizeof(check->expected))
             continue;
         len += (size_t)snprintf(check->expected + len, sizeof(check->expected) - len, "%s%s",
                                 i > 0 ? " or " : "the public key of ", label);
@@ -72,7 +82,7 @@ check_validity(const X509 *leaf, const struct check_chain *chain, int64_t now_s,
                struct report *report)
 {
     struct report_check *check = report_add(report, "validity", false);
-    char from[OSSL_TIME_LEN], to[OSSL_TIME_LEN], now[OSSL_TIME_LEN] = "?";
+    char from[CHAIN_TIME_MAX], to[CHAIN_TIME_MAX], now[CHAIN_TIME_MAX] = "?";
     time_t at = (time_t)now_s;
     struct tm parts;
     int begun = ASN1_TIME_cmp_time_t(X509_get0_notBefore(leaf), at);
@@ -80,8 +90,8 @@ check_validity(const X509 *leaf, const struct check_chain *chain, int64_t now_s,
 
     if (gmtime_r(&at, &parts))
         strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", &parts);
-    ossl_time_text(X509_get0_notBefore(leaf), from);
-    ossl_time_text(X509_get0_notAfter(leaf), to);
+    chain_time_text(X509_get0_notBefore(leaf), from);
+    chain_time_text(X509_get0_notAfter(leaf), to);
     snprintf(check->expected, sizeof(check->expected), "valid now, %s", now);
     if (begun == -2 || ended == -2)
         snprintf(check->found, sizeof(check->found), "dates that are none");

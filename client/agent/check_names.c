@@ -48,6 +48,16 @@ consider(X509 *leaf, const struct altname_list *has, const struct check_wanted *
     return err;
 }
 
+static bool
+first_fitting(X509 *leaf, const struct check_wanted *wanted, size_t *key)
+{
+    for (*key = 0; *key < wanted->n_keys; (*key)++) {
+        if (check_key_fits(leaf, &wanted->keys[*key]))
+            return true;
+    }
+    return false;
+}
+
 ks_err
 check_names(X509 *leaf, const struct check_wanted *wanted, const struct check_chain *chain,
             size_t *key, struct report *report)
@@ -56,20 +66,16 @@ check_names(X509 *leaf, const struct check_wanted *wanted, const struct check_ch
     ks_auto(best_deinit) struct best best = {.found = false};
     struct report_check *check = report_add(report, "names", false);
     ks_err err = names_of_certificate(leaf, &has);
-    bool fits = false;
+    bool any = !first_fitting(leaf, wanted, key);
 
+    /* With a key of nobody's it is judged by every request. */
     for (size_t i = 0; !err && i < wanted->n_keys; i++) {
-        if (!check_key_fits(leaf, &wanted->keys[i]))
-            continue;
-        if (!fits)
-            *key = i;
-        fits = true;
-        if (wanted->keys[i].request)
+        if (wanted->keys[i].request && (any || check_key_fits(leaf, &wanted->keys[i])))
             err = consider(leaf, &has, wanted, i, &best);
     }
     if (err)
         return err;
-    if (best.found)
+    if (best.found && !any)
         *key = best.key;
     altname_text(&has, check->found, sizeof(check->found));
     if (has.n_names == 0) {

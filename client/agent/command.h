@@ -91,6 +91,12 @@ ks_err command_open(struct invocation *invocation, struct report *report) KS_MUS
 int command_end(struct invocation *invocation, const struct report *report);
 
 /* The table's functions, one file each. */
+int command_certificate_apply(struct invocation *invocation, int argc, char **argv);
+int command_certificate_apply_self_signed(struct invocation *invocation, int argc, char **argv);
+int command_certificate_create_csr(struct invocation *invocation, int argc, char **argv);
+int command_certificate_get(struct invocation *invocation, int argc, char **argv);
+int command_certificate_rollback(struct invocation *invocation, int argc, char **argv);
+int command_certificate_status(struct invocation *invocation, int argc, char **argv);
 int command_console(struct invocation *invocation, int argc, char **argv);
 int command_identity_create(struct invocation *invocation, int argc, char **argv);
 int command_identity_list(struct invocation *invocation, int argc, char **argv);

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ossl - freeing, times as text, and what a request names
+ * ossl - freeing, and what a request names
  */
 #include "client/agent/ossl.h"
-
-#include <stdio.h>
-#include <time.h>
 
 void
 ossl_x509_freep(X509 **certificate)
@@ -40,16 +37,6 @@ ossl_memory_freep(uint8_t **data)
 {
     OPENSSL_free(*data);
     *data = NULL;
-}
-
-void
-ossl_time_text(const ASN1_TIME *time, char out[static OSSL_TIME_LEN])
-{
-    struct tm parts;
-
-    if (!ASN1_TIME_to_tm(time, &parts) ||
-        strftime(out, OSSL_TIME_LEN, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
-        snprintf(out, OSSL_TIME_LEN, "?");
 }
 
 GENERAL_NAMES *

@@ -10,11 +10,9 @@
  *     unverified   it was uploaded, and nobody has said by which CA
  *     untrusted    nobody: it does not hold now
  */
-#include <arpa/inet.h>
-#include <openssl/x509v3.h>
-
 #include "base/hex.h"
 #include "base/keyname.h"
+#include "client/agent/certview.h"
 #include "client/agent/chain.h"
 #include "client/agent/operations.h"
 #include "client/agent/store_csr.h"
@@ -23,10 +21,8 @@
 #define HISTORY_SHOWN 20u
 #define TIME_MAX 32
 
-static int add_certificate(json_t *status, const struct identity_set *set);
 static int add_key(json_t *status, struct agent *agent, const struct ks_key *key);
 static int add_state(json_t *status, const struct identity_set *set);
-static json_t *names_of(const X509 *certificate);
 static ks_err add_pending(json_t *status, struct agent *agent, const char *identity,
                           struct fault *why);
 static ks_err add_history(json_t *status, struct agent *agent, const char *identity,
@@ -53,7 +49,7 @@ certificate_status(struct agent *agent, const char *identity, json_t **out, stru
         return err;
     status = json_pack("{s:s, s:I, s:s, s:b}", "identity", identity, "set", (json_int_t)set.number,
                        "kind", set_kind_name(set.kind), "self_signed", set.kind == SET_SELF_SIGNED);
-    if (!status || add_certificate(status, &set) || add_key(status, agent, &set.key) ||
+    if (!status || certview_add(status, set.chain) || add_key(status, agent, &set.key) ||
         add_state(status, &set)) {
         json_decref(status);
         return report_fail(report, KS_ERR_INTERNAL, "%s: no memory, or a certificate of no sense",
@@ -70,94 +66,6 @@ certificate_status(struct agent *agent, const char *identity, json_t **out, stru
     }
     *out = status;
     return KS_OK;
-}
-
-/* --- the certificate --- */
-
-/* Its bytes may be no UTF-8: JSON would take none of them then. */
-static json_t *
-text_json(const char *text)
-{
-    json_t *json = json_string(text);
-
-    return json ? json : json_string("(not UTF-8)");
-}
-
-static void
-serial_text(const X509 *certificate, char *out, size_t cap)
-{
-    const ASN1_INTEGER *serial = X509_get0_serialNumber(certificate);
-
-    out[0] = '\0';
-    if (serial->length > 0 && (size_t)serial->length * 2 < cap)
-        hex_text(out, serial->data, (size_t)serial->length);
-}
-
-static int
-add_certificate(json_t *status, const struct identity_set *set)
-{
-    X509 *leaf = chain_leaf(set->chain);
-    char subject[CHAIN_SUBJECT_MAX], issuer[CHAIN_SUBJECT_MAX], serial[128];
-    char from[CHAIN_TIME_MAX], to[CHAIN_TIME_MAX], sha256[2 * KS_SHA256_LEN + 1];
-    int bad;
-
-    if (!leaf)
-        return -1;
-    chain_name_text(X509_get_subject_name(leaf), subject, sizeof(subject));
-    chain_name_text(X509_get_issuer_name(leaf), issuer, sizeof(issuer));
-    chain_time_text(X509_get0_notBefore(leaf), from);
-    chain_time_text(X509_get0_notAfter(leaf), to);
-    chain_sha256(set->chain, sha256);
-    serial_text(leaf, serial, sizeof(serial));
-    bad = json_object_set_new(status, "subject", text_json(subject)) ||
-          json_object_set_new(status, "issuer", text_json(issuer)) ||
-          json_object_set_new(status, "serial", json_string(serial)) ||
-          json_object_set_new(status, "not_before", json_string(from)) ||
-          json_object_set_new(status, "not_after", json_string(to)) ||
-          json_object_set_new(status, "sha256", json_string(sha256)) ||
-          json_object_set_new(status, "names", names_of(leaf));
-    X509_free(leaf);
-    return bad;
-}
-
-/* "DNS:host.example", "IP:10.0.0.1" */
-static json_t *
-name_json(const GENERAL_NAME *name)
-{
-    char address[INET6_ADDRSTRLEN];
-    int type;
-    const void *value = GENERAL_NAME_get0_value(name, &type);
-    const ASN1_STRING *text = value;
-    const char *word = type == GEN_DNS     ? "DNS"
-                       : type == GEN_EMAIL ? "email"
-                       : type == GEN_URI   ? "URI"
-                                           : NULL;
-
-    if (word)
-        return json_sprintf("%s:%.*s", word, ASN1_STRING_length(text),
-                            (const char *)ASN1_STRING_get0_data(text));
-    if (type == GEN_IPADD &&
-        (ASN1_STRING_length(text) == sizeof(struct in_addr) ||
-         ASN1_STRING_length(text) == sizeof(struct in6_addr)) &&
-        inet_ntop(ASN1_STRING_length(text) == sizeof(struct in_addr) ? AF_INET : AF_INET6,
-                  ASN1_STRING_get0_data(text), address, sizeof(address)))
-        return json_sprintf("IP:%s", address);
-    return json_string("other");
-}
-
-static json_t *
-names_of(const X509 *certificate)
-{
-    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-    json_t *list = json_array();
-
-    for (int i = 0; list && i < sk_GENERAL_NAME_num(names); i++) {
-        json_t *name = name_json(sk_GENERAL_NAME_value(names, i));
-
-        json_array_append_new(list, name ? name : json_string("(not UTF-8)"));
-    }
-    GENERAL_NAMES_free(names);
-    return list;
 }
 
 /* --- key and state --- */
@@ -180,7 +88,7 @@ add_key(json_t *status, struct agent *agent, const struct ks_key *key)
         json_object_set_new(status, "key_sha256", json_string(sha256)) ||
         json_object_set_new(status, "key_state", json_string(state)))
         return -1;
-    return err ? json_object_set_new(status, "key_error", text_json(report.message)) : 0;
+    return err ? json_object_set_new(status, "key_error", certview_text(report.message)) : 0;
 }
 
 static int
@@ -234,9 +142,9 @@ add_pending(json_t *status, struct agent *agent, const char *identity, struct fa
 
         time_text(rows[i].made_us, at);
         keyname_label(rows[i].key_name, rows[i].key_version, label);
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:o, s:o}", "made", at, "key", label, "subject",
-                                        text_json(rows[i].subject), "who", text_json(rows[i].who)));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "made", at, "key", label,
+                                              "subject", certview_text(rows[i].subject), "who",
+                                              certview_text(rows[i].who)));
     }
     return json_object_set_new(status, "pending_csrs", list) && !err ? KS_ERR_INTERNAL : err;
 }
@@ -256,10 +164,10 @@ add_history(json_t *status, struct agent *agent, const char *identity, struct fa
         keyname_label(rows[i].key_name, rows[i].key_version, label);
         json_array_append_new(list,
                               json_pack("{s:s, s:o, s:s, s:I, s:s, s:s, s:o, s:s}", "at", at, "who",
-                                        text_json(rows[i].who), "action", rows[i].action, "set",
+                                        certview_text(rows[i].who), "action", rows[i].action, "set",
                                         (json_int_t)rows[i].number, "kind",
                                         set_kind_name(rows[i].kind), "key", label, "subject",
-                                        text_json(rows[i].subject), "sha256", rows[i].sha256));
+                                        certview_text(rows[i].subject), "sha256", rows[i].sha256));
     }
     return json_object_set_new(status, "history", list) && !err ? KS_ERR_INTERNAL : err;
 }

@@ -61,7 +61,7 @@ store_csr_list(struct store *store, const char *identity, struct csr_row out[STO
     ks_auto(sql_finalizep) sqlite3_stmt *statement = NULL;
     bool row = true;
     ks_err err = sql_prepare(store,
-                             "SELECT key_name, key_version, subject, who, made_us FROM csr"
+                             "SELECT key_name, key_version, subject, who, made_us, id FROM csr"
                              " WHERE identity = ?1 ORDER BY id DESC",
                              &statement, why);
 
@@ -79,9 +79,35 @@ store_csr_list(struct store *store, const char *identity, struct csr_row out[STO
         snprintf(next->subject, sizeof(next->subject), "%s", sql_text(statement, 2));
         snprintf(next->who, sizeof(next->who), "%s", sql_text(statement, 3));
         next->made_us = sqlite3_column_int64(statement, 4);
+        next->id = sqlite3_column_int64(statement, 5);
         (*n)++;
     }
     return err;
+}
+
+ks_err
+store_csr_der(struct store *store, int64_t id, uint8_t **der, size_t *len, struct fault *why)
+{
+    ks_auto(sql_finalizep) sqlite3_stmt *statement = NULL;
+    bool row = false;
+    ks_err err = sql_prepare(store, "SELECT der FROM csr WHERE id = ?1", &statement, why);
+
+    if (!err)
+        err = sql_bind_int(store, statement, 1, id, why);
+    if (!err)
+        err = sql_step(store, statement, &row, why);
+    if (err)
+        return err;
+    if (!row) {
+        fault_set(why, "a pending request was settled just now");
+        return KS_ERR_NOT_FOUND;
+    }
+    *len = (size_t)sqlite3_column_bytes(statement, 0);
+    *der = malloc(*len + 1);
+    if (!*der)
+        return KS_ERR_INTERNAL;
+    memcpy(*der, *len > 0 ? sqlite3_column_blob(statement, 0) : "", *len);
+    return KS_OK;
 }
 
 ks_err

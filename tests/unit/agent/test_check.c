@@ -102,6 +102,11 @@ static const struct change CHANGE[] = {
      .key = FOREIGN,
      .type = PKI_RSA2048,
      .found = "another public key"},
+    {.what = "wrong key and another agent's names",
+     .failed = "key,names",
+     .key = FOREIGN,
+     .names = "DNS:other.example.org",
+     .found = "another public key"},
     /* validity */
     {.what = "since now", .failed = "", .from_s = PKI_NOW},
     {.what = "until a second from now", .failed = "", .to_s = PKI_NOW + 1},
