@@ -56,7 +56,10 @@ struct connection {
 static int socket_new(ino_t *inode);
 static bool fd_is_ours(const struct connection *connection);
 static void close_fd(const struct connection *connection);
-static ks_err dial_socket(struct connection *connection, const char *path, struct ks_error *error);
+static ks_err dial_socket(struct connection *connection, const char *path, uint64_t deadline_ms,
+                          struct ks_error *error);
+static bool connect_in_line(int fd, const struct sockaddr_un *address, uint64_t deadline_ms);
+static uint32_t time_left(uint64_t deadline_ms);
 static void wait_begin(struct connection *connection, struct wait *wait);
 static void wait_end(struct connection *connection, struct wait *wait);
 static ks_err wait_for(struct connection *connection, struct wait *wait, uint64_t deadline_ms,
@@ -197,7 +200,7 @@ connection_dial(struct connection *connection, const char *path, const char *pro
     uint32_t version;
     ks_err err;
 
-    err = dial_socket(connection, path, error);
+    err = dial_socket(connection, path, deadline_ms, error);
     if (err)
         return err;
     err = connection_call(connection, &hello, deadline_ms, &sent, &response, error);
@@ -221,7 +224,8 @@ connection_reached(const struct connection *connection)
 }
 
 static ks_err
-dial_socket(struct connection *connection, const char *path, struct ks_error *error)
+dial_socket(struct connection *connection, const char *path, uint64_t deadline_ms,
+            struct ks_error *error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     ks_err err;
@@ -230,7 +234,8 @@ dial_socket(struct connection *connection, const char *path, struct ks_error *er
     if (!text_copy(address.sun_path, sizeof(address.sun_path), path))
         return error_set(error, KS_ERR_USAGE, "%s: longer than a socket's path can be", path);
     connection->reached =
-        connect(connection->fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+        connect(connection->fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ||
+        (errno == EAGAIN && connect_in_line(connection->fd, &address, deadline_ms));
     if (connection->reached)
         return KS_OK;
     why = errno;
@@ -244,6 +249,31 @@ dial_socket(struct connection *connection, const char *path, struct ks_error *er
         error_hint(error, "this user may not pass to the socket, or not write to it; keysvc doctor "
                           "says which folder stops it");
     return err;
+}
+
+/* There is no room among those that wait to be accepted. Who waits for it in connect() gets it before
+ * those who only look again and again, of whom others may have many. False: errno. */
+static bool
+connect_in_line(int fd, const struct sockaddr_un *address, uint64_t deadline_ms)
+{
+    int flags = fcntl(fd, F_GETFL), done = -1, why = EAGAIN;
+    uint32_t left_ms;
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
+        return false;
+    while (done < 0 && (why == EAGAIN || why == EINTR) && (left_ms = time_left(deadline_ms)) > 0) {
+        const struct timeval wait = {.tv_sec = left_ms / 1000,
+                                     .tv_usec = (suseconds_t)(left_ms % 1000) * 1000};
+
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0)
+            break;
+        done = connect(fd, (const struct sockaddr *)address, sizeof(*address));
+        why = errno;
+    }
+    if (fcntl(fd, F_SETFL, flags) < 0)
+        done = -1;
+    errno = why;
+    return done == 0;
 }
 
 /* --- one call --- */

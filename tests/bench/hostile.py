@@ -174,20 +174,13 @@ class Frames:
 
     def connect(self):
         connection = socket.socket(socket.AF_UNIX)
+        # As the library does: it waits in line where too many wait to be accepted, and does not look again and again.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", WAIT_S, 0))
+        connection.connect(self.path)
         connection.settimeout(WAIT_S)
-        self.dial(connection)
         connection.sendall(self.hello)
         self.receive(connection)
         return connection
-
-    def dial(self, connection):
-        """As the library does: too many that wait to be accepted are waited for."""
-        for attempt in range(1000):
-            try:
-                return connection.connect(self.path)
-            except BlockingIOError:
-                time.sleep(0.001 * min(attempt + 1, 10))
-        raise ConnectionError("nobody accepts")
 
     def receive(self, connection):
         data = receive_frame(connection)

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Descriptors beside a frame that leaves in parts, and beside one that does not leave at all. */
+/* Descriptors beside a frame that leaves in parts, and beside one that does not leave at all; a service
+ * that has as many waiting to be accepted as it wants. */
 #include <criterion/criterion.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "client/lib/connection.h"
@@ -81,4 +86,91 @@ Test(connection, what_the_kernel_does_not_send_is_an_error_and_was_not_sent)
     response_free(response);
     connection_free(connection);
     fake_server_stop(server, true);
+}
+
+/* Somebody who listens, and with whom there is no room. */
+struct crowded {
+    struct sockaddr_un address;
+    int listener;
+    int waiting[8];
+    size_t n_waiting;
+};
+
+static void
+crowded_begin(struct crowded *crowded)
+{
+    int fd;
+
+    *crowded = (struct crowded){.address = {.sun_family = AF_UNIX}};
+    snprintf(crowded->address.sun_path, sizeof(crowded->address.sun_path),
+             "/tmp/keysvc-crowded-%d.sock", getpid());
+    crowded->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(
+        bind(crowded->listener, (struct sockaddr *)&crowded->address, sizeof(crowded->address)), 0);
+    cr_assert_eq(listen(crowded->listener, 1), 0);
+    for (;;) {
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (connect(fd, (struct sockaddr *)&crowded->address, sizeof(crowded->address)) < 0)
+            break;
+        crowded->waiting[crowded->n_waiting++] = fd;
+        cr_assert_lt(crowded->n_waiting, 8);
+    }
+    cr_assert_eq(errno, EAGAIN);
+    close(fd);
+}
+
+static void
+crowded_end(struct crowded *crowded)
+{
+    for (size_t i = 0; i < crowded->n_waiting; i++)
+        close(crowded->waiting[i]);
+    close(crowded->listener);
+    unlink(crowded->address.sun_path);
+}
+
+/* All who wait, and the one who comes then. */
+static void *
+accept_and_close(void *data)
+{
+    struct crowded *crowded = data;
+
+    usleep(100 * 1000); /* he waits by now, most likely */
+    for (size_t i = 0; i <= crowded->n_waiting; i++)
+        close(accept(crowded->listener, NULL, NULL));
+    return NULL;
+}
+
+Test(connection, waits_in_line_where_many_wait_to_be_accepted, .timeout = 60)
+{
+    struct connection *connection;
+    struct crowded crowded;
+    pthread_t thread;
+
+    crowded_begin(&crowded);
+    cr_assert_eq(connection_new(&connection, &error), KS_OK);
+    cr_assert_eq(pthread_create(&thread, NULL, accept_and_close, &crowded), 0);
+    cr_assert_neq(connection_dial(connection, crowded.address.sun_path, "test",
+                                  clock_mono_ms() + 30000, &error),
+                  KS_OK);
+    cr_assert(connection_reached(connection), "%s", error.message);
+    pthread_join(thread, NULL);
+    connection_free(connection);
+    crowded_end(&crowded);
+}
+
+Test(connection, a_line_that_does_not_move_is_told_as_busy_when_the_time_is_over, .timeout = 60)
+{
+    uint64_t begun_ms = clock_mono_ms();
+    struct connection *connection;
+    struct crowded crowded;
+
+    crowded_begin(&crowded);
+    cr_assert_eq(connection_new(&connection, &error), KS_OK);
+    cr_assert_eq(
+        connection_dial(connection, crowded.address.sun_path, "test", begun_ms + 200, &error),
+        KS_ERR_BUSY);
+    cr_assert_not(connection_reached(connection));
+    cr_assert_geq(clock_mono_ms(), begun_ms + 200);
+    connection_free(connection);
+    crowded_end(&crowded);
 }
