@@ -100,3 +100,4 @@ int command_certificate_status(struct invocation *invocation, int argc, char **a
 int command_console(struct invocation *invocation, int argc, char **argv);
 int command_identity_create(struct invocation *invocation, int argc, char **argv);
 int command_identity_list(struct invocation *invocation, int argc, char **argv);
+int command_run(struct invocation *invocation, int argc, char **argv);

@@ -14,6 +14,7 @@ const struct command COMMANDS[] = {
     {"certificate-rollback", command_certificate_rollback, "back to the one before"},
     {"identity-create", command_identity_create, "make an identity: a key, a self-signed certificate"},
     {"identity-list",   command_identity_list,   "the names of the identities"},
+    {"run",             command_run,             "serve HTTPS until told to end"},
     {"console",         command_console,         "the certificates of many hosts' agents, from one machine"},
     {NULL, NULL, NULL},
 };

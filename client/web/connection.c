@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 
 #include <openssl/err.h>
 
@@ -20,6 +21,7 @@
 
 #define STEPS_A_TURN 32u /* system calls for one connection before the next one's turn */
 #define LINGER_MS 5000u  /* for what a client is still sending when it was refused */
+#define WHY_MAX 384u
 #define OUT_MAX_LEN (ANSWER_MAX_LEN + 16384u)
 
 enum state {
@@ -64,6 +66,7 @@ static enum step step_write(struct connection *connection);
 static enum step step_linger(struct connection *connection);
 static void linger(struct connection *connection);
 static enum step tls_failed(struct connection *connection, int result);
+static bool first_error(char out[static WHY_MAX]);
 static void serve(struct connection *connection);
 static void refuse(struct connection *connection);
 static void log_request(struct connection *connection, const struct web_request *request,
@@ -354,7 +357,7 @@ step_linger(struct connection *connection)
 static enum step
 tls_failed(struct connection *connection, int result)
 {
-    const char *why;
+    char why[WHY_MAX];
 
     switch (SSL_get_error(connection->ssl, result)) {
     case SSL_ERROR_WANT_READ:
@@ -367,10 +370,23 @@ tls_failed(struct connection *connection, int result)
         break;
     }
     connection->failed = true;
-    why = ERR_reason_error_string(ERR_peek_last_error());
-    if (connection->state == STATE_HANDSHAKE && why && loop_may_log(connection->loop))
+    if (connection->state == STATE_HANDSHAKE && first_error(why) && loop_may_log(connection->loop))
         log_info("event=handshake-failed peer=%s why=\"%s\"", connection->peer, LOG_TEXT(why));
     return STEP_END;
+}
+
+/* The first is the cause, with what a provider says of it. False: the client has just gone. */
+static bool
+first_error(char out[static WHY_MAX])
+{
+    const char *data = NULL;
+    int flags = 0;
+    unsigned long code = ERR_peek_error_all(NULL, NULL, NULL, &data, &flags);
+    const char *reason = ERR_reason_error_string(code);
+    bool text = data && (flags & ERR_TXT_STRING) && data[0] != '\0';
+
+    snprintf(out, WHY_MAX, "%s%s%s", reason ? reason : "?", text ? ": " : "", text ? data : "");
+    return code != 0;
 }
 
 /* --- its requests --- */

@@ -89,6 +89,12 @@ agent_start()
 {
     IN_PLACE=exec as "$AGENT" keysvc-agent --config "$W/agent.conf" run >>"$W/agent.log" 2>&1 3>&- &
     AGENT_PID=$!
+    agent_wait
+}
+
+# Until it listens.
+agent_wait()
+{
     wait_for agent_listens
     PORT=$(sed -n 's/.*event=listening.* port=\([0-9]*\).*/\1/p' "$W/agent.log" | tail -n 1)
 }

@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+agent_client - clients of keysvc-agent's HTTPS that curl is not
+
+    agent_client.py hold PORT               a connection; prints "held", then "closed" when the agent closes it
+    agent_client.py slow PORT PHASE         a byte each 50 ms, in the handshake, line, headers, body or chunk; or does
+                                            not read an answer; 0 if the agent ends that within 20 s
+    agent_client.py places PORT N           N connections are served, one more waits, and is served when another goes
+    agent_client.py load PORT NAME FILE     new connections one after the other until standard input ends, with TLS 1.2
+                                            and 1.3 in turn; prints how many, 1 if any failed; FILE has the names of
+                                            all certificates' keys that were seen
+    agent_client.py beside PORT FILE        one connection, a request every 50 ms until FILE exists; 1 if one took 5 s
+"""
+import hashlib
+import os
+import select
+import socket
+import ssl
+import sys
+import time
+
+PATIENCE = 20
+GET = b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def dial(port):
+    return socket.create_connection(("127.0.0.1", int(port)), timeout=PATIENCE)
+
+
+def connect(port, version=None):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if version:
+        context.minimum_version = context.maximum_version = version
+    return context.wrap_socket(dial(port))
+
+
+def ask(connection):
+    """True: an answer came, and the connection is good for another request."""
+    connection.sendall(GET)
+    text = b""
+    while b"\r\n\r\n" not in text:
+        part = connection.recv(65536)
+        if not part:
+            return False
+        text += part
+    head, body = text.split(b"\r\n\r\n", 1)
+    length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
+    while len(body) < length:
+        part = connection.recv(65536)
+        if not part:
+            return False
+        body += part
+    return head.startswith(b"HTTP/1.1 4")
+
+
+def hold(port):
+    connection = connect(port)
+    if not ask(connection):
+        return 1
+    print("held", flush=True)
+    connection.settimeout(120)
+    try:
+        gone = connection.recv(1) == b""
+    except ConnectionError:
+        gone = True
+    print("closed" if gone else "spoken to", flush=True)
+    return 0 if gone else 1
+
+
+BEGINNINGS = {
+    "line": (b"G", b"E"),
+    "headers": (b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ", b"a"),
+    "body": (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", b"a"),
+    "chunk": (b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n", b"a"),
+}
+
+
+def slow(port, phase):
+    if phase == "handshake":
+        connection = dial(port)
+        # A client hello of 15 KiB that does not end.
+        beginning, byte = b"\x16\x03\x01\x3f\x00\x01\x00\x3c\x00", b"\0"
+    else:
+        connection = connect(port)
+        beginning, byte = BEGINNINGS[phase]
+    begin = time.monotonic()
+    try:
+        connection.sendall(beginning)
+        while time.monotonic() - begin < PATIENCE:
+            if select.select([connection], [], [], 0.05)[0] and connection.recv(4096) == b"":
+                return 0
+            connection.sendall(byte)
+    except (ConnectionError, ssl.SSLError):
+        return 0
+    return 1
+
+
+def places(port, count):
+    held = [connect(port) for _ in range(int(count))]
+    waiting = dial(port)
+    waiting.sendall(b"no TLS\r\n\r\n")  # whoever speaks to it answers with an alert
+    if select.select([waiting], [], [], 1)[0]:
+        return 1
+    if not all(ask(connection) for connection in held):
+        return 1
+    held.pop().close()
+    if not select.select([waiting], [], [], PATIENCE)[0]:
+        return 1
+    waiting.close()
+    last = connect(port)
+    return 0 if ask(last) and all(ask(connection) for connection in held) else 1
+
+
+def load(port, path):
+    versions = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+    count = failed = 0
+    seen = set()
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        try:
+            connection = connect(port, versions[count % 2])
+            seen.add(hashlib.sha256(connection.getpeercert(True)).hexdigest())
+            if not ask(connection):
+                raise OSError("no answer")
+            connection.close()
+        except OSError as error:  # ssl's errors are such
+            print(f"connection {count}: {error}", flush=True)
+            failed += 1
+        count += 1
+    with open(path, "w", encoding="ascii") as file:
+        file.writelines(name + "\n" for name in sorted(seen))
+    print(f"connections: {count}, failed: {failed}, certificates: {len(seen)}", flush=True)
+    return 1 if failed else 0
+
+
+def beside(port, path):
+    connections = [connect(port) for _ in range(8)]
+    print("connected", flush=True)
+    answered = 0
+    while not os.path.exists(path):
+        for connection in select.select([], connections, [], 0)[1]:
+            begin = time.monotonic()
+            if ask(connection) and time.monotonic() - begin < 5:
+                answered += 1
+        time.sleep(0.05)
+    print(f"answered: {answered}", flush=True)
+    return 0
+
+
+def main():
+    verb, *arguments = sys.argv[1:]
+    return {"hold": hold, "slow": slow, "places": places, "load": load, "beside": beside}[verb](*arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
