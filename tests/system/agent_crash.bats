@@ -1,0 +1,137 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# agent_crash.bats - keysvc-agent's commands killed at each step, several at once, and on a full disk
+#
+# ../fakes/stop_at.c ends a program at its n-th step on the disk. Whatever happens, files and store show one set, and the
+# next command finds all in order. ../unit/agent/test_switch_crash.c does the same, more closely, without a token.
+
+setup()
+{
+    load harness
+    load agent
+}
+
+teardown()
+{
+    show_log_if_failed
+    [ -z "${HOLDER-}" ] || kill -KILL "$HOLDER"
+    end_agent
+    end_world
+}
+
+# killed N COMMAND...: the agent's command, ended at its n-th step. True: it was; false: it came to its end.
+killed()
+{
+    local n=$1 code=0
+    shift
+    as "$AGENT" env KEYSVC_STOP_AT="$n" KEYSVC_STOP_AS=kill LD_PRELOAD="$PROGRAMS/tests/fakes/libstop-at.so" \
+        keysvc-agent --config "$W/agent.conf" "$@" >"$W/said" 2>&1 || code=$?
+    [ "$code" = 137 ] && return 0
+    [ "$code" = 0 ] || { echo "step $n: code $code" >&2; cat "$W/said" >&2; STRANGE=1; }
+    return 1
+}
+
+# What the store says is current.
+stored()
+{
+    /usr/bin/python3 -c 'import sqlite3, sys
+print(sqlite3.connect(sys.argv[1]).execute("SELECT current FROM identity WHERE name = ?", (sys.argv[2],)).fetchone()[0])' \
+        "$STATE/agent.db" "${1-agent}"
+}
+
+# How many versions of an identity's key the token has.
+versions()
+{
+    keysvc key show "$AGENT_KEYS/${1-agent}" --json | json "len(d['versions'])"
+}
+
+need_plain_build()
+{
+    [ -z "${KEYSVC_SANITIZED-}" ] || skip "a sanitizer wants to be loaded before the fake"
+}
+
+@test "the first start, killed at each step: the next one makes the identity, with the one key" {
+    local n=0
+    need_plain_build
+    world
+    agent_world
+    start
+    agent identity-list # makes the store: its tables alone are many steps
+    cp -a "$STATE" "$W/empty"
+    while killed $((n += 1)) identity-create agent; do
+        agent identity-create agent
+        files_show
+        [ "$SET" = "sets/$(stored)" ]
+        [ "$n" -lt 300 ]
+        rm -rf "$STATE"
+        cp -a "$W/empty" "$STATE"
+    done
+    [ -z "${STRANGE-}" ]
+    [ "$n" -gt 30 ]
+    files_show
+    [ "$(versions)" = 1 ]
+}
+
+@test "four first starts at once: one identity, one key, one set" {
+    local pids=() pid
+    world
+    agent_world
+    start
+    for _ in 1 2 3 4; do
+        agent identity-create agent >>"$W/said" 2>&1 &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do
+        wait "$pid" || { cat "$W/said" >&2; return 1; }
+    done
+    files_show
+    [ "$SET" = sets/1 ]
+    [ "$(versions)" = 1 ]
+}
+
+# The state on a file system of so many KiB, in a mount namespace of its own.
+small_state()
+{
+    unshare -m sh -c '
+        mount -t tmpfs -o "size=$1k,mode=750,uid=$2,gid=$2" tmpfs "$3"
+        exec sleep 600
+    ' sh "$1" "$AGENT" "$STATE" 3>&- &
+    HOLDER=$!
+    wait_for inside mountpoint -q "$STATE"
+}
+
+inside()
+{
+    nsenter -m -t "$HOLDER" -- "$@"
+}
+
+# Root becomes the state's owner.
+agent_inside()
+{
+    inside keysvc-agent --config "$W/agent.conf" "$@"
+}
+
+fill()
+{
+    inside dd if=/dev/zero of="$STATE/ballast" bs=4096 status=none || true
+}
+
+@test "on a full disk nothing changes, what is there is shown, and with room it goes on" {
+    need_root
+    world
+    agent_world
+    start
+    small_state 512
+    agent_inside identity-create agent
+    before=$(inside find "$STATE" -type f -name '*.pem' -exec sha256sum {} + | sort)
+    fill
+    fails 1 "free space" agent_inside identity-create shop
+    fails 1 "No space left" agent_inside identity-create shop
+    [ "$(agent_inside identity-list)" = agent ]
+    [ "$(inside find "$STATE" -type f -name '*.pem' -exec sha256sum {} + | sort)" = "$before" ]
+    inside rm "$STATE/ballast"
+    agent_inside identity-create shop
+    [ "$(agent_inside identity-list | tr '\n' ' ')" = "agent shop " ]
+    [ "$(versions shop)" = 1 ]
+}
