@@ -13,6 +13,7 @@
 
 static void check_caller(struct doctor *doctor, struct ks_client *client,
                          const struct ks_status *status);
+static void check_sandboxes(struct doctor *doctor, const struct ks_status *status);
 static void check_token(struct doctor *doctor, const struct ks_token *token);
 
 /* One folder on the way to the socket: may we pass, and who else may put a socket there? */
@@ -122,6 +123,7 @@ doctor_service(struct doctor *doctor, struct cli *cli)
     check_caller(doctor, client, status);
     for (size_t i = 0; i < status->n_tokens; i++)
         check_token(doctor, &status->tokens[i]);
+    check_sandboxes(doctor, status);
     for (size_t i = 0; i < status->n_groups; i++)
         doctor_group(doctor, &status->groups[i]);
     if (status->n_tokens == 0)
@@ -237,6 +239,43 @@ check_token(struct doctor *doctor, const struct ks_token *token)
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token",
                      doctor_known_trouble(text, "See the log of keysvcd."), "%s is %s: %s",
                      token->name, token->state, text);
+}
+
+/* What is in force now; what the kernel and the configuration could give is found below. */
+static void
+check_sandbox(struct doctor *doctor, const char *what, const char *name, const char *sandbox)
+{
+    if (strcmp(sandbox, "on") == 0)
+        doctor_fine(doctor, "sandbox", "%s%s: system calls are filtered, files closed", what, name);
+    else if (strcmp(sandbox, "calls") == 0)
+        doctor_note(doctor, "sandbox",
+                    "Name the files that its module changes, by `store` or `write` in its section "
+                    "or profile; and see what the kernel has (below).",
+                    "%s%s: system calls are filtered, but it may open every file that its user may",
+                    what, name);
+    else
+        doctor_note(doctor, "sandbox",
+                    "Take `sandbox = off` out of its section and profile, and see that keysvcd is "
+                    "built with its sandbox (event=sandbox in its log).",
+                    "%s%s: system calls are not filtered (%s)", what, name, sandbox);
+}
+
+/* Of what is not started, and to whom it is not shown, nothing is said. keysvcd opens files as long as it
+ * lives: its calls are all that is filtered. */
+static void
+check_sandboxes(struct doctor *doctor, const struct ks_status *status)
+{
+    const char *keysvcd =
+        strcmp(status->keysvcd_sandbox, "calls") == 0 ? "on" : status->keysvcd_sandbox;
+
+    if (keysvcd[0] != '\0' && strcmp(keysvcd, "on") != 0)
+        check_sandbox(doctor, "keysvcd", "", keysvcd);
+    if (status->front_sandbox[0] != '\0' && strcmp(status->front_sandbox, "on") != 0)
+        check_sandbox(doctor, "the front", "", status->front_sandbox);
+    for (size_t i = 0; i < status->n_tokens; i++) {
+        if (status->tokens[i].sandbox[0] != '\0')
+            check_sandbox(doctor, "token ", status->tokens[i].name, status->tokens[i].sandbox);
+    }
 }
 
 /* Whether its tokens are there is said of each of them. */

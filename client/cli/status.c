@@ -87,11 +87,12 @@ show_json(struct cli *cli, const struct ks_status *status)
     output_hex(status->configuration_sha256, KS_SHA256_LEN, sha256);
     return output_json(
         cli,
-        json_pack("{s:s, s:I, s:I, s:I, s:s, s:{s:I, s:s, s:b}, s:o, s:o}", "version",
+        json_pack("{s:s, s:I, s:I, s:I, s:s, s:{s:I, s:s, s:b}, s:{s:s, s:s}, s:o, s:o}", "version",
                   status->version, "generation", (json_int_t)status->generation, "uptime_ms",
                   (json_int_t)status->uptime_ms, "connections", (json_int_t)status->connections,
                   "configuration_sha256", sha256, "caller", "uid", (json_int_t)status->uid, "unit",
-                  status->unit, "administrator", status->administrator, "tokens",
+                  status->unit, "administrator", status->administrator, "sandbox", "keysvcd",
+                  status->keysvcd_sandbox, "front", status->front_sandbox, "tokens",
                   token_view_json_all(status), "groups", token_view_json_groups(status)));
 }
 

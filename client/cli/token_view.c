@@ -98,12 +98,12 @@ groups_text(const struct ks_status *status)
 json_t *
 token_view_json(const struct ks_token *token)
 {
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:s}", "name",
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s}", "name",
                      token->name, "state", token->state, "text", token->text, "workers",
                      (json_int_t)token->workers, "ready_workers", (json_int_t)token->ready_workers,
                      "keys", (json_int_t)token->keys, "queued", (json_int_t)token->queued,
                      "profile", token->profile, "label", token->label, "model", token->model,
-                     "serial", token->serial, "group", token->group);
+                     "serial", token->serial, "group", token->group, "sandbox", token->sandbox);
 }
 
 json_t *

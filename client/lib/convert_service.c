@@ -83,6 +83,7 @@ copy_token(const Keysvc__V1__Token *wire, struct ks_token *out)
     out->keys = wire->keys;
     out->queued = wire->queued;
     convert_copy_text(out->group, sizeof(out->group), wire->group);
+    convert_copy_text(out->sandbox, sizeof(out->sandbox), wire->sandbox);
 }
 
 /* Frees nothing: what it has made belongs to the status. */
@@ -135,6 +136,9 @@ response_status(const struct response *response, struct ks_status **out, struct 
         return KS_ERR_INTERNAL;
     convert_copy_text(status->version, sizeof(status->version), wire->version);
     convert_copy_text(status->unit, sizeof(status->unit), wire->unit);
+    convert_copy_text(status->front_sandbox, sizeof(status->front_sandbox), wire->front_sandbox);
+    convert_copy_text(status->keysvcd_sandbox, sizeof(status->keysvcd_sandbox),
+                      wire->keysvcd_sandbox);
     status->generation = wire->generation;
     status->uptime_ms = wire->uptime_ms;
     status->connections = wire->connections;

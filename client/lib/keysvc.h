@@ -119,6 +119,8 @@ struct ks_token {
     uint32_t keys;   /* versions known */
     uint32_t queued; /* jobs waiting and running */
     char group[64];  /* which it is in; empty: none */
+    /* In force for the weakest of its ready processes: on, calls, files, off; empty: not known. */
+    char sandbox[16];
 };
 
 /* Tokens that show the same keys. */
@@ -145,6 +147,7 @@ struct ks_status {
     size_t n_tokens;
     struct ks_group *groups; /* for administrators, else none */
     size_t n_groups;
+    char front_sandbox[16], keysvcd_sandbox[16]; /* as a token's, for administrators */
 };
 
 /* Anybody may ask. *out: ks_status_free. */

@@ -113,6 +113,7 @@ fill_token(Keysvc__V1__Token *out, const struct reply_token *token)
     out->label = (char *)token->label;
     out->model = (char *)token->model;
     out->serial = (char *)token->serial;
+    out->sandbox = (char *)token->sandbox;
     out->queued = token->queued;
     out->group = (char *)token->group;
 }
@@ -160,6 +161,8 @@ encode_status(struct buf *out, Keysvc__V1__Response *response, const struct repl
     reply.uid = status->uid;
     reply.unit = (char *)status->unit;
     reply.administrator = status->administrator;
+    reply.front_sandbox = (char *)status->front_sandbox;
+    reply.keysvcd_sandbox = (char *)status->keysvcd_sandbox;
     if (status->configuration_sha256) {
         reply.configuration_sha256.data = (uint8_t *)status->configuration_sha256;
         reply.configuration_sha256.len = KS_SHA256_LEN;

@@ -58,8 +58,9 @@ struct front {
     uint64_t turn; /* of the loop */
     size_t n_calls;
     struct event *tick, *second, *forgive;
-    bool sync_due;              /* a second is over */
-    struct control_tally tally; /* the supervisor's last word on what it counts */
+    bool sync_due;                /* a second is over */
+    enum control_sandbox sandbox; /* that is in force */
+    struct control_tally tally;   /* the supervisor's last word on what it counts */
     struct metrics metrics;
     uint64_t started_ms, started_wall_us;
     uint64_t next_request_id;

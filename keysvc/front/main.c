@@ -25,6 +25,7 @@ int
 main(int argc, char **argv)
 {
     ks_auto(front_freep) struct front *front = NULL;
+    struct sandbox_state sandbox;
     struct fault why = FAULT_INIT;
     ks_err err;
 
@@ -45,11 +46,12 @@ main(int argc, char **argv)
     if (!err)
         err = front_new(CONTROL_FD, &front, &why);
     if (!err)
-        err = front_sandbox_enter(&why);
+        err = front_sandbox_enter(&sandbox, &why);
     if (err) {
         log_error("event=not-started outcome=%s reason=\"%s\"", err_info(err)->name, why.text);
         return CONTROL_EXIT_SETUP;
     }
+    front->sandbox = control_sandbox(sandbox.calls, sandbox.files);
     err = front_run(front);
     if (err) {
         log_error("event=ended outcome=%s reason=\"keysvcd has gone or talks nonsense\"",

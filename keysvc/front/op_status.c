@@ -27,6 +27,7 @@ complete(const struct front *front, struct reply_token *token, bool administrato
     if (administrator)
         return;
     token->text = token->profile = token->label = token->model = token->serial = token->group = "";
+    token->sandbox = "";
     token->keys = 0;
 }
 
@@ -74,6 +75,8 @@ op_status(struct call *call, const struct request *request, struct fault *why)
         .unit = peer->unit,
         .administrator = administrator,
         .configuration_sha256 = front->config->hash,
+        .front_sandbox = administrator ? control_sandbox_name(front->sandbox) : "",
+        .keysvcd_sandbox = administrator ? control_sandbox_name(front->tally.sandbox) : "",
     };
     call_answer(call, &answer);
     return KS_OK;

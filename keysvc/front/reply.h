@@ -33,6 +33,7 @@ struct reply_key {
 
 struct reply_token {
     const char *name, *state, *text, *profile, *label, *model, *serial, *group; /* never NULL */
+    const char *sandbox;                                                        /* neither */
     uint32_t workers, ready_workers, keys, queued;
 };
 
@@ -52,7 +53,8 @@ struct reply_status {
     uint32_t uid;
     const char *unit;
     bool administrator;
-    const uint8_t *configuration_sha256; /* NULL: not shown */
+    const uint8_t *configuration_sha256;         /* NULL: not shown */
+    const char *front_sandbox, *keysvcd_sandbox; /* never NULL */
 };
 
 struct reply_list {

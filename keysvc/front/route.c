@@ -170,6 +170,7 @@ route_describe(const struct route *route, size_t index, struct reply_token *out)
         .label = token->state.label,
         .model = token->state.model,
         .serial = token->state.serial,
+        .sandbox = control_sandbox_name(token->state.sandbox),
         .queued = token->n_waiting,
     };
     for (size_t w = 1; w <= CONFIG_MAX_WORKERS; w++) {

@@ -53,11 +53,10 @@ static const struct sandbox_rule rules[] = {
 static const struct sandbox_rule clone3 = {"clone3"};
 
 ks_err
-front_sandbox_enter(struct fault *why)
+front_sandbox_enter(struct sandbox_state *state, struct fault *why)
 {
     const struct sandbox_rule abort_ourselves = {"tgkill", 0, SANDBOX_INT, (uint32_t)getpid()};
     ks_auto(sandbox_freep) struct sandbox *sandbox = NULL;
-    struct sandbox_state state;
     ks_err err = sandbox_new(SANDBOX_ALLOWS, &sandbox);
 
     if (err)
@@ -69,10 +68,10 @@ front_sandbox_enter(struct fault *why)
     sandbox_close_files(sandbox);
     sandbox_path(sandbox, "/proc", SANDBOX_READ);
     sandbox_restrict(sandbox, SANDBOX_NO_TCP | SANDBOX_NO_SIGNALS | SANDBOX_NO_ABSTRACT);
-    err = sandbox_enter(sandbox, &state, why);
+    err = sandbox_enter(sandbox, state, why);
     if (err)
         return err;
-    log_info("event=sandbox calls=%s files=%s landlock=%u", state.calls ? "on" : "off",
-             state.files ? "on" : "off", state.abi);
+    log_info("event=sandbox calls=%s files=%s landlock=%u", state->calls ? "on" : "off",
+             state->files ? "on" : "off", state->abi);
     return KS_OK;
 }

@@ -76,6 +76,26 @@ control_setup_unpack(const void *data, size_t len, struct control_setup *out)
     return KS_OK;
 }
 
+enum control_sandbox
+control_sandbox(bool calls, bool files)
+{
+    if (calls)
+        return files ? CONTROL_SANDBOX_ON : CONTROL_SANDBOX_CALLS;
+    return files ? CONTROL_SANDBOX_FILES : CONTROL_SANDBOX_OFF;
+}
+
+const char *
+control_sandbox_name(enum control_sandbox sandbox)
+{
+    static const char *const names[CONTROL_SANDBOX_COUNT] = {
+        [CONTROL_SANDBOX_UNKNOWN] = "",    [CONTROL_SANDBOX_OFF] = "off",
+        [CONTROL_SANDBOX_FILES] = "files", [CONTROL_SANDBOX_CALLS] = "calls",
+        [CONTROL_SANDBOX_ON] = "on",
+    };
+
+    return names[sandbox];
+}
+
 void
 control_state_pack(struct buf *out, const struct control_state *state)
 {
@@ -83,6 +103,7 @@ control_state_pack(struct buf *out, const struct control_state *state)
     pack_u32(out, state->worker_index);
     pack_u32(out, state->state);
     pack_u64(out, state->n_restarts);
+    pack_u32(out, state->sandbox);
     pack_text(out, state->model);
     pack_text(out, state->serial);
     pack_text(out, state->label);
@@ -98,6 +119,7 @@ control_state_unpack(const void *data, size_t len, struct control_state *out)
     out->worker_index = unpack_enum(&in, CONFIG_MAX_WORKERS + 1);
     out->state = unpack_enum(&in, TOKEN_STATE_COUNT);
     out->n_restarts = unpack_u64(&in);
+    out->sandbox = unpack_enum(&in, CONTROL_SANDBOX_COUNT);
     unpack_text(&in, out->model, sizeof(out->model));
     unpack_text(&in, out->serial, sizeof(out->serial));
     unpack_text(&in, out->label, sizeof(out->label));
@@ -114,6 +136,7 @@ control_tally_pack(struct buf *out, const struct control_tally *tally)
     pack_u64(out, tally->n_reloads_failed);
     pack_bool(out, tally->last_reload_failed);
     pack_u64(out, tally->configured_us);
+    pack_u32(out, tally->sandbox);
     pack_u64(out, tally->n_audit_failures);
 }
 
@@ -128,6 +151,7 @@ control_tally_unpack(const void *data, size_t len, struct control_tally *out)
     out->n_reloads_failed = unpack_u64(&in);
     out->last_reload_failed = unpack_bool(&in);
     out->configured_us = unpack_u64(&in);
+    out->sandbox = unpack_enum(&in, CONTROL_SANDBOX_COUNT);
     out->n_audit_failures = unpack_u64(&in);
     return finish(&in);
 }

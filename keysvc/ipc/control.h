@@ -116,6 +116,18 @@ const char *token_state_name(enum token_state state); /* "login-blocked" */
 
 /* Worker -> supervisor about itself; supervisor -> front about a worker (worker_index > 0) or a
  * whole token (0). */
+/* What of a process's sandbox (sandbox/sandbox.h) is in force, the weaker first. */
+enum control_sandbox {
+    CONTROL_SANDBOX_UNKNOWN = 0, /* not started, or not to be shown */
+    CONTROL_SANDBOX_OFF,
+    CONTROL_SANDBOX_FILES, /* files are closed; every system call may be made */
+    CONTROL_SANDBOX_CALLS, /* the filter of system calls; all files of the user may be opened */
+    CONTROL_SANDBOX_ON,    /* both */
+    CONTROL_SANDBOX_COUNT,
+};
+enum control_sandbox control_sandbox(bool calls, bool files);
+const char *control_sandbox_name(enum control_sandbox sandbox); /* "on"; UNKNOWN: "" */
+
 struct control_state {
     char token[CONFIG_TITLE_MAX + 1];
     uint32_t worker_index;
@@ -123,6 +135,7 @@ struct control_state {
     /* Of a worker, by the supervisor: processes that ended unasked. A token that was absent, or a
      * login that is blocked, is no such end. */
     uint64_t n_restarts;
+    enum control_sandbox sandbox; /* of a worker that is ready; of a token: its weakest worker's */
     char model[17], serial[17], label[33]; /* CK_TOKEN_INFO, trimmed; empty: not known */
     char text[256];                        /* why; empty if ready */
 };
@@ -135,7 +148,8 @@ struct control_tally {
     uint64_t n_front_restarts;
     uint64_t n_reloads, n_reloads_failed; /* good ones; those that kept the old configuration */
     bool last_reload_failed;
-    uint64_t configured_us; /* when the running configuration was taken */
+    uint64_t configured_us;       /* when the running configuration was taken */
+    enum control_sandbox sandbox; /* its own */
     uint64_t
         n_audit_failures; /* audit files that it could not open, checkpoints it could not keep */
 };

@@ -49,9 +49,8 @@ static ks_err drop_capabilities(struct fault *why);
 static ks_err forbid_calls(struct sandbox_state *state, struct fault *why);
 
 ks_err
-supervisor_sandbox_enter(struct fault *why)
+supervisor_sandbox_enter(struct sandbox_state *state, struct fault *why)
 {
-    struct sandbox_state state = {0};
     ks_err err = drop_capabilities(why);
 
     if (!err && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
@@ -59,10 +58,10 @@ supervisor_sandbox_enter(struct fault *why)
         err = KS_ERR_INTERNAL;
     }
     if (!err)
-        err = forbid_calls(&state, why);
+        err = forbid_calls(state, why);
     if (err)
         return err;
-    log_info("event=sandbox calls=%s", state.calls ? "on" : "off");
+    log_info("event=sandbox calls=%s", state->calls ? "on" : "off");
     return KS_OK;
 }
 

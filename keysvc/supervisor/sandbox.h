@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/fault.h"
+#include "sandbox/sandbox.h"
 
 /* Once, by the only thread, before the first child. INTERNAL. */
-ks_err supervisor_sandbox_enter(struct fault *why) KS_MUST_CHECK;
+ks_err supervisor_sandbox_enter(struct sandbox_state *state, struct fault *why) KS_MUST_CHECK;

@@ -91,11 +91,13 @@ ks_err
 supervisor_run(const struct supervisor_options *options, struct fault *why)
 {
     struct supervisor supervisor = {.options = options, .lock_fd = -1, .sockets = SOCKETS_INIT};
+    struct sandbox_state sandbox;
     ks_err err = open_all(&supervisor, why);
 
     if (!err)
-        err = supervisor_sandbox_enter(why);
+        err = supervisor_sandbox_enter(&sandbox, why);
     if (!err) {
+        supervisor.tally.sandbox = control_sandbox(sandbox.calls, sandbox.files);
         front_start(supervisor.front);
         err = roster_apply(supervisor.roster, NULL, supervisor.launch.settings, why);
     }

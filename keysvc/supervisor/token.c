@@ -156,7 +156,9 @@ whole(const struct token *token, const struct fault *blocked)
     for (size_t i = 0; i < token->n_workers; i++) {
         const struct control_state *one = worker_status(token->workers[i]);
 
-        n_ready += worker_state(token->workers[i]) == WORKER_READY;
+        if (worker_state(token->workers[i]) == WORKER_READY &&
+            (n_ready++ == 0 || one->sandbox < status.sandbox))
+            status.sandbox = one->sandbox;
         if (status.label[0] == '\0' && one->label[0] != '\0') {
             text_copy(status.model, sizeof(status.model), one->model);
             text_copy(status.serial, sizeof(status.serial), one->serial);

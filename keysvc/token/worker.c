@@ -359,6 +359,8 @@ worker_state(struct worker *worker, enum token_state state, const char *text,
     CK_TOKEN_INFO info;
 
     *out = (struct control_state){.worker_index = worker->index, .state = state};
+    if (state == TOKEN_STATE_READY)
+        out->sandbox = control_sandbox(worker->sandbox.calls, worker->sandbox.files);
     (void)text_copy(out->token, sizeof(out->token), worker->token->name);
     snprintf(out->text, sizeof(out->text), "%s", text);
     if (!worker->slot || slot_token_info(worker->slot, &info, &why) != KS_OK)

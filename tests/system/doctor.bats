@@ -306,3 +306,31 @@ change_pin()
     [ "$(cat "$W/pin")" = Other-31415 ]
     doctor
 }
+
+# sandbox WHO: as `keysvc status --json` says it of keysvcd, front and main.
+sandbox()
+{
+    keysvc status --json | json "(dict(d['sandbox'], main=d['tokens'][0]['sandbox']))['$1']"
+}
+
+@test "which sandboxes are on: status tells an administrator, and doctor what is missing" {
+    need_filter
+    WORKERS=2 world
+    start
+    [ "$(sandbox keysvcd) $(sandbox front)" = "calls on" ] || [ "$(sandbox keysvcd) $(sandbox front)" = "calls calls" ]
+    [ "$(sandbox main)" = "$(sandbox front)" ]
+    not finding note sandbox "token main"
+    # To others nothing is shown.
+    [ "$ME" != 0 ] || [ "$(as $BOB keysvc status --json | json "d['sandbox']['front'] + d['tokens'][0]['sandbox']")" = "" ]
+    stop
+    token_option "sandbox = off"
+    start
+    [ "$(sandbox main)" = off ]
+    finding note sandbox "token main: system calls are not filtered (off)"
+    stop
+    sed -i 's/^ *sandbox = off$//' "$W/keysvcd.conf"
+    sed -i '/^write = /d' "$W/profile.conf"
+    start
+    [ "$(sandbox main)" = calls ]
+    finding note sandbox "token main: system calls are filtered, but"
+}

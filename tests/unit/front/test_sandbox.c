@@ -22,6 +22,7 @@ enter(void *context)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct fault why = FAULT_INIT;
+    struct sandbox_state state;
 
     (void)context;
     listener = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -31,7 +32,7 @@ enter(void *context)
         bind(listener, (struct sockaddr *)&address, sizeof(sa_family_t)) < 0 ||
         listen(listener, 1) < 0)
         return 1;
-    return front_sandbox_enter(&why) != KS_OK;
+    return front_sandbox_enter(&state, &why) != KS_OK;
 }
 
 static int

@@ -36,6 +36,7 @@ Test(control, a_state_reads_back_and_an_unknown_one_is_refused)
                                        .worker_index = 2,
                                        .state = TOKEN_STATE_ABSENT,
                                        .n_restarts = 3,
+                                       .sandbox = CONTROL_SANDBOX_CALLS,
                                        .text = "why"};
     ks_auto(buf_deinit) struct buf packed = BUF_INIT;
 
@@ -44,6 +45,7 @@ Test(control, a_state_reads_back_and_an_unknown_one_is_refused)
     cr_assert_str_eq(out.token, "main");
     cr_assert_eq(out.state, TOKEN_STATE_ABSENT);
     cr_assert_eq(out.n_restarts, 3);
+    cr_assert_eq(out.sandbox, CONTROL_SANDBOX_CALLS);
     cr_assert_str_eq(out.text, "why");
     state.state = TOKEN_STATE_COUNT;
     packed.len = 0;
@@ -59,6 +61,7 @@ Test(control, a_tally_reads_back_whole_or_not_at_all)
                                        .n_reloads_failed = 4,
                                        .last_reload_failed = true,
                                        .configured_us = 5,
+                                       .sandbox = CONTROL_SANDBOX_OFF,
                                        .n_audit_failures = 6};
     ks_auto(buf_deinit) struct buf packed = BUF_INIT;
 
@@ -70,6 +73,7 @@ Test(control, a_tally_reads_back_whole_or_not_at_all)
     cr_assert_eq(out.n_reloads_failed, 4);
     cr_assert(out.last_reload_failed);
     cr_assert_eq(out.configured_us, 5);
+    cr_assert_eq(out.sandbox, CONTROL_SANDBOX_OFF);
     cr_assert_eq(out.n_audit_failures, 6);
     for (size_t len = 0; len < packed.len; len++)
         cr_assert_eq(control_tally_unpack(packed.data, len, &out), KS_ERR_BAD_REQUEST);

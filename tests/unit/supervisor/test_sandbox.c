@@ -21,9 +21,10 @@ static int
 enter(void *context)
 {
     struct fault why = FAULT_INIT;
+    struct sandbox_state state;
 
     (void)context;
-    return supervisor_sandbox_enter(&why) != KS_OK;
+    return supervisor_sandbox_enter(&state, &why) != KS_OK;
 }
 
 static int
