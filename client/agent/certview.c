@@ -34,14 +34,14 @@ certview_add(json_t *object, const struct ks_chain *chain)
 {
     ks_auto(ossl_x509_freep) X509 *leaf = chain_leaf(chain);
     char subject[CHAIN_SUBJECT_MAX], issuer[CHAIN_SUBJECT_MAX], serial[128];
-    char from[OSSL_TIME_LEN], to[OSSL_TIME_LEN], sha256[2 * KS_SHA256_LEN + 1];
+    char from[CHAIN_TIME_MAX], to[CHAIN_TIME_MAX], sha256[2 * KS_SHA256_LEN + 1];
 
     if (!leaf)
         return -1;
     chain_name_text(X509_get_subject_name(leaf), subject, sizeof(subject));
     chain_name_text(X509_get_issuer_name(leaf), issuer, sizeof(issuer));
-    ossl_time_text(X509_get0_notBefore(leaf), from);
-    ossl_time_text(X509_get0_notAfter(leaf), to);
+    chain_time_text(X509_get0_notBefore(leaf), from);
+    chain_time_text(X509_get0_notAfter(leaf), to);
     chain_sha256(chain, sha256);
     serial_text(leaf, serial, sizeof(serial));
     return json_object_set_new(object, "subject", certview_text(subject)) ||

@@ -8,9 +8,9 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "base/hex.h"
-#include "client/agent/ossl.h"
 
 void
 chain_freep(struct ks_chain **chain)
@@ -123,12 +123,22 @@ chain_name_text(const X509_NAME *name, char *out, size_t cap)
 }
 
 void
+chain_time_text(const ASN1_TIME *time, char out[static CHAIN_TIME_MAX])
+{
+    struct tm tm;
+
+    out[0] = '\0';
+    if (ASN1_TIME_to_tm(time, &tm) == 1)
+        strftime(out, CHAIN_TIME_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+void
 chain_validity_text(const X509 *certificate, char *out, size_t cap)
 {
-    char from[OSSL_TIME_LEN], to[OSSL_TIME_LEN];
+    char from[CHAIN_TIME_MAX], to[CHAIN_TIME_MAX];
 
-    ossl_time_text(X509_get0_notBefore(certificate), from);
-    ossl_time_text(X509_get0_notAfter(certificate), to);
+    chain_time_text(X509_get0_notBefore(certificate), from);
+    chain_time_text(X509_get0_notAfter(certificate), to);
     snprintf(out, cap, "from %s to %s", from, to);
 }
 

@@ -26,6 +26,9 @@ ks_err chain_pem(const struct ks_chain *chain, size_t first, size_t n,
 X509 *chain_leaf(const struct ks_chain *chain);
 /* "CN=host.example,O=Example" (RFC 2253), cut to what fits. */
 void chain_name_text(const X509_NAME *name, char *out, size_t cap);
+/* "2026-11-22T12:00:00Z"; empty: it cannot be read. */
+#define CHAIN_TIME_MAX 32
+void chain_time_text(const ASN1_TIME *time, char out[static CHAIN_TIME_MAX]);
 /* "from 2026-11-22T12:00:00Z to 2027-11-22T12:00:00Z" */
 void chain_validity_text(const X509 *certificate, char *out, size_t cap);
 /* Lower-case hex of the key's own certificate. */
