@@ -195,6 +195,7 @@ check_strength(X509 *leaf, const struct check_chain *chain, struct report *repor
     else
         check->passed = true;
     if (check->passed)
-        snprintf(check->found, sizeof(check->found), "a key of %d bits, signed with %s", key_bits,
+        snprintf(check->found, sizeof(check->found),
+                 "a key with %d bits of security, signed with %s", key_bits,
                  algorithm ? algorithm : "?");
 }

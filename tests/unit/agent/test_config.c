@@ -210,3 +210,33 @@ Test(agent_config, as_many_names_as_fit_and_one_more)
     cr_assert_eq(config_load(path, &config, &why), KS_ERR_USAGE);
     cr_assert_not_null(strstr(why.text, "more than 63 members"), "%s", why.text);
 }
+
+/* As it is, and with each line that shows a default or an example. */
+Test(agent_config, the_example_is_one)
+{
+    FILE *example = fopen(SOURCE_DIR "/docs/agent.conf.example", "r"), *out;
+    char line[512];
+    unsigned int n = 0;
+    struct agent_config *config = NULL;
+    struct fault why = FAULT_INIT;
+
+    cr_assert_not_null(example);
+    cr_assert_eq(config_load(SOURCE_DIR "/docs/agent.conf.example", &config, &why), KS_OK, "%s",
+                 why.text);
+    config_free(config);
+    out = fopen(path, "w");
+    while (fgets(line, sizeof(line), example)) {
+        bool option = strncmp(line, "    # ", 6) == 0 && line[6 + strcspn(line + 6, " ")] == ' ' &&
+                      strncmp(line + 6 + strcspn(line + 6, " "), " = ", 3) == 0;
+
+        n += option;
+        fputs(option ? line + 6 : line, out);
+    }
+    fclose(example);
+    fclose(out);
+    cr_assert_eq(n, 16, "%u options", n);
+    cr_assert_eq(config_load(path, &config, &why), KS_OK, "%s", why.text);
+    cr_assert_eq(config->key_type, KS_KEY_TYPE_EC_P256);
+    cr_assert_str_eq(config->client_names[0], "console.example");
+    config_free(config);
+}
