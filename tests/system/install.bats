@@ -29,7 +29,7 @@ installed()
 @test "everything a package would hold is there" {
     installed
     for name in keysvcd keysvc keysvc-front keysvc-token libkeysvc.so keysvc.h keysvc.pc keysvcd.service \
-        keysvcd.socket keysvcd.8 keysvc.1 keysvcd.conf.5 softhsm2.conf; do
+        keysvcd.socket keysvc-agent keysvc-agent.service keysvcd.8 keysvc.1 keysvcd.conf.5 softhsm2.conf; do
         [ -n "$(find "$W/root" -name "$name")" ] || { echo "missing: $name"; return 1; }
     done
     for folder in sysusers.d tmpfiles.d; do
