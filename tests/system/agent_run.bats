@@ -175,3 +175,31 @@ END
     agent_stop
     wait_for grep -q '^STOPPING=1$' "$W/told"
 }
+
+@test "fifty new keys and certificates under load: each is served, no connection fails, an open one stays" {
+    world
+    agent_world
+    start
+    agent_start
+    client beside "$PORT" "$W/enough" >"$W/beside" 3>&- &
+    beside=$!
+    client load "$PORT" "$W/enough" >"$W/load" 3>&- &
+    load=$!
+    client load "$PORT" "$W/enough" >"$W/load.2" 3>&- &
+    load2=$!
+    wait_for grep -q connected "$W/beside"
+    for ((i = 0; i < 50; i++)); do
+        agent certificate-apply-self-signed --rekey >/dev/null
+        if [ $((i % 10)) = 0 ]; then
+            serves # checked against the certificate in the files
+        fi
+    done
+    touch "$W/enough"
+    wait "$load" || { cat "$W/load"; false; }
+    wait "$load2" || { cat "$W/load.2"; false; }
+    wait "$beside" || { cat "$W/beside"; false; }
+    serves
+    [ "$(sed -n 's/.*certificates: //p' "$W/load")" -gt 10 ] || { cat "$W/load"; false; }
+    not grep -q 'event=certificate-not-loaded' "$W/agent.log"
+    not grep -q 'event=handshake-failed' "$W/agent.log"
+}

@@ -1,0 +1,157 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# agent_limits.bats - keysvc-agent before clients that are slow, many, large or hostile, and before a token that is
+
+setup()
+{
+    load harness
+    load agent
+}
+
+teardown()
+{
+    show_log_if_failed
+    end_agent
+    end_world
+}
+
+# client VERB PORT ...: agent_client.py
+client()
+{
+    /usr/bin/python3 -B "$SOURCE/tests/system/agent_client.py" "$@"
+}
+
+# https PATH [CURL-OPTION...]: the status.
+https()
+{
+    local path=$1
+    shift
+    curl -sS -k --max-time 60 -o "$W/answer" -w '%{http_code}\n' "$@" "https://127.0.0.1:$PORT$path"
+}
+
+serves()
+{
+    [[ $(https /nothing/here "$@") == 40[14] ]]
+}
+
+# KiB that the agent ever had in memory.
+peak()
+{
+    sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB$/\1/p' "/proc/$AGENT_PID/status"
+}
+
+@test "who sends or reads a byte now and then is closed at the deadline, whatever it is in" {
+    world
+    agent_world
+    AGENT_LISTENER='request-timeout = 1s' agent_config
+    start
+    agent_start
+    for phase in handshake line headers body chunk; do
+        client slow "$PORT" "$phase" 3>&- &
+    done
+    for _ in 1 2 3 4 5; do
+        wait -n
+    done
+    grep -q 'event=deadline peer=127.0.0.1 in=handshake' "$W/agent.log"
+    [ "$(grep -c 'event=deadline peer=127.0.0.1 in=request' "$W/agent.log")" = 4 ]
+    serves
+}
+
+@test "more connections than there are places wait, and are served when others go" {
+    world
+    agent_world
+    AGENT_LISTENER='max-connections = 6 threads = 3' agent_config
+    start
+    agent_start
+    client places "$PORT" 6
+    serves
+}
+
+@test "a hundred megabytes are refused, however they are sent, and none of them is kept" {
+    world
+    agent_world
+    start
+    agent_start
+    truncate -s 100M "$W/large"
+    [ "$(https /e/default/api/v1/certificate/x -T "$W/large" -H 'Expect: 100-continue')" = 413 ]
+    [ "$(https /e/default/api/v1/certificate/x -T "$W/large" -H 'Expect:')" = 413 ]
+    [ "$(https /e/default/api/v1/certificate/x -T "$W/large" -H 'Expect:' -H 'Transfer-Encoding: chunked')" = 413 ]
+    [ "$(https /e/default/api/v1/certificate/x -T "$W/large" -H 'Transfer-Encoding: chunked')" = 413 ]
+    grep -qx 'Content Too Large' "$W/answer"
+    # A sanitizer's own memory is larger than what is looked for.
+    [ -n "${ASAN_OPTIONS-}" ] || [ "$(peak)" -lt 65536 ]
+    serves
+}
+
+@test "what is no TLS, no HTTP, or one of two meanings" {
+    world
+    agent_world
+    start
+    agent_start
+    not curl -sS --max-time 20 "http://127.0.0.1:$PORT/" --http0.9 -o "$W/plain"
+    not grep -q HTTP "$W/plain"
+    head -c 100000 /dev/urandom | timeout 20 bash -c "cat >/dev/tcp/127.0.0.1/$PORT" || true
+    [ "$(https /a%2fb)" = 400 ]
+    [ "$(https /a/%2e%2e/b --path-as-is)" = 400 ]
+    [ "$(https /a%00b)" = 400 ]
+    [ "$(https /a -H 'X-Password: 1' -H 'x-password: 2')" = 400 ]
+    [ "$(https /a -d x -H 'Transfer-Encoding: chunked' -H 'Content-Length: 1')" = 400 ]
+    [ "$(https /a -X POST -H 'Transfer-Encoding: gzip')" = 501 ]
+    [ "$(https /a -X BREW)" = 501 ]
+    [ "$(https /a -H "X-Long: $(printf '%020000d' 0)")" = 431 ]
+    curl -sSk -I --max-time 20 "https://127.0.0.1:$PORT/" >"$W/headers"
+    grep -qi '^Cache-Control: no-store' "$W/headers"
+    not grep -qi '^Server:' "$W/headers"
+    serves --http1.0
+}
+
+# A token that hangs holds up handshakes; those who have theirs are served by the loops that are in none.
+@test "a token that hangs: open connections are served, handshakes are when it is back" {
+    HANG_TIMEOUT=15s world break # longer than the agent waits
+    agent_world
+    AGENT_LISTENER='threads = 4' agent_config
+    start
+    agent_start
+    client beside "$PORT" "$W/enough" >"$W/beside" 3>&- &
+    beside=$!
+    wait_for grep -q connected "$W/beside"
+    break_rules "C_Sign:$(next C_Sign):hang"
+    code=0
+    https /nothing/here >"$W/hung" 2>&1 || code=$?
+    [ "$code" != 0 ]
+    wait_for grep -q 'event=handshake-failed .*DEADLINE' "$W/agent.log"
+    break_rules
+    wait_for serves
+    touch "$W/enough"
+    wait "$beside"
+    cat "$W/beside"
+    # Those in the loop with the handshake waited as long as it did, not longer; the others did not.
+    [ "$(sed -n 's/^quick: //p' "$W/beside")" -ge 1 ]
+}
+
+@test "a password in a header and a body are not in memory after their request" {
+    need_root
+    world
+    agent_world
+    start
+    agent_start
+    openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$W/any.pem"
+    password=$(openssl rand -hex 20)
+    for version in 1.2 1.3; do
+        # The second one is refused before its body was read whole, the third one is given up in the middle.
+        printf 'X-Password: %s\n' "$password" >"$W/header"
+        { printf '%s' "$password"; head -c 300000 /dev/zero; printf '%s' "$password"; } >"$W/body"
+        https "/e/default/api/v1/certificate/x" --tls-max "$version" -H "@$W/header" -T "$W/body"
+        https "/e/default/api/v1/certificate/x" --tls-max "$version" -H "@$W/header" -T "$W/body" \
+            -H 'Content-Length: 104857600' -H 'Expect:' || true
+        https "/e/default/api/v1/certificate/x" --tls-max "$version" -H "@$W/header" -T "$W/body" -H 'Expect:' \
+            --max-time 1 --limit-rate 100k || true
+    done
+    wait_for serves
+    /usr/bin/python3 -B "$SOURCE/tests/system/memory.py" "$W/any.pem" "$password" process "$AGENT_PID"
+    # It would be found: what is on the way is there.
+    { printf 'PUT /x HTTP/1.1\r\nHost: x\r\nX-Password: %s\r\n' "$password"; sleep 5; } |
+        openssl s_client -quiet -connect "127.0.0.1:$PORT" >"$W/waiting" 2>&1 3>&- &
+    wait_for not /usr/bin/python3 -B "$SOURCE/tests/system/memory.py" "$W/any.pem" "$password" process "$AGENT_PID"
+}
