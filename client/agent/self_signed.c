@@ -83,6 +83,7 @@ look_at_kept(struct agent *agent, const struct identity_row *row, int64_t number
              struct report *report)
 {
     ks_auto(identity_set_deinit) struct identity_set set = {0};
+    struct report looking = REPORT_INIT;
     struct fault why = FAULT_INIT;
     ks_err err = store_set_get(agent->store, row->name, number, &set, &why);
 
@@ -93,19 +94,20 @@ look_at_kept(struct agent *agent, const struct identity_row *row, int64_t number
                     "the kept self-signed certificate is not valid any more; made a new one");
         return KS_OK;
     }
-    err = identity_key_check(agent, &set.key, report);
+    err = identity_key_check(agent, &set.key, &looking);
     if (err == KS_ERR_NO_KEY || err == KS_ERR_KEY_CHANGED) {
-        *report = (struct report)REPORT_INIT;
         report_note(report,
                     "the key of the kept self-signed certificate, %s@%u, is gone; made a new "
                     "certificate",
                     set.key.name, set.key.version);
         return KS_OK;
     }
-    if (!err)
-        err = identity_switch(agent, row->name, &set, "self-signed", report);
     *done = true;
-    return err;
+    if (err) {
+        *report = looking;
+        return err;
+    }
+    return identity_switch(agent, row->name, &set, "self-signed", report);
 }
 
 /* --- a new one --- */
@@ -128,6 +130,7 @@ existing_key(struct agent *agent, const struct identity_row *row, struct ks_key 
              struct report *report)
 {
     ks_auto(identity_set_deinit) struct identity_set current = {0};
+    struct report looking = REPORT_INIT;
     ks_err err = identity_current(agent, row->name, &current, report);
 
     if (err)
@@ -135,10 +138,13 @@ existing_key(struct agent *agent, const struct identity_row *row, struct ks_key 
     *out = current.key;
     if (strcmp(current.key.name, row->key) != 0)
         return self_signed_key(agent, row->key, out, report);
-    err = identity_key_check(agent, out, report);
-    if (err != KS_ERR_NO_KEY && err != KS_ERR_KEY_CHANGED)
+    err = identity_key_check(agent, out, &looking);
+    if (err == KS_OK)
+        return KS_OK;
+    if (err != KS_ERR_NO_KEY && err != KS_ERR_KEY_CHANGED) {
+        *report = looking;
         return err;
-    *report = (struct report)REPORT_INIT;
+    }
     report_note(report, "the key %s@%u is gone; took another version", current.key.name,
                 current.key.version);
     return self_signed_key(agent, row->key, out, report);

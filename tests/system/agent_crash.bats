@@ -90,6 +90,53 @@ need_plain_build()
     [ "$(versions)" = 1 ]
 }
 
+@test "a rekey, killed at each step: the old set or the new one, and no version of the key is lost on the way" {
+    local n=0
+    need_plain_build
+    world
+    agent_world
+    start
+    agent identity-create agent
+    cp -a "$STATE" "$W/before"
+    while killed $((n += 1)) certificate-apply-self-signed --rekey; do
+        files_show
+        agent certificate-status --json >"$W/status"
+        files_show
+        [ "$SET" = "sets/$(stored)" ]
+        [ "$SET" = sets/1 ] || [ "$SET" = sets/2 ]
+        [ "$(json "d['set']" <"$W/status")" = "${SET#sets/}" ]
+        [ "$(json "d['key_state']" <"$W/status")" = present ]
+        [ "$n" -lt 300 ]
+        rm -rf "$STATE"
+        cp -a "$W/before" "$STATE"
+    done
+    [ -z "${STRANGE-}" ]
+    [ "$n" -gt 30 ]
+    files_show
+    [ "$SET" = sets/2 ]
+    # Each try took the version that the first one had made.
+    [ "$(versions)" = 2 ]
+}
+
+@test "two rekeys at once: one after the other, each with a key of its own" {
+    local pids=() pid
+    world
+    agent_world
+    start
+    agent identity-create agent
+    for _ in 1 2; do
+        agent certificate-apply-self-signed --rekey >>"$W/said" 2>&1 &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do
+        wait "$pid" || { cat "$W/said" >&2; return 1; }
+    done
+    files_show
+    [ "$SET" = sets/3 ]
+    [ "$(versions)" = 3 ]
+    agent_json "[h['action'] for h in d['history']]" | grep -qF "['rekey', 'rekey', 'create']"
+}
+
 # The state on a file system of so many KiB, in a mount namespace of its own.
 small_state()
 {
