@@ -101,3 +101,4 @@ int command_console(struct invocation *invocation, int argc, char **argv);
 int command_identity_create(struct invocation *invocation, int argc, char **argv);
 int command_identity_list(struct invocation *invocation, int argc, char **argv);
 int command_run(struct invocation *invocation, int argc, char **argv);
+int command_token(struct invocation *invocation, int argc, char **argv);

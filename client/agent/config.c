@@ -307,6 +307,9 @@ read_upload(const struct reading *reading, cfg_t *section)
 
     read_path(section, "certificate-file", config->certificate_file,
               sizeof(config->certificate_file));
+    if (!password && conffile_get(section, "certificate-file"))
+        conffile_value_error(conffile_get(section, "certificate-file"),
+                             "needs certificate-password; \"\" for a file without one");
     if ((password || alias) && !conffile_get(section, "certificate-file"))
         conffile_value_error(password ? password : alias, "goes with certificate-file only");
     if (alias) {

@@ -17,7 +17,9 @@
 
 #include "base/log.h"
 #include "client/agent/identity.h"
+#include "client/agent/rest.h"
 #include "client/agent/tls.h"
+#include "client/agent/upload.h"
 #include "client/web/server.h"
 
 #define RETRY_S 1      /* while keysvcd is not there */
@@ -25,8 +27,15 @@
 #define MAX_BODY_LEN (1024u * 1024u)
 #define MAX_HEADERS_LEN (16u * 1024u)
 
+/* What the threads have in common. */
+struct service {
+    const struct agent *agent;
+    struct rest *rest;
+};
+
 struct thread {
     struct agent *agent;
+    struct rest *rest; /* the service's */
     struct tls *tls;
 };
 
@@ -35,7 +44,10 @@ static void block_signals(sigset_t *signals);
 static ks_err ensure(struct agent *agent, const sigset_t *signals, bool *stop,
                      struct report *report);
 static bool wait_for_signal(const sigset_t *signals, int seconds);
+static void take_configured(struct agent *agent);
 static ks_err serve(struct agent *agent, const sigset_t *signals, struct report *report);
+static ks_err run_server(struct agent *agent, struct server *server, const sigset_t *signals,
+                         struct fault *why) KS_MUST_CHECK;
 static ks_err check_tls(struct agent *agent, struct report *report);
 static void *thread_new(void *context, struct fault *why);
 static void thread_free(void *state);
@@ -56,6 +68,7 @@ run_agent(struct agent *agent, struct report *report)
     err = ensure(agent, &signals, &stop, report);
     if (err || stop)
         return err;
+    take_configured(agent);
     return serve(agent, &signals, report);
 }
 
@@ -121,10 +134,26 @@ wait_for_signal(const sigset_t *signals, int seconds)
     return number > 0;
 }
 
+/* Without the certificate of agent.conf the agent serves with what it has, and says so. */
+static void
+take_configured(struct agent *agent)
+{
+    struct report report = REPORT_INIT;
+    bool taken;
+
+    if (upload_config(agent, &taken, &report) == KS_OK)
+        return;
+    log_error("event=%s outcome=%s why=\"%s\" hint=\"%s\"",
+              taken ? "certificate-password-stays" : "certificate-file-not-taken",
+              ks_err_name(report.code), LOG_TEXT(report.message), LOG_TEXT(report.hint));
+    sd_notifyf(0, "STATUS=certificate-file: %s", report.message);
+}
+
 static ks_err
 serve(struct agent *agent, const sigset_t *signals, struct report *report)
 {
     const struct agent_config *config = agent->config;
+    struct service service = {.agent = agent};
     const struct server_options options = {
         .address = config->address,
         .port = config->port,
@@ -137,7 +166,7 @@ serve(struct agent *agent, const sigset_t *signals, struct report *report)
         .handle = handle,
         .thread_new = thread_new,
         .thread_free = thread_free,
-        .context = agent,
+        .context = &service,
     };
     struct fault why = FAULT_INIT;
     struct server *server;
@@ -146,13 +175,25 @@ serve(struct agent *agent, const sigset_t *signals, struct report *report)
     err = check_tls(agent, report);
     if (err)
         return err;
-    err = server_new(&options, &server, &why);
+    err = rest_new(config, &service.rest, &why);
     if (err)
         return report_fault(report, err, &why);
-    err = server_start(server, &why);
+    err = server_new(&options, &server, &why);
+    if (!err)
+        err = run_server(agent, server, signals, &why);
+    rest_free(service.rest);
+    return err ? report_fault(report, err, &why) : KS_OK;
+}
+
+static ks_err
+run_server(struct agent *agent, struct server *server, const sigset_t *signals, struct fault *why)
+{
+    const struct agent_config *config = agent->config;
+    ks_err err = server_start(server, why);
+
     if (err) {
         server_free(server);
-        return report_fault(report, err, &why);
+        return err;
     }
     log_info("event=listening address=%s port=%u", config->address, server_port(server));
     sd_notifyf(0, "READY=1\nSTATUS=listening at %s, port %u", config->address, server_port(server));
@@ -180,7 +221,8 @@ check_tls(struct agent *agent, struct report *report)
 static void *
 thread_new(void *context, struct fault *why)
 {
-    const struct agent *main_agent = context;
+    const struct service *service = context;
+    const struct agent *main_agent = service->agent;
     struct report report = REPORT_INIT;
     struct thread *thread = calloc(1, sizeof(*thread));
 
@@ -188,6 +230,7 @@ thread_new(void *context, struct fault *why)
         fault_set(why, "no memory");
         return NULL;
     }
+    thread->rest = service->rest;
     if (agent_open(main_agent->config, main_agent->who, &thread->agent, &report) ||
         tls_new(thread->agent, &thread->tls, &report)) {
         fault_set(why, "%s", report.message);
@@ -218,6 +261,7 @@ thread_tls(void *state)
 static void
 handle(struct web_request *request, void *state)
 {
-    (void)state;
-    web_answer_text(request, 404, "nothing is at %s", web_path(request));
+    struct thread *thread = state;
+
+    rest_handle(thread->rest, thread->agent, request);
 }

@@ -30,6 +30,7 @@ agent_rules()
 keys "agents/**" {
     token = main
     type = ${KEY_TYPE-ec-p256}
+    import-types = {ec-p256, ec-p384, rsa-2048, rsa-3072, ed25519}
     purpose = tls-server
     names = {${AGENT_NAMES-$(agent_names)}}
 }

@@ -149,7 +149,11 @@ static const struct {
     {"listener {\n client-names = {\"\"}\n}\n", ":2:", "a member is empty"},
     {"listener {\n certificate-password = \"x\"\n}\n", ":2:", "certificate-file only"},
     {"listener {\n certificate-alias = x\n}\n", ":2:", "certificate-file only"},
-    {"listener {\n certificate-file = /x\n certificate-alias = Shop\n}\n", ":3:", "lower case"},
+    {"listener {\n certificate-file = /x\n certificate-alias = shop\n}\n",
+     ":2:", "needs certificate-password"},
+    {"listener {\n certificate-file = /x\n certificate-password = p\n certificate-alias = "
+     "Shop\n}\n",
+     ":4:", "lower case"},
     {"agent {\n", ":1:", "a brace that is not closed"},
 };
 

@@ -1,0 +1,440 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# agent_rest.bats - the REST interface with curl: uploads, tokens, client certificates, agent.conf's own certificate
+
+setup()
+{
+    load harness
+    load agent
+    PASSWORD='Sesame 31337-öffne'
+}
+
+teardown()
+{
+    show_log_if_failed
+    end_agent
+    end_world
+    rm -rf "${FILES-}"
+}
+
+# A running agent with a token, and the files of the tests beside its world.
+rest_world()
+{
+    world
+    agent_world
+    start
+    FILES=$(mktemp -d)
+    chmod 711 "$FILES"
+    agent_start
+    token_of manager "certificate management"
+    TOKEN=$NEW_TOKEN
+    URL=https://127.0.0.1:$PORT/e/default/api/v1/certificate
+    API=https://127.0.0.1:$PORT/api/v1/identity
+}
+
+# token_of NAME SCOPE...
+token_of()
+{
+    local name=$1 scopes=() scope
+    shift
+    for scope in "$@"; do
+        scopes+=(--scope "$scope")
+    done
+    NEW_TOKEN=$(agent token create --name "$name" "${scopes[@]}")
+}
+
+# p12 NAME [genpkey options]: $FILES/NAME.{key,crt,p12}, behind $PASSWORD.
+p12()
+{
+    local name=$1
+    shift
+    [ $# -gt 0 ] || set -- -algorithm EC -pkeyopt ec_paramgen_curve:P-256
+    openssl genpkey -quiet "$@" -out "$FILES/$name.key"
+    openssl req -x509 -new -key "$FILES/$name.key" -subj "/CN=$name.example" -days 9 -out "$FILES/$name.crt" ${REQ_OPTIONS-}
+    printf '%s' "$PASSWORD" >"$FILES/password"
+    openssl pkcs12 -export -inkey "$FILES/$name.key" -in "$FILES/$name.crt" -name "$name key" ${P12_OPTIONS-} \
+        -passout "file:$FILES/password" -out "$FILES/$name.p12"
+}
+
+# http CURL-ARGUMENTS...: the status; the body in $W/body. The agent's certificate changes all the time here.
+http()
+{
+    curl -sS -k --max-time 60 -o "$W/body" -w '%{http_code}\n' -H "Authorization: Api-Token ${TOKEN-}" "$@"
+}
+
+# answers CODE CURL-ARGUMENTS...
+answers()
+{
+    local code=$1 got
+    shift
+    got=$(http "$@")
+    [ "$got" = "$code" ] || { echo "$got instead of $code for $*: $(cat "$W/body")" >&2; return 1; }
+}
+
+# upload CODE NAME [FILE]
+upload()
+{
+    answers "$1" -T "$FILES/${3-$2}.p12" -H "X-Password: $PASSWORD" "$URL/$2"
+}
+
+body()
+{
+    json "$1" <"$W/body"
+}
+
+# What the listener serves with is that file's certificate, and the key answers for it.
+serves_with()
+{
+    openssl s_client -connect "127.0.0.1:$PORT" -CAfile "$FILES/$1.crt" -verify_return_error -partial_chain </dev/null \
+        >"$W/s_client" 2>&1 || { cat "$W/s_client"; return 1; }
+    openssl x509 -in "$W/s_client" | diff - "$FILES/$1.crt"
+}
+
+each_row_of_the_table()
+{
+    p12 one "$@"
+    p12 two "$@"
+    # Up, active at once, with its description.
+    upload 200 one
+    [ "$(body 'd["name"]')" = one ]
+    [ "$(body 'd["active"]')" = True ]
+    [ "$(body 'd["alias"]')" = "one key" ]
+    [[ $(body 'd["desc"][0]') == "Subject:CN=one.example;Valid from:"*"Z;Valid to:"*"Z;Serial number:"* ]]
+    serves_with one
+    upload 200 two
+    serves_with two
+    # The list: all names, the active one described; the self-signed one is not in it.
+    answers 200 "$URL/list"
+    [ "$(body '[i["name"] for i in d]')" = "['one', 'two']" ]
+    [ "$(body '[i["active"] for i in d]')" = "[False, True]" ]
+    [[ $(body 'd[1]["desc"][0]') == Subject:CN=two.example* ]]
+    [ "$(body '"desc" in d[0]')" = False ]
+    # The active one is left alone.
+    upload 403 two
+    answers 403 -X DELETE "$URL/two"
+    serves_with two
+    # One by its name, with the password either way.
+    answers 200 -H "X-Password: $PASSWORD" "$URL/one/list"
+    [ "$(body 'd["active"]')" = False ]
+    answers 200 -X POST -H "X-Password: $PASSWORD" "$URL/one/list"
+    answers 200 --json "{\"password\": \"$PASSWORD\"}" "$URL/one/list"
+    answers 400 -H "X-Password: wrong" "$URL/one/list"
+    answers 400 "$URL/one/list"
+    answers 404 -H "X-Password: $PASSWORD" "$URL/none/list"
+    # Another one active.
+    answers 400 -X POST -H "X-Password: wrong" "$URL/one/activate"
+    answers 400 -X POST "$URL/one/activate"
+    serves_with two
+    answers 404 -X POST -H "X-Password: $PASSWORD" "$URL/none/activate"
+    answers 200 -X POST -H "X-Password: $PASSWORD" "$URL/one/activate"
+    [ "$(body 'd["active"]')" = True ]
+    serves_with one
+    answers 200 --json "{\"password\": \"$PASSWORD\"}" "$URL/two/activate"
+    serves_with two
+    # The same name again: the next version of its key, and the old one is gone.
+    p12 one "$@"
+    upload 200 one
+    serves_with one
+    keysvc key show "$AGENT_KEYS/upload/one@2" >/dev/null
+    fails 4 "" keysvc key show "$AGENT_KEYS/upload/one@1"
+    # Away.
+    answers 200 -X DELETE "$URL/two"
+    [ ! -s "$W/body" ]
+    answers 404 -X DELETE "$URL/two"
+    fails 4 "" keysvc key show "$AGENT_KEYS/upload/two"
+    answers 200 "$URL/list"
+    [ "$(body 'len(d)')" = 1 ]
+}
+
+@test "each row of the table, on P-256" {
+    rest_world
+    each_row_of_the_table
+    grep -q '"kind": "uploaded"' <(agent certificate-status --json)
+}
+
+@test "each row of the table, on RSA-2048, in a file of old algorithms" {
+    rest_world
+    P12_OPTIONS=-legacy each_row_of_the_table -algorithm RSA -pkeyopt rsa_keygen_bits:2048
+}
+
+@test "each row of the table, on Ed25519" {
+    rest_world
+    each_row_of_the_table -algorithm ED25519
+}
+
+@test "what is no good file is 400 and changes nothing, and what is too large 413" {
+    rest_world
+    p12 good
+    upload 200 good
+    answers 400 -T "$FILES/good.p12" -H "X-Password: wrong" "$URL/bad"
+    grep -qi password "$W/body"
+    grep -q 'text/plain' <(curl -sk -D - -o /dev/null -H "Authorization: Api-Token $TOKEN" "$URL/bad/nothing")
+    answers 400 -T "$FILES/good.p12" "$URL/bad"
+    answers 400 -T "$FILES/good.crt" -H "X-Password: $PASSWORD" "$URL/bad"
+    head -c 400 "$FILES/good.p12" >"$FILES/short.p12"
+    upload 400 bad short
+    : >"$FILES/empty.p12"
+    upload 400 bad empty
+    answers 400 -T "$FILES/good.p12" -H "X-Password: $PASSWORD" "$URL/b%20d"
+    # Latin-1 is no UTF-8.
+    answers 400 -T "$FILES/good.p12" -H "X-Password: $(printf '\366')" "$URL/bad"
+    # A certificate that cannot serve: expired, not for servers, not the key's.
+    openssl genpkey -quiet -algorithm ED25519 -out "$FILES/k.key"
+    expired_certificate
+    openssl req -x509 -new -key "$FILES/k.key" -subj /CN=x -days 9 -addext extendedKeyUsage=clientAuth -out "$FILES/client.crt"
+    for name in expired client; do
+        openssl pkcs12 -export -inkey "$FILES/k.key" -in "$FILES/$name.crt" -passout "file:$FILES/password" -out "$FILES/$name.p12"
+        upload 400 bad $name
+    done
+    openssl pkcs12 -export -inkey "$FILES/k.key" -nocerts -passout "file:$FILES/password" -out "$FILES/alone.p12"
+    upload 400 bad alone
+    head -c 300000 /dev/zero >"$FILES/large.p12"
+    upload 413 bad large
+    # Of nothing of it there is a key, nor a row.
+    fails 4 "" keysvc key show "$AGENT_KEYS/upload/bad"
+    answers 200 "$URL/list"
+    [ "$(body '[i["name"] for i in d]')" = "['good']" ]
+    serves_with good
+}
+
+# Of the key k, by itself.
+expired_certificate()
+{
+    mkdir "$FILES/ca"
+    : >"$FILES/ca/index"
+    echo 01 >"$FILES/ca/serial"
+    printf '[ca]\ndefault_ca=a\n[a]\nnew_certs_dir=%s\ndatabase=%s\nserial=%s\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n' \
+        "$FILES/ca" "$FILES/ca/index" "$FILES/ca/serial" >"$FILES/ca/conf"
+    openssl req -new -key "$FILES/k.key" -subj /CN=x -out "$FILES/k.req"
+    openssl ca -config "$FILES/ca/conf" -selfsign -keyfile "$FILES/k.key" -in "$FILES/k.req" -startdate 200101000000Z \
+        -enddate 210101000000Z -batch -notext -out "$FILES/expired.crt"
+}
+
+@test "one of several keys is chosen by its alias, in any case" {
+    rest_world
+    for alias in Alpha Beta; do
+        keytool -genkeypair -alias $alias -dname CN=${alias,,}.example -keyalg EC -groupname secp256r1 -validity 9 \
+            -storetype PKCS12 -keystore "$FILES/two.p12" -storepass sesame-31337 2>/dev/null || skip "keytool is not there"
+    done
+    answers 400 -T "$FILES/two.p12" -H "X-Password: sesame-31337" "$URL/two"
+    grep -qi 'alpha' "$W/body"
+    answers 200 -T "$FILES/two.p12" -H "X-Password: sesame-31337" -H "X-Alias: BETA" "$URL/two"
+    [ "$(body 'd["alias"]')" = beta ]
+    [[ $(body 'd["desc"][0]') == Subject:CN=beta.example* ]]
+    answers 400 -T "$FILES/two.p12" -H "X-Password: sesame-31337" -H "X-Alias: gamma" "$URL/three"
+}
+
+@test "no token, a wrong, an expired, a revoked one: 401; without the scope: 403; unknown paths 404, wrong methods 405" {
+    rest_world
+    local good=$TOKEN
+    TOKEN=
+    answers 401 "$URL/list"
+    [ "$(curl -sk -o /dev/null -w '%{http_code}' "$URL/list")" = 401 ]
+    [ "$(curl -sk -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $good" "$URL/list")" = 401 ]
+    TOKEN=${good%?}x
+    [ "$TOKEN" != "$good" ] || TOKEN=${good%?}y
+    answers 401 "$URL/list"
+    answers 401 https://127.0.0.1:$PORT/nothing
+    token_of reader "certificate reading"
+    TOKEN=$NEW_TOKEN
+    answers 200 "$URL/list"
+    answers 200 "$API/agent/status"
+    answers 403 -X DELETE "$URL/x"
+    answers 403 -X POST "$API/agent/self-signed"
+    answers 403 -X PUT -H "X-Password: x" --data-binary x "$URL/x"
+    agent token revoke "$(cut -d_ -f2 <<<"$TOKEN")"
+    answers 401 "$URL/list"
+    TOKEN=$good
+    answers 404 "https://127.0.0.1:$PORT/e/other/api/v1/certificate/list"
+    answers 404 https://127.0.0.1:$PORT/nothing
+    answers 405 -X POST "$URL/list"
+    agent token list --json >"$W/api-tokens"
+    [ "$(json '[t["name"] for t in d]' <"$W/api-tokens")" = "['manager', 'reader']" ]
+    [ "$(json 'd[0]["used"] != None and d[0]["revoked"] == None and d[1]["revoked"] != None' <"$W/api-tokens")" = True ]
+    not grep -rqF "${good##*_}" "$STATE" "$W/agent.log"
+    fails 2 scope agent token create --name x --scope everything
+    fails 21 "" agent token revoke 000000000000
+}
+
+@test "a thousand wrong tokens are each refused, and the right one works meanwhile" {
+    rest_world
+    for ((i = 0; i < 1000; i++)); do
+        printf 'next\ninsecure\nsilent\nurl = "%s/list"\nheader = "Authorization: Api-Token ksa_%012x_%043d"\noutput = /dev/null\nwrite-out = "%%{http_code}\\n"\n' "$URL" $i $i
+    done >"$W/wrong.conf"
+    curl -K "$W/wrong.conf" >"$W/codes" 2>/dev/null 3>&- &
+    local wrong=$!
+    for ((i = 0; i < 20; i++)); do
+        answers 200 "$URL/list"
+    done
+    wait $wrong
+    [ "$(grep -c 401 "$W/codes")" = 1000 ]
+    # The log is not theirs to fill.
+    [ "$(grep -c event=unauthorized "$W/agent.log")" -lt 900 ]
+}
+
+@test "a client's certificate is a second way in" {
+    world
+    FILES=$(mktemp -d)
+    chmod 755 "$FILES"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$FILES/ca.key" -out "$FILES/ca.crt" -subj /CN=ca -days 9
+    for name in console.example other.example; do
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$FILES/$name.key" -out "$FILES/$name.crt" \
+            -CA "$FILES/ca.crt" -CAkey "$FILES/ca.key" -subj "/CN=$name" -days 9 -addext extendedKeyUsage=clientAuth \
+            -addext basicConstraints=CA:FALSE
+    done
+    chmod 644 "$FILES"/*
+    agent_world
+    AGENT_LISTENER="client-ca-file = $FILES/ca.crt client-names = {\"console.example\"} client-scopes = {\"certificate management\"}" \
+        agent_config
+    start
+    agent_start
+    URL=https://127.0.0.1:$PORT/e/default/api/v1/certificate
+    code()
+    {
+        curl -sk -o "$W/body" -w '%{http_code}\n' "$@"
+    }
+    [ "$(code --cert "$FILES/console.example.crt" --key "$FILES/console.example.key" "$URL/list")" = 200 ]
+    [ "$(code --cert "$FILES/console.example.crt" --key "$FILES/console.example.key" -X DELETE "$URL/x")" = 404 ]
+    [ "$(code --cert "$FILES/other.example.crt" --key "$FILES/other.example.key" "$URL/list")" = 401 ]
+    [ "$(code "$URL/list")" = 401 ]
+}
+
+@test "what a console asks for: status, certificate, request, apply, self-signed, rollback" {
+    rest_world
+    local name
+    name=$(hostname)
+    answers 200 "$API/agent/status"
+    [ "$(body 'd["kind"]')" = self-signed ]
+    answers 200 "$API/agent/certificate"
+    diff "$W/body" "$STATE/identities/agent/current/certificate.pem"
+    answers 404 "$API/nobody/status"
+    [ "$(body 'd["error"]["code"]')" = NOT_FOUND ]
+    answers 200 -X POST "$API/agent/csr"
+    body 'd["csr"]' >"$FILES/agent.req"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$FILES/ca.key" -out "$FILES/ca.crt" -subj /CN=ca -days 9
+    openssl x509 -req -in "$FILES/agent.req" -CA "$FILES/ca.crt" -CAkey "$FILES/ca.key" -out "$FILES/agent.crt" -days 9 -copy_extensions copyall
+    request()
+    {
+        /usr/bin/python3 -c 'import json, sys; print(json.dumps({"certificate": open(sys.argv[1]).read(), "ca": open(sys.argv[2]).read(), "what_if": sys.argv[3] == "true"}))' \
+            "$FILES/$1.crt" "$FILES/ca.crt" "$2" >"$W/request"
+    }
+    request agent true
+    answers 200 --json "@$W/request" "$API/agent/apply"
+    [ "$(body 'd["applied"]')" = False ]
+    request agent false
+    answers 200 --json "@$W/request" "$API/agent/apply"
+    [ "$(body 'd["applied"]')" = True ]
+    answers 200 "$API/agent/status"
+    [ "$(body 'd["kind"]')" = issued ]
+    request ca false
+    answers 400 --json "@$W/request" "$API/agent/apply"
+    [ "$(body 'd["error"]["code"]')" = CERTIFICATE_REFUSED ]
+    answers 200 -X POST "$API/agent/rollback"
+    [ "$(body 'd["kind"]')" = self-signed ]
+    answers 200 --json '{"rekey": true}' "$API/agent/self-signed"
+    [ "$(body 'd["kind"]')" = self-signed ]
+    keysvc key show "$AGENT_KEYS/agent@2" >/dev/null
+    for wrong in '{' '[]' '{"rekey": 1}' '{"rekey": true, "rekey": false}' '{"other": 1}'; do
+        answers 400 --json "$wrong" "$API/agent/self-signed"
+        [ "$(body 'd["error"]["code"]')" = BAD_REQUEST ]
+    done
+    # Who did it is in the history.
+    [[ $(agent_json '[h["who"] for h in d["history"]]') == *"token manager"* ]]
+}
+
+@test "certificate-file is taken at start, and its password leaves agent.conf" {
+    world
+    agent_world
+    start
+    FILES=$(mktemp -d)
+    chmod 711 "$FILES"
+    p12 Shop
+    chmod 644 "$FILES/Shop.p12"
+    AGENT_LISTENER="# my own
+    certificate-file = $FILES/Shop.p12 certificate-password = \"$PASSWORD\" # of the file
+    certificate-alias = \"shop key\"" agent_config
+    mkdir "$W/conf"
+    mv "$W/agent.conf" "$W/conf/agent.conf"
+    ln -s conf/agent.conf "$W/agent.conf"
+    chmod 640 "$W/conf/agent.conf"
+    [ "$ME" != 0 ] || chown -R "$AGENT:$AGENT" "$W/conf"
+    exec 7<"$W/conf/agent.conf"
+    agent_start
+    serves_with Shop
+    not grep -qF "$PASSWORD" "$W/conf/agent.conf"
+    not grep -qF "$PASSWORD" <&7
+    exec 7<&-
+    grep -qF '# my own' "$W/conf/agent.conf"
+    grep -qF '# of the file' "$W/conf/agent.conf"
+    grep -qF 'certificate-password = "$scrypt$' "$W/conf/agent.conf"
+    [ "$(stat -c %a "$W/conf/agent.conf")" = 640 ]
+    [ "$(ls -A "$W/conf")" = agent.conf ]
+    # Taken once: the next start needs no file.
+    agent_stop
+    rm "$FILES/Shop.p12"
+    agent_start
+    serves_with Shop
+    [ "$(grep -c event=certificate-file-taken "$W/agent.log")" = 1 ]
+    not grep -qF "$PASSWORD" "$W/agent.log"
+    # A new password, and with it a new file, under the name that is active.
+    agent_stop
+    p12 Shop -algorithm ED25519
+    chmod 644 "$FILES/Shop.p12"
+    sed -i "s|certificate-password = \"[^\"]*\"|certificate-password = \"$PASSWORD\"|" "$W/conf/agent.conf"
+    agent_start
+    serves_with Shop
+    not grep -qF "$PASSWORD" "$W/conf/agent.conf"
+    # A wrong one: it serves with what it has, and says so.
+    agent_stop
+    sed -i 's|certificate-password = "[^"]*"|certificate-password = "wrong one"|' "$W/conf/agent.conf"
+    agent_start
+    serves_with Shop
+    grep -q 'event=certificate-file-not-taken.*assword' "$W/agent.log"
+}
+
+# uploaded_key_is_nowhere GENPKEY-OPTION...
+uploaded_key_is_nowhere()
+{
+    need_root
+    PASSWORD=Sesame-31337-open
+    rest_world
+    p12 secret "$@"
+    upload 200 secret
+    answers 200 -X POST --json "{\"password\": \"$PASSWORD\"}" "$URL/secret/activate"
+    answers 400 -T "$FILES/secret.p12" -H "X-Password: $PASSWORD$PASSWORD" "$URL/again"
+    serves_with secret
+    look_in process "$AGENT_PID"
+    look_in files "$STATE" "$W/agent.log" "$W/agent.conf"
+}
+
+look_in()
+{
+    /usr/bin/python3 -B "$SOURCE/tests/system/memory.py" "$FILES/secret.key" "$PASSWORD" "$@"
+}
+
+@test "an uploaded EC key and its password are in no file of the agent and not in its memory" {
+    uploaded_key_is_nowhere -algorithm EC -pkeyopt ec_paramgen_curve:P-256
+}
+
+@test "an uploaded RSA key and its password are in no file of the agent and not in its memory" {
+    uploaded_key_is_nowhere -algorithm RSA -pkeyopt rsa_keygen_bits:2048
+}
+
+@test "an uploaded Ed25519 key and its password are in no file of the agent and not in its memory" {
+    uploaded_key_is_nowhere -algorithm ED25519
+}
+
+@test "a key that a crash left without a row is followed by the next upload of its name" {
+    rest_world
+    p12 left
+    (umask 077 && cp "$FILES/password" "$W/password")
+    [ "$ME" != 0 ] || chown "$AGENT" "$W/password"
+    chmod 644 "$FILES/left.p12"
+    as "$AGENT" keysvc key import "$AGENT_KEYS/upload/left" --pkcs12 "$FILES/left.p12" --password-file "$W/password" </dev/null
+    answers 404 -H "X-Password: $PASSWORD" "$URL/left/list"
+    upload 200 left
+    serves_with left
+    keysvc key show "$AGENT_KEYS/upload/left@2" >/dev/null
+    fails 4 "" keysvc key show "$AGENT_KEYS/upload/left@1"
+}
