@@ -61,19 +61,27 @@ call_start_deadline(struct call *call, uint32_t deadline_ms)
     evtimer_add(&call->deadline, &wait);
 }
 
+/* What still waits in a queue is taken out of it when the call ends. */
+static bool
+call_has_left(const struct call *call)
+{
+    return call->place == CALL_SENT || call->place == CALL_ASKED;
+}
+
 static void
 on_deadline(evutil_socket_t fd, short what, void *data)
 {
     struct call *call = data;
+    bool may_be_made = call->operation->changes && call_has_left(call);
     struct fault why = FAULT_INIT;
 
     (void)fd;
     (void)what;
     fault_set(&why, "%s of %s: no answer within the caller's deadline%s", call->operation->name,
-              call->subject, call->operation->changes ? "; the change may still be made" : "");
-    if (call->operation->changes)
+              call->subject, may_be_made ? "; the change may still be made" : "");
+    if (may_be_made)
         fault_hint(&why, "look with keysvc key show or keysvc token list before trying again");
-    call_fail(call, KS_ERR_DEADLINE, &why);
+    call_fail(call, may_be_made ? KS_ERR_OUTCOME_UNKNOWN : KS_ERR_DEADLINE, &why);
 }
 
 void

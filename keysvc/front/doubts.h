@@ -5,7 +5,8 @@
  * A first worker that died, or that answers OUTCOME_UNKNOWN itself, may have made or destroyed what it
  * was asked to; the directory shows what it told last. Until its successor, or it, has told all keys
  * anew, nothing is said of such a version: who looks after OUTCOME_UNKNOWN, as he is told to, would be
- * told the past.
+ * told the past. (A job that is still worked on for a caller whose time is over is the worker's to
+ * know: route_may_change.)
  */
 #pragma once
 

@@ -23,9 +23,11 @@ op_get(struct call *call, const struct request *request, struct fault *why)
     const char *doubted = doubts_find(front->doubts, request->name, request->version);
     struct reply answer = {0};
 
+    if (!doubted)
+        doubted = route_may_change(front->route, request->name, request->version);
     if (doubted) {
-        fault_set(why, "what became of %s is not known before token %s has told its keys again",
-                  call->subject, doubted);
+        fault_set(why, "what became of %s is not known before token %s has said so", call->subject,
+                  doubted);
         return KS_ERR_TOKEN_UNAVAILABLE;
     }
     if (class)

@@ -217,6 +217,19 @@ route_first_ready(const struct route *route, const char *token_name)
     return token && route_token_has_worker(token, true);
 }
 
+/* Changes are the first worker's. */
+const char *
+route_may_change(const struct route *route, const char *name, uint32_t version)
+{
+    for (size_t i = 0; i < route->n_tokens; i++) {
+        const struct worker *first = route->tokens[i]->places[1].worker;
+
+        if (first && worker_may_change(first, name, version))
+            return route->tokens[i]->name;
+    }
+    return NULL;
+}
+
 const char *
 route_token_name(const struct route_token *token)
 {

@@ -69,5 +69,9 @@ bool route_describe_worker(const struct route *route, size_t index, uint32_t wor
 /* The first worker of this token takes jobs. */
 bool route_first_ready(const struct route *route, const char *token);
 
+/* The token that may still make or destroy this version (0: any of the name) for a caller who waits
+ * no more. NULL: none. */
+const char *route_may_change(const struct route *route, const char *name, uint32_t version);
+
 /* The name of a call's token. */
 const char *route_token_name(const struct route_token *token);

@@ -457,6 +457,23 @@ note_doubt(const struct call *call, char out[static KEYNAME_LABEL_MAX + 1])
     keyname_label(name, version + (call->operation->request != REQUEST_DESTROY), out);
 }
 
+bool
+worker_may_change(const struct worker *worker, const char *name, uint32_t version)
+{
+    for (size_t i = 0; i < WORKER_WINDOW; i++) {
+        const struct slot *slot = &worker->slots[i];
+        char changed[KEYNAME_MAX + 1];
+        uint32_t changed_version;
+
+        if (slot->id && !slot->call &&
+            keyname_split(slot->in_doubt, strlen(slot->in_doubt), false, changed,
+                          &changed_version) &&
+            strcmp(changed, name) == 0 && (version == 0 || version == changed_version))
+            return true;
+    }
+    return false;
+}
+
 static void
 doubt(struct worker *worker, const struct slot *slot)
 {

@@ -52,6 +52,9 @@ unsigned int worker_n_open(const struct worker *worker);
 /* Gives it the call's packed job; it is written by worker_flush(). */
 ks_err worker_send(struct worker *worker, struct call *call) KS_MUST_CHECK;
 
+/* Has it a job whose caller waits no more, and that may make or destroy this version? 0: any. */
+bool worker_may_change(const struct worker *worker, const char *name, uint32_t version);
+
 /* The call has ended; its job has not. */
 void worker_forget(struct worker *worker, struct call *call);
 

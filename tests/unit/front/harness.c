@@ -458,11 +458,18 @@ client_send_get(int fd, uint64_t id, const char *name, uint32_t version)
 void
 client_send_generate(int fd, uint64_t id, const char *name)
 {
+    client_send_generate_in(fd, id, name, 0);
+}
+
+void
+client_send_generate_in(int fd, uint64_t id, const char *name, uint32_t deadline_ms)
+{
     Keysvc__V1__Request request = KEYSVC__V1__REQUEST__INIT;
     Keysvc__V1__GenerateRequest generate = KEYSVC__V1__GENERATE_REQUEST__INIT;
 
     generate.name = (char *)name;
     request.id = id;
+    request.deadline_ms = deadline_ms;
     request.operation_case = KEYSVC__V1__REQUEST__OPERATION_GENERATE;
     request.generate = &generate;
     client_send(fd, &request);

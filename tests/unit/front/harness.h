@@ -76,6 +76,7 @@ void response_free(Keysvc__V1__Response *response);
 void client_send_sign(int fd, uint64_t id, const char *label, uint32_t deadline_ms);
 void client_send_get(int fd, uint64_t id, const char *name, uint32_t version);
 void client_send_generate(int fd, uint64_t id, const char *name);
+void client_send_generate_in(int fd, uint64_t id, const char *name, uint32_t deadline_ms);
 void client_send_status(int fd, uint64_t id);
 Keysvc__V1__Response *client_ask_metrics(int fd, uint64_t id);
 /* Receives one answer, wants this id and this error (0: none). */

@@ -172,6 +172,55 @@ Test(route, a_deadline_ends_the_wait_and_the_late_answer_is_thrown_away)
     harness_stop(&h);
 }
 
+Test(route, a_change_whose_callers_time_is_over_is_in_doubt_until_its_token_has_answered)
+{
+    uint64_t id;
+    int fd;
+
+    begin();
+    fd = client_hello(&h);
+    client_send_generate_in(fd, 1, "web/new", 30);
+    id = worker_take_id(worker, JOB_GENERATE);
+    client_expect(fd, 1, KS_ERR_OUTCOME_UNKNOWN);
+    /* NO_KEY may be wrong a moment later. */
+    client_send_get(fd, 2, "web/new", 1);
+    client_expect(fd, 2, KS_ERR_TOKEN_UNAVAILABLE);
+    client_send_get(fd, 3, "web/new", 0);
+    client_expect(fd, 3, KS_ERR_TOKEN_UNAVAILABLE);
+    client_send_get(fd, 4, "web/new", 2);
+    client_expect(fd, 4, KS_ERR_NO_KEY);
+    worker_answer(worker, id, KS_ERR_AUDIT_UNWRITABLE, NULL);
+    client_send_sign(fd, 5, "web/shop@1", 0);
+    worker_answer(worker, worker_take_id(worker, JOB_SIGN), KS_OK, "it has answered both");
+    client_expect(fd, 5, KS_OK);
+    client_send_get(fd, 6, "web/new", 1);
+    client_expect(fd, 6, KS_ERR_NO_KEY);
+    close(fd);
+    channel_free(worker);
+    harness_stop(&h);
+}
+
+Test(route, a_change_that_still_waited_when_its_time_was_over_is_not_made)
+{
+    uint64_t first;
+    int fd;
+
+    begin();
+    fd = client_hello(&h);
+    client_send_generate(fd, 1, "web/one");
+    first = worker_take_id(worker, JOB_GENERATE);
+    client_send_generate_in(fd, 2, "web/two", 30); /* one slow job at a time */
+    client_expect(fd, 2, KS_ERR_DEADLINE);
+    worker_answer(worker, first, KS_ERR_INTERNAL, NULL);
+    client_expect(fd, 1, KS_ERR_INTERNAL);
+    client_send_sign(fd, 3, "web/shop@1", 0);
+    worker_answer(worker, worker_take_id(worker, JOB_SIGN), KS_OK, "nothing came between");
+    client_expect(fd, 3, KS_OK);
+    close(fd);
+    channel_free(worker);
+    harness_stop(&h);
+}
+
 Test(route, a_workers_death_answers_what_it_had)
 {
     int fd;
