@@ -13,7 +13,7 @@
 #include "base/hex.h"
 
 void
-chain_freep(struct ks_chain **chain)
+chain_certificates_freep(struct ks_chain **chain)
 {
     *chain = ks_chain_free(*chain);
 }
@@ -48,7 +48,7 @@ element_len(const uint8_t *data, size_t len)
 ks_err
 chain_split(const void *data, size_t len, struct ks_chain **out)
 {
-    ks_auto(chain_freep) struct ks_chain *chain = calloc(1, sizeof(*chain));
+    ks_auto(chain_certificates_freep) struct ks_chain *chain = calloc(1, sizeof(*chain));
     const uint8_t *at = data;
 
     if (!chain)

@@ -12,7 +12,7 @@
 
 #define CHAIN_SUBJECT_MAX 512u
 
-void chain_freep(struct ks_chain **chain);
+void chain_certificates_freep(struct ks_chain **chain);
 
 /* One behind the other: DER says itself where it ends. */
 ks_err chain_join(const struct ks_chain *chain, struct buf *out) KS_MUST_CHECK;

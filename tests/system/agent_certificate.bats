@@ -190,6 +190,38 @@ whole_way()
     agent certificate-get | diff - <(cat "$W/AGENT02.crt" "$W/middle/ca.crt")
 }
 
+# The serial number that the agent shows to who trusts our CA; fails if the agent shows another's certificate.
+served()
+{
+    openssl s_client -connect "127.0.0.1:$PORT" -CAfile "$W/ca/ca.crt" -verify_return_error \
+        -verify_hostname shop.agents.example </dev/null >"$W/shown" 2>/dev/null || return 1
+    serial -in "$W/shown"
+}
+
+@test "a running agent shows what was applied to the next who connects, and keeps the connections it has" {
+    certificate_world
+    agent_start
+    not served
+    # One that is open before, and asks when all is changed.
+    mkfifo "$W/ask"
+    openssl s_client -quiet -connect "127.0.0.1:$PORT" <"$W/ask" >"$W/old-answer" 2>"$W/old-said" 3>&- &
+    open=$!
+    exec 9>"$W/ask"
+    wait_for grep -q "CN = $(hostname)" "$W/old-said"
+    issue AGENT01
+    apply "$W/AGENT01.crt"
+    [ "$(served)" = "$(serial -in "$W/AGENT01.crt")" ]
+    agent certificate-rollback
+    not served
+    agent certificate-rollback
+    [ "$(served)" = "$(serial -in "$W/AGENT01.crt")" ]
+    printf 'GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >&9
+    wait_for grep -q "^HTTP/1.1 40" "$W/old-answer"
+    exec 9>&-
+    wait "$open" || true
+    agent_stop
+}
+
 # ---------------------------------------------------------------- refused
 
 # issue_from FROM TO: AGENT01.req with these dates, as YYYYMMDDHHMMSSZ, to $W/dated.crt.

@@ -11,7 +11,7 @@ Test(chain, comes_back_from_the_store_as_it_went)
 {
     ks_auto(identity_set_deinit) struct identity_set set = {0}, other = {0};
     ks_auto(buf_deinit) struct buf joined = BUF_INIT, pem = BUF_INIT;
-    ks_auto(chain_freep) struct ks_chain *back = NULL;
+    ks_auto(chain_certificates_freep) struct ks_chain *back = NULL;
 
     rig_set(&set, SET_ISSUED, 1);
     rig_set(&other, SET_ISSUED, 2);
