@@ -36,7 +36,7 @@ ARROWS = {
     "client/pkcs11": ["client/lib/keysvc.h", "base/", "build-config.h"],
     "client/web": ["base/"],
     # The console works on other hosts' agents: it shares the form of reports with this one, and nothing else.
-    "client/agent/console": ["client/agent/report.h", "base/", "build-config.h"],
+    "client/agent/console": ["client/agent/report.h", "client/provider/builtin.h", "base/", "build-config.h"],
     # The agent serves with a key that it does not have, as any program: keysvc.so, linked in.
     "client/agent": [
         "client/lib/keysvc.h",

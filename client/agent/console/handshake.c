@@ -5,8 +5,11 @@
 #include "client/agent/console/handshake.h"
 
 #include <openssl/err.h>
+#include <openssl/provider.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
+
+#include "client/provider/builtin.h"
 
 static int
 judge(X509_STORE_CTX *context, void *state)
@@ -32,14 +35,28 @@ judge(X509_STORE_CTX *context, void *state)
     return 0;
 }
 
-/* The key may be a reference: then the provider that is linked in signs, through keysvcd. */
+/* Once: the key may be a reference, and then the provider that is linked in signs, through keysvcd.
+ * The default one must be named as soon as there is another. */
+static bool
+load_provider(void)
+{
+    static OSSL_PROVIDER *standard, *keysvc;
+
+    if (!keysvc && OSSL_PROVIDER_add_builtin(NULL, BUILTIN_PROVIDER_NAME, builtin_provider_init)) {
+        standard = OSSL_PROVIDER_load(NULL, "default");
+        keysvc = standard ? OSSL_PROVIDER_load(NULL, BUILTIN_PROVIDER_NAME) : NULL;
+    }
+    return keysvc;
+}
+
 static bool
 use_own(SSL_CTX *context, struct handshake *handshake)
 {
     const char *reason;
 
     ERR_clear_error();
-    if (SSL_CTX_use_certificate_chain_file(context, handshake->certificate_file) == 1 &&
+    if (load_provider() &&
+        SSL_CTX_use_certificate_chain_file(context, handshake->certificate_file) == 1 &&
         SSL_CTX_use_PrivateKey_file(context, handshake->key_file, SSL_FILETYPE_PEM) == 1 &&
         SSL_CTX_check_private_key(context) == 1)
         return true;

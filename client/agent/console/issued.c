@@ -13,39 +13,50 @@
 
 static const char *const SUFFIXES[] = {".crt", ".pem", ".cer", ".der"};
 
+#define REQUEST_SUFFIX ".req"
+
+static bool
+has_suffix(const char *name, const char *suffix)
+{
+    size_t len = strlen(name);
+
+    return len > strlen(suffix) && strcasecmp(name + len - strlen(suffix), suffix) == 0;
+}
+
 /* NULL: it has none of them. */
 static const char *
 suffix_of(const char *name)
 {
-    size_t len = strlen(name);
-
     for (size_t i = 0; i < ARRAY_LEN(SUFFIXES); i++) {
-        size_t suffix_len = strlen(SUFFIXES[i]);
-
-        if (len > suffix_len && strcasecmp(name + len - suffix_len, SUFFIXES[i]) == 0)
-            return name + len - suffix_len;
+        if (has_suffix(name, SUFFIXES[i]))
+            return name + strlen(name) - strlen(SUFFIXES[i]);
     }
-    return NULL;
+    return has_suffix(name, REQUEST_SUFFIX) ? name + strlen(name) - strlen(REQUEST_SUFFIX) : NULL;
 }
 
-static X509_REQ *
-read_request(const char *directory, const char *name)
+/* One that is none is not there: without it the agent alone can say whose key it is. */
+static ks_err
+add_request(struct issued *issued, const char *path, const char *name)
 {
-    char path[PATH_MAX];
-    X509_REQ *request;
-    BIO *bio;
+    struct issued_request *grown =
+        reallocarray(issued->requests, issued->n_requests + 1, sizeof(*issued->requests));
+    BIO *bio = BIO_new_file(path, "r");
+    X509_REQ *request = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
 
-    if ((size_t)snprintf(path, sizeof(path), "%s/%s.req", directory, name) >= sizeof(path))
-        return NULL;
-    bio = BIO_new_file(path, "r");
-    request = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
     BIO_free(bio);
     ERR_clear_error();
-    return request;
+    if (grown)
+        issued->requests = grown;
+    if (!grown || !request || !text_copy(grown[issued->n_requests].name, PEER_NAME_MAX + 1, name)) {
+        X509_REQ_free(request);
+        return grown ? KS_OK : KS_ERR_INTERNAL;
+    }
+    grown[issued->n_requests++].request = request;
+    return KS_OK;
 }
 
 static ks_err
-add_file(struct issued *issued, const char *directory, const char *path, const char *name)
+add_file(struct issued *issued, const char *path, const char *name)
 {
     struct issued_file *grown =
         reallocarray(issued->files, issued->n_files + 1, sizeof(*issued->files));
@@ -65,7 +76,6 @@ add_file(struct issued *issued, const char *directory, const char *path, const c
         return KS_ERR_INTERNAL;
     if (peercert_load(path, &file->certificates, NULL, NULL, &file->fault) == KS_OK)
         file->fault.text[0] = '\0';
-    file->request = read_request(directory, name);
     issued->n_files++;
     return KS_OK;
 }
@@ -85,9 +95,11 @@ take_entry(struct issued *issued, const char *directory, const char *entry, cons
     if (st.st_dev == ca->st_dev && st.st_ino == ca->st_ino)
         return KS_OK;
     snprintf(name, sizeof(name), "%.*s", (int)(suffix - entry), entry);
+    if (strcasecmp(suffix, REQUEST_SUFFIX) == 0)
+        return fleet_find(fleet, name) ? add_request(issued, path, name) : KS_OK;
     if (!fleet_find(fleet, name))
         return strv_add(&issued->surplus, path);
-    return add_file(issued, directory, path, name);
+    return add_file(issued, path, name);
 }
 
 static ks_err
@@ -137,10 +149,11 @@ issued_read(const char *directory, const char *ca_file, const struct fleet *flee
 void
 issued_deinit(struct issued *issued)
 {
-    for (size_t i = 0; i < issued->n_files; i++) {
+    for (size_t i = 0; i < issued->n_files; i++)
         sk_X509_pop_free(issued->files[i].certificates, X509_free);
-        X509_REQ_free(issued->files[i].request);
-    }
+    for (size_t i = 0; i < issued->n_requests; i++)
+        X509_REQ_free(issued->requests[i].request);
+    free(issued->requests);
     free(issued->files);
     strv_deinit(&issued->surplus);
     sk_X509_pop_free(issued->authorities, X509_free);
@@ -154,6 +167,16 @@ issued_find(const struct issued *issued, const char *name)
     for (size_t i = 0; i < issued->n_files; i++) {
         if (strcmp(issued->files[i].name, name) == 0)
             return &issued->files[i];
+    }
+    return NULL;
+}
+
+X509_REQ *
+issued_find_request(const struct issued *issued, const char *name)
+{
+    for (size_t i = 0; i < issued->n_requests; i++) {
+        if (strcmp(issued->requests[i].name, name) == 0)
+            return issued->requests[i].request;
     }
     return NULL;
 }

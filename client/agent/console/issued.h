@@ -19,13 +19,19 @@ struct issued_file {
     char path[PATH_MAX];
     STACK_OF(X509) * certificates; /* the agent's own first; NULL: see `fault` */
     struct fault fault;
-    bool twice;        /* there is another file for the same agent */
-    X509_REQ *request; /* NULL: none there */
+    bool twice; /* there is another file for the same agent */
+};
+
+struct issued_request {
+    char name[PEER_NAME_MAX + 1];
+    X509_REQ *request;
 };
 
 struct issued {
     struct issued_file *files;
     size_t n_files;
+    struct issued_request *requests; /* also those whose certificate is missing */
+    size_t n_requests;
     struct strv surplus;          /* paths: of no agent of the list */
     STACK_OF(X509) * authorities; /* of the CA file */
     char *authorities_pem;
@@ -38,6 +44,9 @@ void issued_deinit(struct issued *issued);
 
 /* NULL: there is none for that agent. */
 const struct issued_file *issued_find(const struct issued *issued, const char *name);
+
+/* NULL: there is none for that agent. */
+X509_REQ *issued_find_request(const struct issued *issued, const char *name);
 
 /*
  * The checks that need no agent: key (of this agent's request, or else whose), issuer, validity, usage,

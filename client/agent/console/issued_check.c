@@ -17,6 +17,7 @@ struct checking {
     struct outcome *outcome;
     const struct issued_file *file;
     X509 *leaf;
+    X509_REQ *request; /* NULL: it is not there */
 };
 
 static void KS_PRINTF(4, 5)
@@ -49,16 +50,15 @@ check_key(struct checking *checking, const struct issued *issued)
     const struct issued_file *file = checking->file;
     const char *owner = "that of no request here";
 
-    if (!file->request)
+    if (!checking->request)
         return;
-    if (peercert_same_key(checking->leaf, X509_REQ_get0_pubkey(file->request))) {
+    if (peercert_same_key(checking->leaf, X509_REQ_get0_pubkey(checking->request))) {
         add(checking, "key", true, "the key of %s.req\nthe same", file->name);
         return;
     }
-    for (size_t i = 0; i < issued->n_files; i++) {
-        if (issued->files[i].request &&
-            peercert_same_key(checking->leaf, X509_REQ_get0_pubkey(issued->files[i].request)))
-            owner = issued->files[i].name;
+    for (size_t i = 0; i < issued->n_requests; i++) {
+        if (peercert_same_key(checking->leaf, X509_REQ_get0_pubkey(issued->requests[i].request)))
+            owner = issued->requests[i].name;
     }
     add(checking, "key", false, "the key of %s.req\nthe key of another request: %s", file->name,
         owner);
@@ -149,7 +149,7 @@ show_name(GENERAL_NAME *name, char *out, size_t cap)
 static void
 check_names(struct checking *checking)
 {
-    X509_REQ *request = checking->file->request;
+    X509_REQ *request = checking->request;
     GENERAL_NAMES *wanted = request ? requested_names(request) : NULL;
     GENERAL_NAMES *names = X509_get_ext_d2i(checking->leaf, NID_subject_alt_name, NULL, NULL);
     char missing[TEXT_LEN] = "";
@@ -178,6 +178,7 @@ issued_check(const struct issued *issued, const struct issued_file *file, time_t
     if (!file->certificates)
         return outcome_fail(outcome, KS_ERR_CERTIFICATE_REFUSED, "%s", file->fault.text);
     checking.leaf = sk_X509_value(file->certificates, 0);
+    checking.request = issued_find_request(issued, file->name);
     check_key(&checking, issued);
     check_issuer(&checking, issued, now);
     check_validity(&checking, now);
