@@ -76,7 +76,7 @@ Test(identity, names_are_one_component_of_a_key_s_name)
 
 Test(identity, switches_in_files_and_store_and_gives_each_set_a_number_of_its_own)
 {
-    ks_auto(identity_set_deinit) struct identity_set set = {0};
+    ks_auto(identity_set_deinit) struct identity_set set = {0}, none;
     struct report report = REPORT_INIT;
 
     cr_assert(current() == 1 && rig_files(state) == 1);
@@ -85,7 +85,7 @@ Test(identity, switches_in_files_and_store_and_gives_each_set_a_number_of_its_ow
     cr_assert(identity_current(rig.agent, RIG_IDENTITY, &set, &report) == KS_OK);
     cr_assert(set.kind == SET_ISSUED && set.key.version == 2 && set.chain->n_certificates == 1);
     cr_assert(identity_current_number(rig.agent, "nobody") == 0);
-    cr_assert(identity_current(rig.agent, "nobody", &set, &report) == KS_ERR_NOT_FOUND);
+    cr_assert(identity_current(rig.agent, "nobody", &none, &report) == KS_ERR_NOT_FOUND);
     cr_assert(rig_switch(&rig, SET_ISSUED, 3, &report) == KS_OK && current() == 3);
 }
 
