@@ -273,6 +273,27 @@ expired_certificate()
     [ "$(grep -c event=unauthorized "$W/agent.log")" -lt 900 ]
 }
 
+@test "wrong passwords by the hundred are refused or told to come again, and others are served meanwhile" {
+    rest_world
+    p12 one
+    upload 200 one
+    for ((i = 0; i < 100; i++)); do
+        printf 'next\ninsecure\nsilent\nurl = "%s/one/activate"\nrequest = POST\nheader = "Authorization: Api-Token %s"\nheader = "X-Password: wrong %d"\noutput = /dev/null\nwrite-out = "%%{http_code}\\n"\n' "$URL" "$TOKEN" $i
+    done >"$W/wrong.conf"
+    curl -Z --parallel-immediate -K "$W/wrong.conf" >"$W/codes" 2>/dev/null 3>&- &
+    local wrong=$!
+    for ((i = 0; i < 10; i++)); do
+        answers 200 "$URL/list"
+    done
+    wait $wrong
+    [ "$(wc -l <"$W/codes")" = 100 ]
+    grep -q 400 "$W/codes"
+    not grep -qvE '^(400|503)$' "$W/codes"
+    serves_with one
+    # The places are given back.
+    answers 200 -H "X-Password: $PASSWORD" "$URL/one/list"
+}
+
 @test "a client's certificate is a second way in" {
     world
     FILES=$(mktemp -d)
@@ -437,4 +458,28 @@ look_in()
     serves_with left
     keysvc key show "$AGENT_KEYS/upload/left@2" >/dev/null
     fails 4 "" keysvc key show "$AGENT_KEYS/upload/left@1"
+}
+
+@test "an agent that is killed in the middle of an upload serves the old certificate or the new one, and takes the next" {
+    rest_world
+    p12 old
+    p12 new
+    upload 200 old
+    for delay in 0.02 0.05 0.08 0.12 0.2 0.3; do
+        upload 200 old$delay old
+        curl -sk -o /dev/null -T "$FILES/new.p12" -H "Authorization: Api-Token $TOKEN" -H "X-Password: $PASSWORD" "$URL/new" 3>&- &
+        sleep $delay
+        kill -KILL "$AGENT_PID"
+        wait "$AGENT_PID" $! || true
+        AGENT_STARTS=$(grep -c 'event=listening' "$W/agent.log")
+        agent_start
+        URL=https://127.0.0.1:$PORT/e/default/api/v1/certificate
+        files_show
+        serves_with old || serves_with new
+        answers 200 -X POST -H "X-Password: $PASSWORD" "$URL/old/activate"
+        upload 200 new
+        serves_with new
+        [ "$(keysvc key show "$AGENT_KEYS/upload/new" --json | json 'len(d["versions"])')" = 1 ]
+        answers 200 -X POST -H "X-Password: $PASSWORD" "$URL/old/activate"
+    done
 }
