@@ -142,6 +142,8 @@ END
     ask() { /usr/bin/python3 -B "$W/ask.py" "$1" "$KEYSVC_BUILD/client/agent/keysvc-agent" console "${@:2}" --console-dir "$W/console"; }
     fails 23 "$(fingerprint A1)" ask n add A1 "$(address A1)" --token-file "$W/A1/token"
     fails 0 "1 succeeded" ask yes add A1 "$(address A1)" --token-file "$W/A1/token"
+    # And there how far it has come is one line, written over.
+    [[ $output == *$'\r\x1b[K1 done, 0 failed, 0 left'* ]]
 }
 
 @test "by a fingerprint or a CA only the right one is added" {
