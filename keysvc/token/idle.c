@@ -43,7 +43,10 @@ look_once(struct worker *worker, void *context, struct fault *why)
     (void)context;
     if (rv != CKR_OK)
         return ckr_fault(rv, "C_GetSessionInfo", why);
-    return slot_token_info(worker->slot, &token, why);
+    /* Not slot_token_info(): a vague answer is asked about again by the next look, and meanwhile jobs
+     * are done. */
+    rv = p11_get_token_info(&worker->p11, slot_id(worker->slot), &token);
+    return rv == CKR_OK ? KS_OK : ckr_fault(rv, "C_GetTokenInfo", why);
 }
 
 void

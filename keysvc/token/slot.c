@@ -4,9 +4,13 @@
  */
 #include "token/slot.h"
 
+#include <time.h>
+
 #include "base/secret.h"
 #include "token/ckr.h"
 #include "token/pin.h"
+
+#define INFO_PAUSE_NS (100l * 1000 * 1000) /* behind a vague answer to C_GetTokenInfo */
 
 struct slot {
     struct p11 *p11;
@@ -72,8 +76,13 @@ slot_generation(const struct slot *slot)
 ks_err
 slot_token_info(struct slot *slot, CK_TOKEN_INFO *info, struct fault *why)
 {
+    const struct timespec pause = {.tv_nsec = INFO_PAUSE_NS};
     CK_RV rv = p11_get_token_info(slot->p11, slot->id, info);
 
+    for (int i = 1; ckr_is_vague(rv) && i < SLOT_INFO_TRIES; i++) {
+        nanosleep(&pause, NULL);
+        rv = p11_get_token_info(slot->p11, slot->id, info);
+    }
     return rv == CKR_OK ? KS_OK : ckr_fault(rv, "C_GetTokenInfo", why);
 }
 

@@ -51,4 +51,10 @@ CK_SESSION_HANDLE slot_session(const struct slot *slot);
 CK_SLOT_ID slot_id(const struct slot *slot);
 struct p11 *slot_p11(const struct slot *slot);
 uint64_t slot_generation(const struct slot *slot);
+
+/*
+ * A vague answer (ckr.h) is none: a SoftHSM that reads the token's file while another process logs in
+ * gives one. It is asked again after a tenth of a second, and the SLOT_INFO_TRIES-th answer counts.
+ */
+#define SLOT_INFO_TRIES 3
 ks_err slot_token_info(struct slot *slot, CK_TOKEN_INFO *info, struct fault *why) KS_MUST_CHECK;

@@ -37,6 +37,7 @@ static struct {
     size_t n_mechanisms;
     CK_RV failures[FAKE_CALL_COUNT];
     unsigned int passes[FAKE_CALL_COUNT]; /* calls that go well before the failure */
+    unsigned int times[FAKE_CALL_COUNT];  /* failures after the first one */
     unsigned int n_calls[FAKE_CALL_COUNT];
 } fake;
 
@@ -50,7 +51,10 @@ take_failure(enum fake_call call)
         fake.passes[call]--;
         return CKR_OK;
     }
-    fake.failures[call] = CKR_OK;
+    if (fake.times[call] > 0)
+        fake.times[call]--;
+    else
+        fake.failures[call] = CKR_OK;
     return rv;
 }
 
@@ -474,6 +478,15 @@ fake_fail_after(enum fake_call call, unsigned int n_passes, CK_RV rv)
 {
     fake.failures[call] = rv;
     fake.passes[call] = n_passes;
+    fake.times[call] = 0;
+}
+
+void
+fake_fail_times(enum fake_call call, unsigned int n_times, CK_RV rv)
+{
+    cr_assert_gt(n_times, 0);
+    fake_fail_next(call, rv);
+    fake.times[call] = n_times - 1;
 }
 
 void

@@ -41,6 +41,8 @@ void fake_free(void);
 void fake_fail_next(enum fake_call call, CK_RV rv);
 /* The one after the next `n_passes` calls of this kind does. */
 void fake_fail_after(enum fake_call call, unsigned int n_passes, CK_RV rv);
+/* The next `n_times` of them do. */
+void fake_fail_times(enum fake_call call, unsigned int n_times, CK_RV rv);
 /* The next generation makes its pair, loses the session and answers as if it had not. */
 void fake_lose_session_after_generate(void);
 unsigned int fake_n_calls(enum fake_call call);

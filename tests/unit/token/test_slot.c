@@ -116,3 +116,29 @@ Test(slot, has_another_generation_after_every_recovery)
     cr_assert_eq(slot_recover(bed->worker.slot, CKR_SESSION_CLOSED, &why),
                  KS_ERR_TOKEN_UNAVAILABLE);
 }
+
+Test(slot, asks_again_after_a_vague_answer_about_the_token_and_believes_the_last)
+{
+    unsigned int n = fake_n_calls(FAKE_TOKEN_INFO);
+    struct fault why = FAULT_INIT;
+    CK_TOKEN_INFO info;
+
+    fake_fail_times(FAKE_TOKEN_INFO, SLOT_INFO_TRIES - 1, CKR_GENERAL_ERROR);
+    cr_assert_eq(slot_token_info(bed->worker.slot, &info, &why), KS_OK, "%s", why.text);
+    cr_assert_eq(fake_n_calls(FAKE_TOKEN_INFO), n + SLOT_INFO_TRIES);
+    fake_fail_times(FAKE_TOKEN_INFO, SLOT_INFO_TRIES, CKR_FUNCTION_FAILED);
+    cr_assert_eq(slot_token_info(bed->worker.slot, &info, &why), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_assert_eq(why.rv, CKR_FUNCTION_FAILED);
+    cr_assert_eq(slot_token_info(bed->worker.slot, &info, &why), KS_OK);
+}
+
+Test(slot, asks_once_about_a_token_that_is_gone)
+{
+    unsigned int n = fake_n_calls(FAKE_TOKEN_INFO);
+    struct fault why = FAULT_INIT;
+    CK_TOKEN_INFO info;
+
+    fake_fail_next(FAKE_TOKEN_INFO, CKR_TOKEN_NOT_PRESENT);
+    cr_assert_eq(slot_token_info(bed->worker.slot, &info, &why), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_assert_eq(fake_n_calls(FAKE_TOKEN_INFO), n + 1);
+}
