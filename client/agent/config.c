@@ -14,6 +14,7 @@
 
 #include "base/keyname.h"
 #include "build-config.h"
+#include "client/agent/api_token.h"
 #include "conf/confvalue.h"
 
 #define STATE_DIR_DEFAULT "/var/lib/keysvc-agent"
@@ -57,6 +58,7 @@ static ks_err read_file(struct agent_config *config, struct fault *why);
 static void read_agent(const struct reading *reading, cfg_t *section);
 static ks_err read_listener(const struct reading *reading, cfg_t *section);
 static void read_keys(const struct reading *reading, cfg_t *section);
+static void check_scopes(cfg_t *section);
 static ks_err read_clients(const struct reading *reading, cfg_t *section);
 static ks_err read_upload(const struct reading *reading, cfg_t *section);
 
@@ -276,6 +278,22 @@ read_list(cfg_t *section, const char *option, char **out)
     return KS_OK;
 }
 
+/* A word that means nothing would leave clients without what was meant, which nobody sees at the start. */
+static void
+check_scopes(cfg_t *section)
+{
+    size_t n = conffile_count(section, "client-scopes");
+
+    for (size_t i = 0; i < n; i++) {
+        const struct conffile_value *value = conffile_get_at(section, "client-scopes", i);
+
+        if (scope_from_name(value->text) == 0)
+            conffile_value_error(value, "\"%s\" is no scope; there are \"%s\" and \"%s\"",
+                                 value->text, scope_name(SCOPE_READ),
+                                 scope_name(SCOPE_CERTIFICATES));
+    }
+}
+
 /* Half of it would let in everybody whom the CA knows, or nobody; neither is what was meant. */
 static ks_err
 read_clients(const struct reading *reading, cfg_t *section)
@@ -289,6 +307,7 @@ read_clients(const struct reading *reading, cfg_t *section)
         err = read_list(section, "client-scopes", config->client_scopes);
     if (err)
         return err;
+    check_scopes(section);
     if (!conffile_get(section, "client-ca-file") != !config->client_names[0] ||
         !config->client_names[0] != !config->client_scopes[0])
         conffile_error(reading->file, conffile_line(reading->file, section),

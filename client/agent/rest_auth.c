@@ -53,8 +53,6 @@ by_certificate(struct rest_call *call)
     for (size_t i = 0; i < CONFIG_MAX_LIST && config->client_scopes[i]; i++)
         scopes |= scope_from_name(config->client_scopes[i]);
     snprintf(call->agent->who, AGENT_WHO_MAX, "certificate %.100s", name);
-    if (scopes == 0)
-        rest_fail_with(call, 403, KS_ERR_DENIED, "no scope is configured for certificates");
     return scopes;
 }
 

@@ -113,7 +113,9 @@ Test(agent_config, a_password_that_was_taken_is_none)
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" \
     "aaaa"                                                                                         \
     "aaaaaaaaaaaa"
-#define ALL_THREE "client-ca-file = /etc/ca.pem\n client-names = {a}\n client-scopes = {b}\n"
+#define ALL_THREE                                                                                  \
+    "client-ca-file = /etc/ca.pem\n client-names = {a}\n client-scopes = {\"certificate "          \
+    "reading\"}\n"
 
 /* What is wrong, on which line, and the same without the mistake. */
 static const struct {
@@ -143,10 +145,14 @@ static const struct {
     {"listener {\n request-timeout = 30\n}\n", ":2:", "request-timeout"},
     {"listener {\n client-ca-file = /etc/ca.pem\n}\n", ":1:", "go together"},
     {"listener {\n client-ca-file = /etc/ca.pem\n client-names = {a}\n}\n", ":1:", "go together"},
-    {"listener {\n client-names = {a}\n client-scopes = {b}\n}\n", ":1:", "go together"},
-    {"listener {\n client-scopes = {b}\n}\n", ":1:", "go together"},
+    {"listener {\n client-names = {a}\n client-scopes = {\"certificate reading\"}\n}\n",
+     ":1:", "go together"},
+    {"listener {\n client-scopes = {\"certificate reading\"}\n}\n", ":1:", "go together"},
     {"listener {\n " ALL_THREE " client-names = {c}\n}\n", ":5:", "given twice"},
     {"listener {\n client-names = {\"\"}\n}\n", ":2:", "a member is empty"},
+    {"listener {\n client-ca-file = /etc/ca.pem\n client-names = {a}\n"
+     " client-scopes = {\"certificate reading\", \"certificate managment\"}\n}\n",
+     ":4:", "\"certificate managment\" is no scope"},
     {"listener {\n certificate-password = \"x\"\n}\n", ":2:", "certificate-file only"},
     {"listener {\n certificate-alias = x\n}\n", ":2:", "certificate-file only"},
     {"listener {\n certificate-file = /x\n certificate-alias = shop\n}\n",
@@ -196,7 +202,8 @@ Test(agent_config, a_file_that_was_named_must_be_there)
 
 Test(agent_config, as_many_names_as_fit_and_one_more)
 {
-    char text[4096] = "listener {\n client-ca-file = /x\n client-scopes = {s}\n client-names = {a";
+    char text[4096] = "listener {\n client-ca-file = /x\n client-scopes = {\"certificate "
+                      "reading\"}\n client-names = {a";
     struct agent_config *config = NULL;
     struct fault why = FAULT_INIT;
     size_t len;
