@@ -12,8 +12,8 @@
 
 #include "base/log.h"
 #include "client/agent/folder.h"
-#include "client/agent/identity.h"
-#include "client/agent/store_identity.h"
+#include "client/agent/identity/identity.h"
+#include "client/agent/store/store_identity.h"
 
 static ks_err open_client(struct agent *agent, struct report *report);
 static ks_err open_store(struct agent *agent, struct report *report);

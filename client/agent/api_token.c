@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/hex.h"
-#include "client/agent/store_api_token.h"
+#include "client/agent/store/store_api_token.h"
 
 #define PREFIX "ksa_"
 #define SECRET_BYTES 32

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "build-config.h"
-#include "client/agent/command.h"
+#include "client/agent/command/command.h"
 
 #define COMMAND_MAX 64 /* bytes of "keysvc-agent COMMAND" */
 #define HELP_COLUMN 32

@@ -4,7 +4,7 @@
  *
  * What is taken reads back from its own text as the same names.
  */
-#include "client/agent/altname.h"
+#include "client/agent/certificate/altname.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

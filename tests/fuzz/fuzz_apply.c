@@ -5,7 +5,7 @@
  * Two bytes of length, the certificate's file, the CA's file. Read, verified and judged as
  * certificate-apply does; what is taken has passed each check, what is refused has failed one.
  */
-#include "client/agent/check.h"
+#include "client/agent/certificate/check.h"
 
 #define NOW_S 1800000000
 #define N_CHECKS 9

@@ -6,7 +6,11 @@ include_layers - who may include whom
     pkcs11              ->  the public header of client/lib          ->  base
     agent               ->  client/web, provider's built-in form,
                             conf                                     ->  base
-    agent/console       ->  the agent's report.h                     ->  base
+      command           ->  identity, serve's run.h, console
+      serve             ->  identity, upload, client/web
+      identity, upload  ->  certificate, store
+      console           ->  certificate
+      store             ->  headers that say what it keeps
     client/web          ->                                               base
     client/lib          ->  proto/wire                               ->  base
     front               ->  ipc, sandbox, proto/wire                 ->  base
@@ -20,6 +24,8 @@ import re
 
 import tree
 
+# what all parts of the agent share: configuration, service, state folder, report
+AGENT = [f"client/agent/{name}.h" for name in ("agent", "api_token", "folder", "report")]
 # folder: the beginnings of what its files may include besides their own folder
 ARROWS = {
     "keysvc/base": [],
@@ -35,17 +41,33 @@ ARROWS = {
     "client/provider": ["client/lib/keysvc.h", "base/", "build-config.h"],
     "client/pkcs11": ["client/lib/keysvc.h", "base/", "build-config.h"],
     "client/web": ["base/"],
-    # The console works on other hosts' agents: it shares the form of reports with this one, and nothing else.
-    "client/agent/console": ["client/agent/report.h", "client/provider/builtin.h", "base/", "build-config.h"],
-    # The agent serves with a key that it does not have, as any program: keysvc.so, linked in.
+    # Below client/agent a folder is no process, but a power: only store knows SQLite, only serve reads what strangers
+    # send, certificate knows nothing of the state and judges bytes.
     "client/agent": [
         "client/lib/keysvc.h",
-        "client/web/",
-        "client/provider/builtin.h",
         "conf/",
         "base/",
         "build-config.h",
     ],
+    "client/agent/certificate": ["client/agent/report.h", "client/lib/keysvc.h", "base/"],
+    "client/agent/command": AGENT
+    + ["client/agent/identity/", "client/agent/store/", "client/agent/serve/run.h", "client/agent/console/console.h"]
+    + ["base/", "build-config.h"],
+    # The console works on other hosts' agents and uses nothing of this one's state.
+    "client/agent/console": ["client/agent/report.h", "client/agent/certificate/", "client/provider/builtin.h"]
+    + ["base/", "build-config.h"],
+    "client/agent/identity": AGENT + ["client/agent/certificate/", "client/agent/store/", "base/"],
+    # The agent serves with a key that it does not have, as any program: keysvc.so, linked in.
+    "client/agent/serve": AGENT
+    + ["client/agent/identity/", "client/agent/upload/upload.h", "client/web/", "client/provider/builtin.h", "base/"],
+    "client/agent/store": [
+        "client/agent/api_token.h",
+        "client/agent/certificate/chain.h",
+        "client/agent/identity/identity.h",
+        "client/agent/upload/verifier.h",
+        "base/",
+    ],
+    "client/agent/upload": AGENT + ["client/agent/certificate/", "client/agent/store/", "base/"],
 }
 GENERATED = "proto/keysvc.pb-c.h"
 CONVERT_WIRE = "client/lib/convert_wire.h"  # what the convert files share
@@ -100,6 +122,7 @@ def selftest():
         "client/lib/convert.h": '#include "client/lib/convert_wire.h"\n',  # generated, by way of another header
         "client/lib/g.c": '#include "client/lib/convert_wire.h"\n',
         "keysvc/front/h.c": '#include "front/encode_wire.h"\n',
+        "client/agent/console/i.c": '#include "client/agent/store/store.h"\n',  # a power it has not
         "keysvc/front/encode.h": '#include "front/encode_wire.h"\n',
         "other/f.c": "",  # a folder nobody knows
     }

@@ -42,7 +42,7 @@ kill -TERM $(pid)
 while grep -qs 'State:.[^Z]' /proc/$(pid)/status; do sleep 0.1; done
 END
     chmod +x "$FILES/sign" "$FILES/stop"
-    /usr/bin/python3 -B "$SOURCE/tests/system/agent_openapi.py" "$SOURCE/docs/openapi.yaml" "$SOURCE/client/agent/rest.c" "$PORT" \
+    /usr/bin/python3 -B "$SOURCE/tests/system/agent_openapi.py" "$SOURCE/docs/openapi.yaml" "$SOURCE/client/agent/serve/rest.c" "$PORT" \
         "$(agent token create --name manager --scope "certificate management")" \
         "$(agent token create --name reader --scope "certificate reading")" "$FILES" "$FILES/sign" "$FILES/stop"
 }

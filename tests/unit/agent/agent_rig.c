@@ -13,9 +13,9 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "client/agent/fileset.h"
-#include "client/agent/store_identity.h"
-#include "client/agent/store_set.h"
+#include "client/agent/identity/fileset.h"
+#include "client/agent/store/store_identity.h"
+#include "client/agent/store/store_set.h"
 
 #define DAY_S (24L * 3600)
 

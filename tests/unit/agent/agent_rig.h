@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "client/agent/identity.h"
+#include "client/agent/identity/identity.h"
 
 #define RIG_IDENTITY "shop"
 

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "client/agent/altname.h"
+#include "client/agent/certificate/altname.h"
 
 static const struct {
     const char *text, *read;

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "client/agent/api_token.h"
-#include "client/agent/store.h"
+#include "client/agent/store/store.h"
 
 #define SECOND_US (1000ll * 1000)
 

@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 
 #include "agent_rig.h"
-#include "client/agent/chain.h"
+#include "client/agent/certificate/chain.h"
 
 Test(chain, comes_back_from_the_store_as_it_went)
 {

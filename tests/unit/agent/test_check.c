@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "client/agent/check.h"
+#include "client/agent/certificate/check.h"
 #include "pki.h"
 
 #define NAMES "DNS:shop.example.org,IP:10.0.0.7"

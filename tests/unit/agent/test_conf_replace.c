@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "client/agent/conf_replace.h"
+#include "client/agent/upload/conf_replace.h"
 
 #define OPTION "certificate-password"
 

@@ -7,7 +7,7 @@
 #include <sched.h>
 #include <stdio.h>
 
-#include "client/agent/hostnames.h"
+#include "client/agent/identity/hostnames.h"
 
 /* A message as the kernel sends it. */
 struct told {

@@ -9,11 +9,11 @@
 
 #include "agent_rig.h"
 #include "client/agent/folder.h"
-#include "client/agent/operations.h"
-#include "client/agent/store_csr.h"
-#include "client/agent/store_history.h"
-#include "client/agent/store_identity.h"
-#include "client/agent/store_set.h"
+#include "client/agent/identity/operations.h"
+#include "client/agent/store/store_csr.h"
+#include "client/agent/store/store_history.h"
+#include "client/agent/store/store_identity.h"
+#include "client/agent/store/store_set.h"
 
 static char state[PATH_MAX];
 static struct rig rig;

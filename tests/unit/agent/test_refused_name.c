@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "client/agent/refused_name.h"
+#include "client/agent/identity/refused_name.h"
 
 static struct ks_error
 refusal(const char *name)

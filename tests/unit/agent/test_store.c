@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "client/agent/store_schema.h"
-#include "client/agent/store_sql.h"
+#include "client/agent/store/store_schema.h"
+#include "client/agent/store/store_sql.h"
 
 static char folder[] = "/tmp/keysvc-store-XXXXXX";
 static char path[sizeof(folder) + 16];

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "client/agent/chain.h"
-#include "client/agent/upload.h"
+#include "client/agent/certificate/chain.h"
+#include "client/agent/upload/upload.h"
 #include "pki.h"
 
 #define DAY ((int64_t)PKI_DAY)

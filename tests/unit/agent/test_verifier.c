@@ -2,7 +2,7 @@
 /* What is kept of a password. */
 #include <criterion/criterion.h>
 
-#include "client/agent/verifier.h"
+#include "client/agent/upload/verifier.h"
 
 Test(verifier, knows_its_password_and_no_other)
 {

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command_identity_list - keysvc-agent identity-list
+ */
+#include <stdio.h>
+
+#include "client/agent/command/command.h"
+#include "client/agent/identity/identity.h"
+#include "client/agent/store/store_identity.h"
+
+#define OPTION_JSON 0x200
+
+static int
+parse_option(int key, char *value, void *state)
+{
+    (void)value;
+    if (key != OPTION_JSON)
+        return ARGP_ERR_UNKNOWN;
+    *(bool *)state = true;
+    return 0;
+}
+
+static ks_err
+print_names(struct agent *agent, bool json, struct report *report)
+{
+    ks_auto(strv_deinit) struct strv names = STRV_INIT;
+    struct fault why = FAULT_INIT;
+    json_t *list;
+    ks_err err = store_identity_names(agent->store, &names, &why);
+
+    if (err)
+        return report_fault(report, err, &why);
+    list = json_array();
+    for (size_t i = 0; i < names.n_items; i++) {
+        if (json)
+            json_array_append_new(list, json_string(names.items[i]));
+        else
+            puts(names.items[i]);
+    }
+    if (json && json_dumpf(list, stdout, JSON_INDENT(2)) == 0)
+        putchar('\n');
+    json_decref(list);
+    return fflush(stdout) ? report_fail(report, KS_ERR_INTERNAL, "standard output takes no more")
+                          : KS_OK;
+}
+
+int
+command_identity_list(struct invocation *invocation, int argc, char **argv)
+{
+    static const struct argp_option OPTIONS[] = {
+        {"json", OPTION_JSON, NULL, 0, "as a JSON array", 0},
+        {0},
+    };
+    bool json = false;
+    const struct command_arguments arguments = {
+        .options = OPTIONS,
+        .option = parse_option,
+        .state = &json,
+        .help = "The names of the identities.",
+    };
+    struct report report = REPORT_INIT;
+
+    command_parse(invocation, argc, argv, &arguments);
+    if (command_open(invocation, &report) == KS_OK)
+        (void)print_names(invocation->agent, json, &report);
+    return command_end(invocation, &report);
+}

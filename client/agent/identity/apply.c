@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * apply - a certificate from outside becomes what serves, if it passes every check
+ *
+ * Looked at, decided and changed under the identity's lock: what was current when it was checked is
+ * what is replaced. What-if is the same way up to the change.
+ */
+#include <time.h>
+
+#include "client/agent/certificate/certview.h"
+#include "client/agent/certificate/chain.h"
+#include "client/agent/certificate/check.h"
+#include "client/agent/identity/operations.h"
+#include "client/agent/identity/pending.h"
+
+static ks_err apply_locked(struct agent *agent, const char *identity,
+                           const struct apply_request *request, json_t **out,
+                           struct report *report);
+static ks_err make_set(struct agent *agent, const struct pending *pending,
+                       const struct check_result *result, struct identity_set *out,
+                       struct report *report);
+static struct ks_chain *chain_from(STACK_OF(X509) * list);
+static ks_err tell(const struct identity_set *set, bool applied, json_t **out,
+                   struct report *report);
+
+ks_err
+certificate_apply(struct agent *agent, const char *identity, const struct apply_request *request,
+                  json_t **out, struct report *report)
+{
+    ks_err err;
+
+    if (request->certificate_len > APPLY_MAX_LEN || request->ca_len > APPLY_MAX_LEN)
+        return report_fail(report, KS_ERR_TOO_LARGE, "the %s file has more than %u bytes",
+                           request->ca_len > APPLY_MAX_LEN ? "CA's" : "certificate's",
+                           APPLY_MAX_LEN);
+    err = identity_lock(agent, identity, report);
+    if (err)
+        return err;
+    err = apply_locked(agent, identity, request, out, report);
+    identity_unlock(agent);
+    return err;
+}
+
+static ks_err
+apply_locked(struct agent *agent, const char *identity, const struct apply_request *request,
+             json_t **out, struct report *report)
+{
+    ks_auto(identity_set_deinit) struct identity_set current = {0};
+    ks_auto(identity_set_deinit) struct identity_set set = {.kind = SET_ISSUED};
+    ks_auto(pending_deinit) struct pending pending = {0};
+    ks_auto(check_result_deinit) struct check_result result = {0};
+    ks_auto(ossl_x509_freep) X509 *before = NULL;
+    const struct check_files files = {request->certificate, request->certificate_len, request->ca,
+                                      request->ca_len};
+    struct check_wanted wanted = {.keys = pending.keys, .now_s = (int64_t)time(NULL)};
+    ks_err err = identity_current(agent, identity, &current, report);
+
+    if (!err)
+        err = pending_read(agent, identity, &current, &pending, report);
+    if (err)
+        return err;
+    before = chain_leaf(current.chain);
+    wanted.before = before;
+    wanted.n_keys = pending.n_keys;
+    err = check_files(&files, &wanted, &result, report);
+    if (!err)
+        err = make_set(agent, &pending, &result, &set, report);
+    if (err)
+        return err;
+    err = tell(&set, !request->what_if, out, report);
+    if (err || request->what_if)
+        return err;
+    err = identity_switch(agent, identity, &set, "apply", report);
+    if (err) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return err;
+}
+
+/* The key is asked for: a certificate whose key is gone, or is another by now, serves nobody. */
+static ks_err
+make_set(struct agent *agent, const struct pending *pending, const struct check_result *result,
+         struct identity_set *out, struct report *report)
+{
+    const struct check_key *wanted = &pending->keys[result->key];
+    struct ks_error error;
+
+    if (ks_get(agent->client, wanted->label, &out->key, &error))
+        return report_error(report, &error);
+    if (out->key.public_key_len != wanted->public_key_len ||
+        memcmp(out->key.public_key, wanted->public_key, wanted->public_key_len) != 0)
+        return report_fail(report, KS_ERR_KEY_CHANGED,
+                           "%s: the key on the token is another one than the certificate's",
+                           wanted->label);
+    out->chain = chain_from(result->chain);
+    return out->chain ? KS_OK : report_fail(report, KS_ERR_INTERNAL, "no memory for the chain");
+}
+
+/* NULL: no memory. */
+static struct ks_chain *
+chain_from(STACK_OF(X509) * list)
+{
+    ks_auto(buf_deinit) struct buf joined = BUF_INIT;
+    struct ks_chain *chain = NULL;
+
+    for (int i = 0; i < sk_X509_num(list); i++) {
+        ks_auto(ossl_memory_freep) uint8_t *der = NULL;
+        int len = i2d_X509(sk_X509_value(list, i), &der);
+
+        if (len <= 0)
+            return NULL;
+        buf_append(&joined, der, (size_t)len);
+    }
+    return joined.failed || chain_split(joined.data, joined.len, &chain) ? NULL : chain;
+}
+
+static ks_err
+tell(const struct identity_set *set, bool applied, json_t **out, struct report *report)
+{
+    json_t *certificate = json_object();
+    int bad = !certificate || certview_add(certificate, set->chain);
+    json_t *told = json_pack("{s:b, s:o, s:o}", "applied", applied, "checks",
+                             report_checks_json(report), "certificate", certificate);
+
+    if (told && !bad) {
+        *out = told;
+        return KS_OK;
+    }
+    json_decref(told);
+    return report_fail(report, KS_ERR_INTERNAL, "no memory for the report");
+}

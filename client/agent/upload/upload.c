@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * upload - bringing, activating and removing
+ *
+ * Of a new upload the key comes first, then the row, then the switch; what fails is undone backwards.
+ * A crash in between leaves a key without a row, which the next upload of that name removes (it makes
+ * the next version and then destroys all others).
+ */
+#include "client/agent/upload/upload.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/keyname.h"
+#include "base/log.h"
+#include "client/agent/certificate/chain.h"
+
+#define IDENTITY IDENTITY_OF_LISTENER
+
+static ks_err put_locked(struct agent *agent, struct upload *upload, const struct upload_file *file,
+                         json_t **out, struct report *report);
+static ks_err newest_version(struct agent *agent, const char *key, uint32_t *out,
+                             struct report *report);
+static ks_err import(struct agent *agent, struct upload *upload, const struct upload_file *file,
+                     uint32_t from, struct report *report);
+static ks_err keep(struct agent *agent, const struct upload *upload, const char *password,
+                   struct report *report);
+static ks_err activate(struct agent *agent, const struct upload *upload, struct report *report);
+static ks_err change_row(struct agent *agent, const struct upload *row, const char *gone,
+                         struct fault *why);
+static void destroy_key(struct agent *agent, const char *name, uint32_t version);
+static ks_err destroy_versions(struct agent *agent, const char *key, uint32_t but,
+                               struct report *report);
+
+static void
+imported_freep(struct ks_imported **imported)
+{
+    *imported = ks_imported_free(*imported);
+}
+
+/* Which upload serves; empty: none. */
+static ks_err
+active_name(struct agent *agent, char out[static IDENTITY_NAME_MAX + 1], struct report *report)
+{
+    ks_auto(identity_set_deinit) struct identity_set set = {0};
+    ks_err err = identity_current(agent, IDENTITY, &set, report);
+
+    memcpy(out, set.upload, IDENTITY_NAME_MAX + 1);
+    return err;
+}
+
+static ks_err
+is_active(struct agent *agent, const char *name, bool *out, struct report *report)
+{
+    char active[IDENTITY_NAME_MAX + 1];
+    ks_err err = active_name(agent, active, report);
+
+    *out = !err && strcmp(active, name) == 0;
+    return err;
+}
+
+static ks_err
+get_upload(struct agent *agent, const char *name, struct upload *out, struct report *report)
+{
+    struct fault why = FAULT_INIT;
+    ks_err err = store_upload_get(agent->store, name, out, &why);
+
+    return err ? report_fault(report, err, &why) : KS_OK;
+}
+
+/* --- bringing --- */
+
+ks_err
+upload_put(struct agent *agent, const char *name, const struct upload_file *file, json_t **out,
+           struct report *report)
+{
+    ks_auto(upload_deinit) struct upload upload = {.made_us = (int64_t)clock_wall_us()};
+    bool active = false;
+    ks_err err;
+
+    if (!identity_name_valid(name) ||
+        (size_t)snprintf(upload.key.name, sizeof(upload.key.name), "%s/" UPLOAD_KEYS "/%s",
+                         agent->config->keys, name) >= sizeof(upload.key.name))
+        return report_fail(
+            report, KS_ERR_BAD_REQUEST,
+            "\"%s\" is no name: 1 to %u letters, digits, dots, underscores or dashes", name,
+            IDENTITY_NAME_MAX);
+    if (file->len == 0)
+        return report_fail(report, KS_ERR_BAD_REQUEST, "the body is empty: it is the PKCS#12");
+    if (file->len > KS_IMPORT_MAX_LEN)
+        return report_fail(report, KS_ERR_TOO_LARGE, "%zu bytes; a PKCS#12 has at most %u",
+                           file->len, KS_IMPORT_MAX_LEN);
+    (void)text_copy(upload.name, sizeof(upload.name), name);
+    err = identity_lock(agent, IDENTITY, report);
+    if (err)
+        return err;
+    err = is_active(agent, name, &active, report);
+    if (!err && active && !file->replace_active)
+        err =
+            report_fail(report, KS_ERR_IN_USE, "%s is active: upload it under another name", name);
+    if (!err)
+        err = put_locked(agent, &upload, file, out, report);
+    identity_unlock(agent);
+    return err;
+}
+
+static ks_err
+put_locked(struct agent *agent, struct upload *upload, const struct upload_file *file, json_t **out,
+           struct report *report)
+{
+    struct report ignored = REPORT_INIT;
+    uint32_t from = 0;
+    ks_err err = newest_version(agent, upload->key.name, &from, report);
+
+    if (!err)
+        err = import(agent, upload, file, from, report);
+    if (err)
+        return err;
+    err = upload_check(&upload->key, upload->chain, report);
+    if (!err)
+        err = keep(agent, upload, file->password, report);
+    if (err) {
+        destroy_key(agent, upload->key.name, upload->key.version);
+        return err;
+    }
+    if (destroy_versions(agent, upload->key.name, upload->key.version, &ignored))
+        log_warning("event=old-key-stays key=%s why=\"%s\"", upload->key.name,
+                    LOG_TEXT(ignored.message));
+    *out = upload_view(upload, true);
+    return *out ? KS_OK : report_fail(report, KS_ERR_INTERNAL, "no memory for the answer");
+}
+
+/* 0: the token has none of that name. */
+static ks_err
+newest_version(struct agent *agent, const char *key, uint32_t *out, struct report *report)
+{
+    struct ks_error error;
+    struct ks_key found;
+    ks_err err = ks_get(agent->client, key, &found, &error);
+
+    *out = err ? 0 : found.version;
+    return err && err != KS_ERR_NO_KEY ? report_error(report, &error) : KS_OK;
+}
+
+static ks_err
+import(struct agent *agent, struct upload *upload, const struct upload_file *file, uint32_t from,
+       struct report *report)
+{
+    ks_auto(imported_freep) struct ks_imported *imported = NULL;
+    ks_auto(freep) struct ks_chain *chain = calloc(1, sizeof(*chain));
+    const struct ks_import_request request = {.format = KS_IMPORT_PKCS12,
+                                              .data = file->data,
+                                              .len = file->len,
+                                              .password = file->password,
+                                              .select = file->alias,
+                                              .from_version = from};
+    struct ks_error error;
+
+    if (!chain)
+        return report_fail(report, KS_ERR_INTERNAL, "no memory");
+    if (ks_import_all(agent->client, upload->key.name, &request, &imported, &error))
+        return report_error(report, &error);
+    upload->key = imported->key;
+    memcpy(upload->alias, imported->alias, sizeof(upload->alias));
+    chain->certificates = ks_steal(&imported->certificates);
+    chain->n_certificates = imported->n_certificates;
+    imported->n_certificates = 0;
+    upload->chain = ks_steal(&chain);
+    return KS_OK;
+}
+
+/* The row and the switch; what was there before is put back if the second fails. */
+static ks_err
+keep(struct agent *agent, const struct upload *upload, const char *password, struct report *report)
+{
+    ks_auto(upload_deinit) struct upload before = {0};
+    struct upload row = *upload; /* borrows the chain */
+    struct fault why = FAULT_INIT, ignored = FAULT_INIT;
+    ks_err found = store_upload_get(agent->store, upload->name, &before, &ignored);
+    ks_err err;
+
+    err = verifier_make(password, row.verifier, &why);
+    if (!err)
+        err = change_row(agent, &row, NULL, &why);
+    if (err)
+        return report_fault(report, err, &why);
+    err = activate(agent, upload, report);
+    if (err && change_row(agent, found ? NULL : &before, found ? upload->name : NULL, &why))
+        log_error("event=upload-not-undone name=%s why=\"%s\"", upload->name, LOG_TEXT(why.text));
+    return err;
+}
+
+/* Puts `row`, or removes the one called `gone`. */
+static ks_err
+change_row(struct agent *agent, const struct upload *row, const char *gone, struct fault *why)
+{
+    ks_err err = store_begin(agent->store, why);
+
+    if (err)
+        return err;
+    err = row ? store_upload_put(agent->store, row, why)
+              : store_upload_delete(agent->store, gone, why);
+    return store_end(agent->store, err, why);
+}
+
+static ks_err
+activate(struct agent *agent, const struct upload *upload, struct report *report)
+{
+    struct identity_set set = {.kind = SET_UPLOADED,
+                               .key = upload->key,
+                               .chain = upload->chain, /* borrowed: not freed with the set */
+                               .made_us = (int64_t)clock_wall_us()};
+
+    (void)text_copy(set.upload, sizeof(set.upload), upload->name);
+    return identity_switch(agent, IDENTITY, &set, "activate", report);
+}
+
+/* --- activating --- */
+
+static ks_err
+wrong_password(struct report *report, const char *name)
+{
+    report_fail(report, KS_ERR_BAD_REQUEST, "%s: wrong password", name);
+    report_hint(report, "it is the one that the file had when it was uploaded");
+    return KS_ERR_BAD_REQUEST;
+}
+
+ks_err
+upload_activate(struct agent *agent, const char *name, const char *password, json_t **out,
+                struct report *report)
+{
+    ks_auto(upload_deinit) struct upload upload = {0};
+    bool active = false;
+    ks_err err = get_upload(agent, name, &upload, report);
+
+    if (err)
+        return err;
+    if (!verifier_matches(upload.verifier, password))
+        return wrong_password(report, name);
+    upload_deinit(&upload);
+    err = identity_lock(agent, IDENTITY, report);
+    if (err)
+        return err;
+    /* Under the lock: somebody may have replaced or removed it, or made it active. */
+    err = get_upload(agent, name, &upload, report);
+    if (!err)
+        err = is_active(agent, name, &active, report);
+    if (!err && !active)
+        err = upload_check(&upload.key, upload.chain, report);
+    if (!err && !active)
+        err = identity_key_check(agent, &upload.key, report);
+    if (!err && !active)
+        err = activate(agent, &upload, report);
+    identity_unlock(agent);
+    if (err)
+        return err;
+    *out = upload_view(&upload, true);
+    return *out ? KS_OK : report_fail(report, KS_ERR_INTERNAL, "no memory for the answer");
+}
+
+/* --- removing --- */
+
+/* The version that a failed upload made: nobody has used it. */
+static void
+destroy_key(struct agent *agent, const char *name, uint32_t version)
+{
+    struct ks_key key = {.version = version};
+    struct ks_error error;
+
+    (void)text_copy(key.name, sizeof(key.name), name);
+    if (ks_destroy(agent->client, &key, &error))
+        log_warning("event=key-stays key=%s@%u why=\"%s\"", name, version, LOG_TEXT(error.message));
+}
+
+/* All but one; `but` 0: all. */
+static ks_err
+destroy_versions(struct agent *agent, const char *key, uint32_t but, struct report *report)
+{
+    struct ks_error error;
+    struct ks_key found;
+    ks_err err = ks_get(agent->client, key, &found, &error);
+
+    if (err == KS_ERR_NO_KEY)
+        return KS_OK;
+    if (err)
+        return report_error(report, &error);
+    for (size_t i = 0; i < found.n_versions; i++) {
+        struct ks_key old = {.version = found.versions[i]};
+
+        if (old.version == but)
+            continue;
+        (void)text_copy(old.name, sizeof(old.name), key);
+        err = ks_destroy(agent->client, &old, &error);
+        if (err && err != KS_ERR_NO_KEY)
+            return report_error(report, &error);
+    }
+    return KS_OK;
+}
+
+ks_err
+upload_delete(struct agent *agent, const char *name, struct report *report)
+{
+    ks_auto(upload_deinit) struct upload upload = {0};
+    struct fault why = FAULT_INIT;
+    bool active = false;
+    ks_err err = identity_lock(agent, IDENTITY, report);
+
+    if (err)
+        return err;
+    err = get_upload(agent, name, &upload, report);
+    if (!err)
+        err = is_active(agent, name, &active, report);
+    if (!err && active)
+        err = report_fail(report, KS_ERR_IN_USE, "%s is active: activate another one first", name);
+    /* The key first: a row without a key can be deleted again, a key without a row is forgotten. */
+    if (!err)
+        err = destroy_versions(agent, upload.key.name, 0, report);
+    if (!err) {
+        err = change_row(agent, NULL, name, &why);
+        if (err)
+            report_fault(report, err, &why);
+    }
+    identity_unlock(agent);
+    return err;
+}
+
+/* --- looking --- */
+
+ks_err
+upload_describe(struct agent *agent, const char *name, const char *password, json_t **out,
+                struct report *report)
+{
+    ks_auto(upload_deinit) struct upload upload = {0};
+    bool active = false;
+    ks_err err = get_upload(agent, name, &upload, report);
+
+    if (!err && !verifier_matches(upload.verifier, password))
+        err = wrong_password(report, name);
+    if (!err)
+        err = is_active(agent, name, &active, report);
+    if (err)
+        return err;
+    *out = upload_view(&upload, active);
+    return *out ? KS_OK : report_fail(report, KS_ERR_INTERNAL, "no memory for the answer");
+}
+
+static json_t *
+list_item(struct agent *agent, const char *name, bool active)
+{
+    ks_auto(upload_deinit) struct upload upload = {0};
+    struct fault ignored = FAULT_INIT;
+
+    if (active && store_upload_get(agent->store, name, &upload, &ignored) == KS_OK)
+        return upload_view(&upload, true);
+    return json_pack("{s:s, s:b}", "name", name, "active", active);
+}
+
+ks_err
+upload_list(struct agent *agent, json_t **out, struct report *report)
+{
+    ks_auto(strv_deinit) struct strv names = STRV_INIT;
+    char active[IDENTITY_NAME_MAX + 1];
+    struct fault why = FAULT_INIT;
+    json_t *list;
+    ks_err err = store_upload_names(agent->store, &names, &why);
+
+    if (err)
+        return report_fault(report, err, &why);
+    err = active_name(agent, active, report);
+    if (err)
+        return err;
+    list = json_array();
+    for (size_t i = 0; i < names.n_items; i++)
+        json_array_append_new(
+            list, list_item(agent, names.items[i], strcmp(names.items[i], active) == 0));
+    if (!list || json_array_size(list) != names.n_items) {
+        json_decref(list);
+        return report_fail(report, KS_ERR_INTERNAL, "no memory for the list");
+    }
+    *out = list;
+    return KS_OK;
+}
