@@ -11,6 +11,10 @@ agent_client - clients of keysvc-agent's HTTPS that curl is not
                                             in turn; prints how many, and how many certificates; 1 if one failed
     agent_client.py beside PORT FILE        requests on 8 connections until FILE exists; prints on how many of them
                                             none took 5 s, and how long the slowest took; 1 if one was closed
+    agent_client.py changes PORT TOKEN DIR  on the 8 connections of an agent that takes 8 with 4 loops: a change when
+                                            DIR/one exists, others on all of them when DIR/others does. 0 if those of
+                                            two loops are refused, are given the list all the same, and the rest is
+                                            answered in the end
 """
 import hashlib
 import os
@@ -158,9 +162,73 @@ def beside(port, path):
     return 0 if max(worst) < 1000 else 1
 
 
+CHANGES = (
+    ("POST", "/api/v1/identity/agent/csr"),
+    ("DELETE", "/e/default/api/v1/certificate/none"),
+    ("POST", "/api/v1/identity/agent/self-signed"),
+    ("POST", "/api/v1/identity/agent/rollback"),
+)
+
+
+def send(connection, token, method, path):
+    text = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Api-Token {token}\r\nContent-Length: 0\r\n\r\n"
+    connection.sendall(text.encode())
+
+
+def answer(connection):
+    """The status, and the headers as they came."""
+    connection.settimeout(3 * PATIENCE)
+    text = b""
+    while b"\r\n\r\n" not in text:
+        part = connection.recv(65536)
+        if not part:
+            return 0, b""
+        text += part
+    head, body = text.split(b"\r\n\r\n", 1)
+    length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
+    while len(body) < length:
+        body += connection.recv(65536)
+    return int(head.split()[1]), head
+
+
+def wait_for(path):
+    while not os.path.exists(path):
+        time.sleep(0.05)
+
+
+def changes(port, token, folder):
+    connections = [connect(port) for _ in range(8)]
+    print("connected", flush=True)
+    wait_for(folder + "/one")
+    send(connections[0], token, *CHANGES[0])
+    wait_for(folder + "/others")
+    for number, connection in enumerate(connections[1:]):
+        send(connection, token, *CHANGES[number % len(CHANGES)])
+    refused = []
+    end = time.monotonic() + PATIENCE
+    while len(refused) < 4 and time.monotonic() < end:
+        for connection in select.select([c for c in connections if c not in refused], [], [], 0.1)[0]:
+            code, head = answer(connection)
+            print("before the token is back:", code, flush=True)
+            if code != 503 or b"\r\nRetry-After: 1" not in head:
+                return 1
+            refused.append(connection)
+    for connection in refused:
+        send(connection, token, "GET", "/e/default/api/v1/certificate/list")
+        code, _ = answer(connection)
+        print("list:", code, flush=True)
+        if code != 200:
+            return 1
+    print("served", flush=True)
+    rest = [answer(connection)[0] for connection in connections if connection not in refused]
+    print("later:", rest, flush=True)
+    return 0 if len(refused) == 4 and all(rest) else 1
+
+
 def main():
     verb, *arguments = sys.argv[1:]
-    return {"hold": hold, "slow": slow, "places": places, "load": load, "beside": beside}[verb](*arguments)
+    verbs = {"hold": hold, "slow": slow, "places": places, "load": load, "beside": beside, "changes": changes}
+    return verbs[verb](*arguments)
 
 
 if __name__ == "__main__":

@@ -130,6 +130,38 @@ peak()
     [ "$(sed -n 's/^quick: //p' "$W/beside")" -ge 1 ]
 }
 
+# Two of four loops may wait for the token or for whoever works on the identity; a third change is told to come again.
+@test "a token that hangs: changes hold up half of the loops, the others refuse changes and serve" {
+    HANG_TIMEOUT=15s world break
+    agent_world
+    AGENT_LISTENER='threads = 4 max-connections = 8' agent_config
+    start
+    agent_start
+    token=$(agent token create --name manager --scope "certificate management")
+    mkdir "$W/steps"
+    client changes "$PORT" "$token" "$W/steps" >"$W/changes" 2>&1 3>&- &
+    changes=$!
+    wait_for grep -q connected "$W/changes"
+    hung=$(next C_Sign)
+    break_rules "C_Sign:$hung:hang"
+    touch "$W/steps/one"
+    wait_for called C_Sign "$hung"
+    touch "$W/steps/others"
+    wait "$changes" || { cat "$W/changes"; false; }
+    # And their places are given back.
+    break_rules
+    for _ in 1 2 3; do
+        wait_for serves
+        [[ $(https /api/v1/identity/agent/rollback -X POST -H "Authorization: Api-Token $token") == 404 ]]
+    done
+}
+
+# called FUNCTION N: the module is in that call, or was.
+called()
+{
+    [ "$(calls "$1")" -ge "$2" ]
+}
+
 @test "a password in a header and a body are not in memory after their request" {
     need_root
     world

@@ -12,23 +12,24 @@
 
 #define READ (SCOPE_READ | SCOPE_CERTIFICATES)
 #define MANAGE SCOPE_CERTIFICATES
+#define SLOW (1 << 8) /* no scope: it takes a place, see rest_private.h */
 #define E "/e/{environment}/api/v1/certificate"
 #define I "/api/v1/identity/{identity}"
 
 /* clang-format off */
 static const struct route ROUTES[] = {
-    {WEB_GET,    E "/list",            READ,   rest_certificate_list},
-    {WEB_PUT,    E "/{name}",          MANAGE, rest_certificate_put},
-    {WEB_DELETE, E "/{name}",          MANAGE, rest_certificate_delete},
-    {WEB_POST,   E "/{name}/activate", MANAGE, rest_certificate_activate},
-    {WEB_GET,    E "/{name}/list",     READ,   rest_certificate_describe},
-    {WEB_POST,   E "/{name}/list",     READ,   rest_certificate_describe},
-    {WEB_GET,    I "/status",          READ,   rest_identity_status},
-    {WEB_GET,    I "/certificate",     READ,   rest_identity_certificate},
-    {WEB_POST,   I "/csr",             MANAGE, rest_identity_csr},
-    {WEB_POST,   I "/apply",           MANAGE, rest_identity_apply},
-    {WEB_POST,   I "/self-signed",     MANAGE, rest_identity_self_signed},
-    {WEB_POST,   I "/rollback",        MANAGE, rest_identity_rollback},
+    {WEB_GET,    E "/list",            READ,          rest_certificate_list},
+    {WEB_PUT,    E "/{name}",          MANAGE | SLOW, rest_certificate_put},
+    {WEB_DELETE, E "/{name}",          MANAGE | SLOW, rest_certificate_delete},
+    {WEB_POST,   E "/{name}/activate", MANAGE | SLOW, rest_certificate_activate},
+    {WEB_GET,    E "/{name}/list",     READ | SLOW,   rest_certificate_describe},
+    {WEB_POST,   E "/{name}/list",     READ | SLOW,   rest_certificate_describe},
+    {WEB_GET,    I "/status",          READ,          rest_identity_status},
+    {WEB_GET,    I "/certificate",     READ,          rest_identity_certificate},
+    {WEB_POST,   I "/csr",             MANAGE | SLOW, rest_identity_csr},
+    {WEB_POST,   I "/apply",           MANAGE | SLOW, rest_identity_apply},
+    {WEB_POST,   I "/self-signed",     MANAGE | SLOW, rest_identity_self_signed},
+    {WEB_POST,   I "/rollback",        MANAGE | SLOW, rest_identity_rollback},
 };
 /* clang-format on */
 
@@ -44,7 +45,7 @@ rest_new(const struct agent_config *config, struct rest **out, struct fault *why
         return KS_ERR_INTERNAL;
     }
     rest->config = config;
-    rest->max_passwords = config->threads > 1 ? config->threads / 2 : 1;
+    rest->max_slow = config->threads > 1 ? config->threads / 2 : 1;
     pthread_mutex_init(&rest->lock, NULL);
     json_set_alloc_funcs(malloc, wiping_free);
     *out = rest;
@@ -88,6 +89,30 @@ find(struct rest_call *call, struct route_match *match)
     return NULL;
 }
 
+static bool
+take_place(struct rest_call *call)
+{
+    struct rest *rest = call->rest;
+    bool free_place;
+
+    pthread_mutex_lock(&rest->lock);
+    free_place = rest->n_slow < rest->max_slow;
+    rest->n_slow += free_place;
+    pthread_mutex_unlock(&rest->lock);
+    if (!free_place)
+        rest_fail_with(call, 503, KS_ERR_BUSY,
+                       "too many changes and passwords are being worked on; try again");
+    return free_place;
+}
+
+static void
+put_place(struct rest *rest)
+{
+    pthread_mutex_lock(&rest->lock);
+    rest->n_slow--;
+    pthread_mutex_unlock(&rest->lock);
+}
+
 /* Strangers learn nothing, not even which paths there are. */
 static void
 dispatch(struct rest_call *call)
@@ -107,7 +132,11 @@ dispatch(struct rest_call *call)
         return;
     }
     call->match = &match;
+    if ((route->scope & SLOW) && !take_place(call))
+        return;
     route->handle(call->request, &match, call);
+    if (route->scope & SLOW)
+        put_place(call->rest);
 }
 
 void

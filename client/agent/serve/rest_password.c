@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rest_password - the password of an uploaded file: from where, in which form, how many at once
+ * rest_password - the password of an uploaded file: from where, in which form
  *
  * X-Password is taken as the bytes that came, which have to be UTF-8, as those of JSON are: a client that
  * sends Latin-1 would otherwise make a password that is another one in JSON.
@@ -64,50 +64,25 @@ from_body(struct rest_call *call, struct rest_password *out)
     return taken;
 }
 
-static bool
-take_place(struct rest_call *call, struct rest_password *password)
-{
-    struct rest *rest = call->rest;
-    bool free_place;
-
-    pthread_mutex_lock(&rest->lock);
-    free_place = rest->n_passwords < rest->max_passwords;
-    rest->n_passwords += free_place;
-    pthread_mutex_unlock(&rest->lock);
-    if (free_place)
-        password->rest = rest;
-    else
-        rest_fail_with(call, 503, KS_ERR_BUSY, "too many passwords are being checked; try again");
-    return free_place;
-}
-
 bool
 rest_password_begin(struct rest_call *call, bool in_body, struct rest_password *out)
 {
     const char *header = web_header(call->request, "X-Password");
     bool taken = false;
 
-    out->rest = NULL;
     if (header)
         taken = take(call, header, out);
     else if (in_body)
         taken = from_body(call, out);
     else
         rest_fail_with(call, 400, KS_ERR_BAD_REQUEST, "the password is missing: X-Password");
-    if (taken && take_place(call, out))
-        return true;
-    OPENSSL_cleanse(out->text, sizeof(out->text));
-    return false;
+    if (!taken)
+        OPENSSL_cleanse(out->text, sizeof(out->text));
+    return taken;
 }
 
 void
 rest_password_end(struct rest_password *password)
 {
     OPENSSL_cleanse(password->text, sizeof(password->text));
-    if (!password->rest)
-        return;
-    pthread_mutex_lock(&password->rest->lock);
-    password->rest->n_passwords--;
-    pthread_mutex_unlock(&password->rest->lock);
-    password->rest = NULL;
 }

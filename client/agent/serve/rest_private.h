@@ -15,11 +15,17 @@
 #define REST_REFUSALS_LOGGED 5u /* a second and address */
 #define REST_PASSWORD_MAX 1023u
 
+/*
+ * What may keep its loop waiting has to get a place: a change waits for the token and for others that
+ * work on the identity, for a minute if the token hangs; a verifier of a password takes a processor
+ * for 135 ms. There are as many places as half of the loops, so that others are served; who gets none
+ * is answered 503.
+ */
 struct rest {
     const struct agent_config *config;
-    pthread_mutex_t lock;     /* for all below */
-    unsigned int n_passwords; /* being verified now */
-    unsigned int max_passwords;
+    pthread_mutex_t lock; /* for all below */
+    unsigned int n_slow;  /* requests that have a place now */
+    unsigned int max_slow;
     struct {
         char peer[64];
         struct log_limit limit;
@@ -53,12 +59,10 @@ json_t *rest_body(struct rest_call *call, const char *const *known, bool optiona
 
 /*
  * rest_password.c: the password of X-Password, else of {"password": ..}; false: it is answered.
- * A verifier takes a processor for 135 ms: half of the loops at most compute one at a time, so that
- * others are served; more are answered 503. rest_password_end() gives the place back and wipes.
+ * rest_password_end() wipes it.
  */
 struct rest_password {
     char text[REST_PASSWORD_MAX + 1];
-    struct rest *rest; /* whose place is taken; NULL: none */
 };
 bool rest_password_begin(struct rest_call *call, bool in_body, struct rest_password *out);
 void rest_password_end(struct rest_password *password);
