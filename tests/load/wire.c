@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "proto/keysvc.pb-c.h"
 #include "proto/wire/frame.h"
 
@@ -15,6 +17,8 @@
 
 static void append(struct buf *out, const Keysvc__V1__Request *request);
 static void take_key(const Keysvc__V1__Key *from, struct wire_key *out);
+static bool fetch_key(const char *socket_path, const char *name, uint32_t version,
+                      struct wire_key *out, char said[static 256]);
 static bool receive(int fd, struct arena *arena, struct wire_answer *out);
 
 void
@@ -148,37 +152,54 @@ wire_dial(const char *socket_path, int *fd)
     return true;
 }
 
+/* The service may be in trouble already, as in a soak: what may be asked again is. */
 bool
 wire_fetch_key(const char *socket_path, const char *label, struct wire_key *out)
 {
-    ks_auto(arena_freep) struct arena *arena = NULL;
-    ks_auto(buf_deinit) struct buf frames = BUF_INIT;
-    ks_auto(closep) int fd = -1;
-    struct wire_answer answer;
-    char name[KEYNAME_MAX + 1];
+    uint64_t end_ms = clock_mono_ms() + FETCH_TIMEOUT_S * 1000;
+    char name[KEYNAME_MAX + 1], said[256];
     uint32_t version;
-    bool good;
 
     if (!keyname_split(label, strlen(label), true, name, &version)) {
         fprintf(stderr, "load: %s: no name of a key\n", label);
         return false;
     }
+    while (!fetch_key(socket_path, name, version, out, said)) {
+        if (said[0] || clock_mono_ms() > end_ms) {
+            fprintf(stderr, "load: %s: %s\n", label, said[0] ? said : "no answer that makes sense");
+            return false;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    }
+    return true;
+}
+
+/* False: `said` is why, or empty if it may be asked again. */
+static bool
+fetch_key(const char *socket_path, const char *name, uint32_t version, struct wire_key *out,
+          char said[static 256])
+{
+    ks_auto(arena_freep) struct arena *arena = NULL;
+    ks_auto(buf_deinit) struct buf frames = BUF_INIT;
+    ks_auto(closep) int fd = -1;
+    struct wire_answer answer;
+
+    said[0] = '\0';
     if (arena_new(&arena) != KS_OK || !wire_dial(socket_path, &fd)) {
-        fprintf(stderr, "load: nobody answers at %s\n", socket_path);
+        snprintf(said, 256, "nobody answers at %s", socket_path);
         return false;
     }
     wire_hello(&frames, 1);
     wire_get(&frames, 2, name, version);
-    good = !frames.failed &&
-           send(fd, frames.data, frames.len, MSG_NOSIGNAL) == (ssize_t)frames.len &&
-           receive(fd, arena, &answer) && answer.kind == WIRE_HELLO && receive(fd, arena, &answer);
-    if (good && answer.kind == WIRE_KEY && answer.key.public_key_len > 0) {
-        *out = answer.key;
-        return true;
-    }
-    fprintf(stderr, "load: %s: %s\n", label,
-            good && answer.kind == WIRE_ERROR ? answer.said : "no answer that makes sense");
-    return false;
+    if (frames.failed || send(fd, frames.data, frames.len, MSG_NOSIGNAL) != (ssize_t)frames.len ||
+        !receive(fd, arena, &answer) || answer.kind != WIRE_HELLO || !receive(fd, arena, &answer))
+        return false;
+    if (answer.kind == WIRE_ERROR && !answer.retryable)
+        snprintf(said, 256, "%s", answer.said);
+    if (answer.kind != WIRE_KEY || answer.key.public_key_len == 0)
+        return false;
+    *out = answer.key;
+    return true;
 }
 
 static bool
