@@ -18,6 +18,7 @@ struct web_request {
     const char *peer;
     struct wiped *out;   /* where the answer goes */
     struct wiped fields; /* of the answer, from web_answer_header() */
+    const char *why;     /* for the log, or NULL; web_log_why() */
     int code;            /* 0: not answered yet */
     bool close;          /* the answer says that the connection ends */
 };

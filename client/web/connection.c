@@ -22,6 +22,7 @@
 #define STEPS_A_TURN 32u /* system calls for one connection before the next one's turn */
 #define LINGER_MS 5000u  /* for what a client is still sending when it was refused */
 #define WHY_MAX 384u
+#define REFUSED 400 /* and above: the statuses of requests that had no effect */
 #define OUT_MAX_LEN (ANSWER_MAX_LEN + 16384u)
 
 enum state {
@@ -220,7 +221,8 @@ late(evutil_socket_t fd, short events, void *context)
 
     (void)fd;
     (void)events;
-    if (!idle && connection->state != STATE_LINGER && loop_may_log(connection->loop))
+    if (!idle && connection->state != STATE_LINGER &&
+        loop_may_log(connection->loop, connection->peer))
         log_info("event=deadline peer=%s in=%s", connection->peer, DOING[connection->state]);
     connection_end(connection);
 }
@@ -370,7 +372,8 @@ tls_failed(struct connection *connection, int result)
         break;
     }
     connection->failed = true;
-    if (connection->state == STATE_HANDSHAKE && first_error(why) && loop_may_log(connection->loop))
+    if (connection->state == STATE_HANDSHAKE && first_error(why) &&
+        loop_may_log(connection->loop, connection->peer))
         log_info("event=handshake-failed peer=%s why=\"%s\"", connection->peer, LOG_TEXT(why));
     return STEP_END;
 }
@@ -426,14 +429,18 @@ refuse(struct connection *connection)
     answer_deinit(&request);
 }
 
+/* What changed or showed something is logged, each time; a flood of what did not is cut short. */
 static void
 log_request(struct connection *connection, const struct web_request *request, uint64_t begin_us)
 {
-    if (!loop_may_log(connection->loop))
+    const char *why = request->why;
+
+    if (request->code >= REFUSED && !loop_may_log(connection->loop, connection->peer))
         return;
-    log_info("event=request peer=%s method=\"%s\" path=\"%s\" body=%zu status=%d us=%llu",
+    log_info("event=request peer=%s method=\"%s\" path=\"%s\" body=%zu status=%d us=%llu%s%s%s",
              connection->peer, LOG_TEXT(request->head->method_text), LOG_TEXT(request->head->path),
-             request->body_len, request->code, (unsigned long long)(clock_mono_us() - begin_us));
+             request->body_len, request->code, (unsigned long long)(clock_mono_us() - begin_us),
+             why ? " why=\"" : "", why ? why : "", why ? "\"" : "");
 }
 
 static const X509 *

@@ -10,13 +10,13 @@
 
 #include "client/web/connection.h"
 
-#define LINES_PER_SECOND 50u /* of the log, caused by strangers */
-#define REST_MS 200          /* after accept() failed for want of descriptors or memory */
+#define REST_MS 200 /* after accept() failed for want of descriptors or memory */
 
 static bool loop_init(struct loop *loop, struct fault *why);
 static struct event_base *new_base(void);
 static void accept_one(evutil_socket_t fd, short events, void *context);
 static void listen_again(evutil_socket_t fd, short events, void *context);
+static void tell_limited(evutil_socket_t fd, short events, void *context);
 static void be_stopped(evutil_socket_t fd, short events, void *context);
 
 struct loop *
@@ -46,8 +46,9 @@ loop_init(struct loop *loop, struct fault *why)
     loop->accepting = event_new(loop->base, loop->listener, EV_READ | EV_PERSIST, accept_one, loop);
     loop->stopping = event_new(loop->base, loop->wake, EV_READ, be_stopped, loop);
     loop->rest = evtimer_new(loop->base, listen_again, loop);
-    if (!loop->accepting || !loop->stopping || !loop->rest || event_add(loop->accepting, NULL) ||
-        event_add(loop->stopping, NULL)) {
+    loop->tell = evtimer_new(loop->base, tell_limited, loop);
+    if (!loop->accepting || !loop->stopping || !loop->rest || !loop->tell ||
+        event_add(loop->accepting, NULL) || event_add(loop->stopping, NULL)) {
         fault_set(why, "cannot make an event loop: no memory");
         return false;
     }
@@ -80,6 +81,7 @@ loop_free(struct loop *loop)
         return NULL;
     while (loop->connections)
         connection_end(loop->connections);
+    peerlog_tell(&loop->lines);
     if (loop->state && loop->options->thread_free)
         loop->options->thread_free(loop->state);
     if (loop->accepting)
@@ -88,6 +90,8 @@ loop_free(struct loop *loop)
         event_free(loop->stopping);
     if (loop->rest)
         event_free(loop->rest);
+    if (loop->tell)
+        event_free(loop->tell);
     if (loop->base)
         event_base_free(loop->base);
     if (loop->wake >= 0)
@@ -118,7 +122,7 @@ accept_one(evutil_socket_t fd, short events, void *context)
         loop->n_connections++;
         connection_begin(loop, accepted, &peer);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        if (loop_may_log(loop))
+        if (loop_may_log(loop, "-"))
             log_warning("event=accept-failed why=\"%m\"");
         event_del(loop->accepting);
         event_add(loop->rest, &rest);
@@ -185,15 +189,23 @@ be_stopped(evutil_socket_t fd, short events, void *context)
 }
 
 bool
-loop_may_log(struct loop *loop)
+loop_may_log(struct loop *loop, const char *peer)
 {
-    uint32_t swallowed = loop->lines.swallowed;
+    const struct timeval later = {.tv_sec = 1};
 
-    if (!log_allowed(&loop->lines, LINES_PER_SECOND))
-        return false;
-    if (swallowed > 0) {
-        loop->lines.swallowed = 0;
-        log_warning("event=log-limited lines=%u", swallowed);
-    }
-    return true;
+    if (peerlog_allowed(&loop->lines, peer))
+        return true;
+    if (!event_pending(loop->tell, EV_TIMEOUT, NULL))
+        event_add(loop->tell, &later);
+    return false;
+}
+
+static void
+tell_limited(evutil_socket_t fd, short events, void *context)
+{
+    struct loop *loop = context;
+
+    (void)fd;
+    (void)events;
+    peerlog_tell(&loop->lines);
 }

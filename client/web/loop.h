@@ -10,7 +10,7 @@
 
 #include <event2/event.h>
 
-#include "base/log.h"
+#include "client/web/peerlog.h"
 #include "client/web/server.h"
 
 struct connection;
@@ -20,11 +20,11 @@ struct loop {
     int listener;                         /* borrowed */
     int wake;                             /* eventfd: holds the grace in ms, once */
     struct event_base *base;
-    struct event *accepting, *stopping, *rest;
+    struct event *accepting, *stopping, *rest, *tell;
     struct connection *connections; /* a list */
     size_t n_connections, max_connections;
     void *state; /* from options->thread_new */
-    struct log_limit lines;
+    struct peerlog lines;
     bool stop;
 };
 
@@ -42,5 +42,5 @@ void loop_stop(struct loop *loop, uint32_t grace_ms);
 /* A connection has gone. */
 void loop_left(struct loop *loop);
 
-/* False: it has said enough this second. */
-bool loop_may_log(struct loop *loop);
+/* Before a line that this peer caused. False: too many this second; how many is told a second later. */
+bool loop_may_log(struct loop *loop, const char *peer);

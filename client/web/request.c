@@ -42,3 +42,9 @@ web_peer(const struct web_request *request)
 {
     return request->peer;
 }
+
+void
+web_log_why(struct web_request *request, const char *why)
+{
+    request->why = why;
+}

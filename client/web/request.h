@@ -41,3 +41,6 @@ void web_answer_bytes(struct web_request *request, int code, const char *type, c
                       size_t len);
 /* Before the answer. One that holds a line end is left out. */
 void web_answer_header(struct web_request *request, const char *name, const char *value);
+
+/* For the line of the log; a constant without quotes. */
+void web_log_why(struct web_request *request, const char *why);

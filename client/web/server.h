@@ -8,7 +8,8 @@
  * request within request_timeout_ms, or does not take its answer, is closed: one byte a second does
  * not keep it. TLS 1.2 and 1.3 only; each new connection asks for its context, so that another
  * certificate ends no open one. What is no proper request (head.h) is answered here and its
- * connection closed; one line of the log for each request.
+ * connection closed. One line of the log for each request; of those that are refused few a second for
+ * each peer, and how many were left out (peerlog.h).
  *
  *   server_new() -> server_start() -> ... -> server_stop() -> server_free()
  *

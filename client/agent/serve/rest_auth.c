@@ -83,39 +83,10 @@ rest_authenticate(struct rest_call *call)
     return token.scopes;
 }
 
-/* The peer's place in the table, else the one that was used longest ago. */
-static bool
-may_log(struct rest *rest, const char *peer)
-{
-    size_t at = 0;
-    bool allowed;
-
-    pthread_mutex_lock(&rest->lock);
-    for (size_t i = 0; i < REST_PEERS; i++) {
-        if (strcmp(rest->peers[i].peer, peer) == 0) {
-            at = i;
-            break;
-        }
-        if (rest->peers[i].used < rest->peers[at].used)
-            at = i;
-    }
-    if (strcmp(rest->peers[at].peer, peer) != 0) {
-        snprintf(rest->peers[at].peer, sizeof(rest->peers[at].peer), "%s", peer);
-        rest->peers[at].limit = (struct log_limit){0};
-    }
-    rest->peers[at].used = ++rest->n_used;
-    allowed = log_allowed(&rest->peers[at].limit, REST_REFUSALS_LOGGED);
-    pthread_mutex_unlock(&rest->lock);
-    return allowed;
-}
-
 static unsigned int
 refuse(struct rest_call *call, const char *why)
 {
-    const char *peer = web_peer(call->request);
-
-    if (may_log(call->rest, peer))
-        log_warning("event=unauthorized peer=%s why=\"%s\"", peer, why);
+    web_log_why(call->request, why);
     web_answer_header(call->request, "WWW-Authenticate", "Api-Token");
     rest_fail_with(call, 401, KS_ERR_DENIED,
                    "a valid token is needed: Authorization: Api-Token ksa_...");

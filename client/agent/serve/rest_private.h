@@ -11,8 +11,6 @@
 #include "client/agent/serve/rest.h"
 #include "client/web/route.h"
 
-#define REST_PEERS 64u          /* addresses whose refusals are logged apart */
-#define REST_REFUSALS_LOGGED 5u /* a second and address */
 #define REST_PASSWORD_MAX 1023u
 
 /*
@@ -26,12 +24,6 @@ struct rest {
     pthread_mutex_t lock; /* for all below */
     unsigned int n_slow;  /* requests that have a place now */
     unsigned int max_slow;
-    struct {
-        char peer[64];
-        struct log_limit limit;
-        uint64_t used;
-    } peers[REST_PEERS];
-    uint64_t n_used;
 };
 
 /* One request on its way. */
