@@ -252,7 +252,7 @@ expired_certificate()
     agent token list --json >"$W/api-tokens"
     [ "$(json '[t["name"] for t in d]' <"$W/api-tokens")" = "['manager', 'reader']" ]
     [ "$(json 'd[0]["used"] != None and d[0]["revoked"] == None and d[1]["revoked"] != None' <"$W/api-tokens")" = True ]
-    not grep -rqF "${good##*_}" "$STATE" "$W/agent.log"
+    not grep -rqF "${good#ksa_*_}" "$STATE" "$W/agent.log"
     fails 2 scope agent token create --name x --scope everything
     fails 21 "" agent token revoke 000000000000
 }
