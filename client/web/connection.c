@@ -147,6 +147,8 @@ start_tls(struct connection *connection)
     SSL_set_mode(connection->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                       SSL_MODE_RELEASE_BUFFERS);
+    /* Or SSL_read() goes on for as long as records without data come, as new keys by the thousand. */
+    SSL_clear_mode(connection->ssl, SSL_MODE_AUTO_RETRY);
     SSL_set_accept_state(connection->ssl);
     return true;
 }

@@ -10,6 +10,7 @@
 #define WAIT "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"
 #define LIMIT_MS 1000u
 #define PATIENCE_MS 20000
+#define N_KEY_UPDATES 300000u
 
 static struct rig rig;
 
@@ -73,6 +74,53 @@ Test(server_limits, who_sends_a_byte_now_and_then_is_closed_at_the_deadline)
     cr_assert_eq(send(fd, "\026\003\001\077\000\001\000\074\000", 9, 0), 9);
     cr_assert(trickle(NULL, fd, '\0') < PATIENCE_MS);
     close(fd);
+}
+
+struct flood {
+    int fd;
+    BIO *records;
+    _Atomic bool sent;
+};
+
+static void *
+send_flood(void *context)
+{
+    struct flood *flood = context;
+    char *data;
+    long len = BIO_get_mem_data(flood->records, &data);
+    ssize_t n = 1;
+
+    for (; len > 0 && n > 0; data += n, len -= n)
+        n = send(flood->fd, data, (size_t)len, MSG_NOSIGNAL);
+    flood->sent = true;
+    return NULL;
+}
+
+/* Prepared beforehand, so that they come faster than they can be read. */
+Test(server_limits, who_changes_keys_without_end_holds_up_nobody)
+{
+    struct flood flood = {.records = BIO_new(BIO_s_mem())};
+    SSL *ssl, *other;
+    pthread_t helper;
+
+    rig.options.threads = 1;
+    rig_start(&rig);
+    other = rig_connect(&rig, 0);
+    ssl = rig_connect(&rig, TLS1_3_VERSION);
+    flood.fd = SSL_get_fd(ssl);
+    SSL_set0_wbio(ssl, flood.records);
+    for (size_t i = 0; i < N_KEY_UPDATES; i++)
+        cr_assert(SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 &&
+                  SSL_do_handshake(ssl) == 1);
+    cr_assert_eq(pthread_create(&helper, NULL, send_flood, &flood), 0);
+    usleep(50000);
+    cr_assert(strstr(rig_ask(other, GET), " 200 "));
+    cr_expect_not(flood.sent, "it was answered when the flood was over");
+    shutdown(flood.fd, SHUT_RDWR);
+    pthread_join(helper, NULL);
+    close(flood.fd);
+    SSL_free(ssl);
+    rig_hang_up(other);
 }
 
 Test(server_limits, who_is_idle_is_closed_too)
