@@ -69,6 +69,7 @@ static void linger(struct connection *connection);
 static enum step tls_failed(struct connection *connection, int result);
 static bool first_error(char out[static WHY_MAX]);
 static void serve(struct connection *connection);
+static bool admit(struct connection *connection);
 static void refuse(struct connection *connection);
 static void log_request(struct connection *connection, const struct web_request *request,
                         uint64_t begin_us);
@@ -261,9 +262,11 @@ step_read(struct connection *connection)
 {
     enum reader_result result = reader_step(connection->reader);
 
-    if (result == READER_MORE)
+    if (result == READER_MORE && (!reader_asks(connection->reader) || admit(connection)))
         return read_more(connection);
-    if (result == READER_WHOLE)
+    if (result == READER_MORE)
+        reader_refuse(connection->reader); /* its answer is there */
+    else if (result == READER_WHOLE)
         serve(connection);
     else
         refuse(connection);
@@ -414,6 +417,31 @@ serve(struct connection *connection)
     connection->last = request.close;
     log_request(connection, &request, begin_us);
     answer_deinit(&request);
+}
+
+/* False: it was answered without its body, and nothing may follow. */
+static bool
+admit(struct connection *connection)
+{
+    const struct server_options *options = connection->loop->options;
+    uint64_t begin_us = clock_mono_us();
+    struct web_request request;
+    bool admitted;
+
+    if (!options->admit)
+        return true;
+    answer_init(&request, reader_head(connection->reader), &connection->out);
+    request.client = client_certificate(connection->ssl);
+    request.peer = connection->peer;
+    request.close = true;
+    options->admit(&request, connection->loop->state);
+    admitted = request.code == 0;
+    if (!admitted) {
+        connection->last = true;
+        log_request(connection, &request, begin_us);
+    }
+    answer_deinit(&request);
+    return admitted;
 }
 
 /* What was no request is answered here. */

@@ -21,6 +21,7 @@ struct reader {
     size_t looked; /* bytes of `in` without the head's end */
     bool skipped;  /* an empty line before the head */
     bool told;     /* to continue */
+    bool asked;    /* whether its body is wanted */
     int code;
 };
 
@@ -191,6 +192,21 @@ reader_continue(struct reader *reader)
 }
 
 bool
+reader_asks(struct reader *reader)
+{
+    bool now = reader->phase == PHASE_BODY && !reader->asked;
+
+    reader->asked = reader->asked || now;
+    return now;
+}
+
+void
+reader_refuse(struct reader *reader)
+{
+    reader->phase = PHASE_REFUSED;
+}
+
+bool
 reader_begun(const struct reader *reader)
 {
     return reader->phase != PHASE_HEAD || reader->in.len > 0;
@@ -206,4 +222,5 @@ reader_next(struct reader *reader)
     reader->phase = PHASE_HEAD;
     reader->skipped = false;
     reader->told = false;
+    reader->asked = false;
 }

@@ -40,6 +40,11 @@ int reader_code(const struct reader *reader);
 /* True once for each request whose client waits for "100 Continue", when its body may come. */
 bool reader_continue(struct reader *reader);
 
+/* True once for each request whose head is there and whose body is not yet. */
+bool reader_asks(struct reader *reader);
+/* No more is read; reader_step() says READER_REFUSED. */
+void reader_refuse(struct reader *reader);
+
 /* False: no byte of a request is there. */
 bool reader_begun(const struct reader *reader);
 

@@ -42,6 +42,9 @@ struct server_options {
     size_t max_headers_len;
     server_tls_fn tls;
     server_handler_fn handle;
+    /* NULL, or asked once when the head of a request is there and its body is not: an answer refuses
+     * the body, and ends the connection. So strangers cannot have their bodies kept. */
+    server_handler_fn admit;
     /* Each loop's own state, made and freed by the thread that starts and frees the server; NULL:
      * there is none to be had. */
     void *(*thread_new)(void *context, struct fault *why);

@@ -5,7 +5,8 @@ agent_client - clients of keysvc-agent's HTTPS that curl is not
 
     agent_client.py hold PORT               a connection; prints "held", then "closed" when the agent closes it
     agent_client.py slow PORT PHASE         a byte each 50 ms, in the handshake, line, headers, body or chunk; or does
-                                            not read an answer; 0 if the agent ends that within 20 s
+                                            not read an answer; 0 if the agent ends that within 20 s. API_TOKEN: who
+    agent_client.py bodies PORT N           N connections with most of a body of 1 MiB; prints how many were answered 401
     agent_client.py places PORT N           N connections are served, one more waits, and is served when another goes
     agent_client.py load PORT FILE          new connections one after the other until FILE exists, with TLS 1.2 and 1.3
                                             in turn; prints how many, and how many certificates; 1 if one failed
@@ -75,11 +76,12 @@ def hold(port):
     return 0 if gone else 1
 
 
+LOGIN = b"Authorization: Api-Token " + os.environ.get("API_TOKEN", "").encode() + b"\r\n"
 BEGINNINGS = {
     "line": (b"G", b"E"),
     "headers": (b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ", b"a"),
-    "body": (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", b"a"),
-    "chunk": (b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n", b"a"),
+    "body": (b"PUT / HTTP/1.1\r\nHost: x\r\n" + LOGIN + b"Content-Length: 100000\r\n\r\n", b"a"),
+    "chunk": (b"PUT / HTTP/1.1\r\nHost: x\r\n" + LOGIN + b"Transfer-Encoding: chunked\r\n\r\n1000\r\n", b"a"),
 }
 
 
@@ -101,6 +103,25 @@ def slow(port, phase):
     except (ConnectionError, ssl.SSLError):
         return 0
     return 1
+
+
+def bodies(port, count):
+    held = []
+    refused = 0
+    for _ in range(int(count)):
+        held.append(connect(port))
+        try:
+            held[-1].sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n" + bytes(1048575))
+        except OSError:
+            pass  # it is not read to its end
+    for connection in held:
+        connection.settimeout(1)
+        try:
+            refused += connection.recv(64).startswith(b"HTTP/1.1 401 ")
+        except OSError:
+            pass
+    print(refused)
+    return 0
 
 
 def places(port, count):
@@ -227,7 +248,7 @@ def changes(port, token, folder):
 
 def main():
     verb, *arguments = sys.argv[1:]
-    verbs = {"hold": hold, "slow": slow, "places": places, "load": load, "beside": beside, "changes": changes}
+    verbs = {"hold": hold, "slow": slow, "bodies": bodies, "places": places, "load": load, "beside": beside, "changes": changes}
     return verbs[verb](*arguments)
 
 

@@ -47,6 +47,8 @@ peak()
     AGENT_LISTENER='request-timeout = 1s' agent_config
     start
     agent_start
+    API_TOKEN=$(agent token create --name slow --scope "certificate management")
+    export API_TOKEN
     for phase in handshake line headers body chunk; do
         client slow "$PORT" "$phase" 3>&- &
     done
@@ -76,11 +78,25 @@ peak()
     truncate -s 100M "$W/large"
     [ "$(https /e/default/api/v1/certificate/x -T "$W/large" -H 'Expect: 100-continue')" = 413 ]
     [ "$(https /e/default/api/v1/certificate/x -T "$W/large" -H 'Expect:')" = 413 ]
-    [ "$(https /e/default/api/v1/certificate/x -T "$W/large" -H 'Expect:' -H 'Transfer-Encoding: chunked')" = 413 ]
-    [ "$(https /e/default/api/v1/certificate/x -T "$W/large" -H 'Transfer-Encoding: chunked')" = 413 ]
+    login="Authorization: Api-Token $(agent token create --name large --scope 'certificate management')"
+    [ "$(https /e/default/api/v1/certificate/x -T "$W/large" -H "$login" -H 'Expect:' -H 'Transfer-Encoding: chunked')" = 413 ]
+    [ "$(https /e/default/api/v1/certificate/x -T "$W/large" -H "$login" -H 'Transfer-Encoding: chunked')" = 413 ]
     grep -qx 'Content Too Large' "$W/answer"
     # A sanitizer's own memory is larger than what is looked for.
     [ -n "${ASAN_OPTIONS-}" ] || [ "$(peak)" -lt 65536 ]
+    serves
+}
+
+@test "what strangers send as a body is refused before it is there" {
+    world
+    agent_world
+    start
+    agent_start
+    [ "$(client bodies "$PORT" 120)" = 120 ]
+    [ -n "${ASAN_OPTIONS-}" ] || [ "$(peak)" -lt 65536 ]
+    truncate -s 100M "$W/large"
+    [ "$(https /e/default/api/v1/certificate/x -T "$W/large" -H 'Transfer-Encoding: chunked')" = 401 ]
+    [ "$(https /e/default/api/v1/certificate/x -T "$W/large" -H 'Transfer-Encoding: chunked' -H 'Expect: 100-continue')" = 401 ]
     serves
 }
 
@@ -170,9 +186,10 @@ called()
     agent_start
     openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$W/any.pem"
     password=$(openssl rand -hex 20)
+    printf 'Authorization: Api-Token %s\n' "$(agent token create --name any --scope 'certificate management')" >"$W/login"
     for version in 1.2 1.3; do
         # The second one is refused before its body was read whole, the third one is given up in the middle.
-        printf 'X-Password: %s\n' "$password" >"$W/header"
+        { cat "$W/login"; printf 'X-Password: %s\n' "$password"; } >"$W/header"
         { printf '%s' "$password"; head -c 300000 /dev/zero; printf '%s' "$password"; } >"$W/body"
         https "/e/default/api/v1/certificate/x" --tls-max "$version" -H "@$W/header" -T "$W/body"
         https "/e/default/api/v1/certificate/x" --tls-max "$version" -H "@$W/header" -T "$W/body" \

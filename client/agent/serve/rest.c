@@ -139,13 +139,30 @@ dispatch(struct rest_call *call)
         put_place(call->rest);
 }
 
+static struct rest_call
+call_of(struct rest *rest, struct agent *agent, struct web_request *request)
+{
+    return (struct rest_call){.rest = rest,
+                              .agent = agent,
+                              .request = request,
+                              .plain = strncmp(web_path(request), "/e/", 3) == 0};
+}
+
+void
+rest_admit(struct rest *rest, struct agent *agent, struct web_request *request)
+{
+    struct rest_call call = call_of(rest, agent, request);
+    char who[AGENT_WHO_MAX];
+
+    memcpy(who, agent->who, sizeof(who));
+    (void)rest_authenticate(&call);
+    memcpy(agent->who, who, sizeof(who));
+}
+
 void
 rest_handle(struct rest *rest, struct agent *agent, struct web_request *request)
 {
-    struct rest_call call = {.rest = rest,
-                             .agent = agent,
-                             .request = request,
-                             .plain = strncmp(web_path(request), "/e/", 3) == 0};
+    struct rest_call call = call_of(rest, agent, request);
     char who[AGENT_WHO_MAX];
 
     memcpy(who, agent->who, sizeof(who));

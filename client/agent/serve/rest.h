@@ -19,5 +19,7 @@ ks_err rest_new(const struct agent_config *config, struct rest **out,
 /* Takes NULL, returns NULL. */
 struct rest *rest_free(struct rest *rest);
 
+/* Before its body is there: answers only whom it does not know. */
+void rest_admit(struct rest *rest, struct agent *agent, struct web_request *request);
 /* Answers exactly once. */
 void rest_handle(struct rest *rest, struct agent *agent, struct web_request *request);

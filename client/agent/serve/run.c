@@ -52,6 +52,7 @@ static ks_err check_tls(struct agent *agent, struct report *report);
 static void *thread_new(void *context, struct fault *why);
 static void thread_free(void *state);
 static SSL_CTX *thread_tls(void *state);
+static void admit(struct web_request *request, void *state);
 static void handle(struct web_request *request, void *state);
 
 ks_err
@@ -164,6 +165,7 @@ serve(struct agent *agent, const sigset_t *signals, struct report *report)
         .max_headers_len = MAX_HEADERS_LEN,
         .tls = thread_tls,
         .handle = handle,
+        .admit = admit,
         .thread_new = thread_new,
         .thread_free = thread_free,
         .context = &service,
@@ -256,6 +258,14 @@ thread_tls(void *state)
     struct thread *thread = state;
 
     return tls_context(thread->tls);
+}
+
+static void
+admit(struct web_request *request, void *state)
+{
+    struct thread *thread = state;
+
+    rest_admit(thread->rest, thread->agent, request);
 }
 
 static void
