@@ -422,6 +422,40 @@ while True:
 
 # ---------------------------------------------------------------- the rest
 
+# asks_for TEXT EXTENSION...: agent A1 sends a request with those extensions, and it is not kept.
+asks_for()
+{
+    local text=$1
+    shift
+    printf '%s\n' "$@" >"$W/A1/extensions"
+    fails 6 "$text" console create-csr --directory "$DIR" "${OPTIONS[@]}"
+    [ ! -e "$DIR/A1.req" ]
+    [ -s "$DIR/A0.req" ]
+}
+
+@test "a request that a CA must not sign is refused, whatever the agent says" {
+    local server=extendedKeyUsage=serverAuth names=subjectAltName=DNS:a1.example OPTIONS=()
+    fake A0 A1
+    add A0 A1
+    mkdir "$DIR"
+    echo csr:extensions >"$W/A1/mode"
+    asks_for "is for a CA" basicConstraints=CA:TRUE "$server" "$names"
+    asks_for "is for a CA" basicConstraints=critical,CA:TRUE,pathlen:0
+    asks_for "is for a CA" keyUsage=digitalSignature,keyCertSign "$names"
+    asks_for "other usages than TLS" extendedKeyUsage=serverAuth,codeSigning "$names"
+    asks_for "no place in one for TLS" "$server" "$names" "nameConstraints=permitted;DNS:example"
+    asks_for "no place in one for TLS" "$server" "$names" 1.2.3.4=ASN1:UTF8String:any
+    asks_for "alternative names that are none" "subjectAltName=DNS:a1.example,otherName:1.2.3.4;UTF8:any"
+    OPTIONS=(--alternative-names "A0.example,A1.example,127.0.0.1")
+    asks_for "not asked for: DNS:bank.example" "subjectAltName=DNS:A1.example,DNS:bank.example"
+    rm "$W/A1/mode"
+    OPTIONS=()
+    # What is kept says whom it names.
+    run console create-csr --directory "$DIR"
+    [ "$status" = 0 ]
+    [[ $output == *"A1.req: CN=A1.example; DNS:A1.example, IP:127.0.0.1"* ]]
+}
+
 @test "back to self-signed, with a new key or not, and the new certificate is the trusted one" {
     fake A1 A2
     add A1 A2

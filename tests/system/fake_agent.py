@@ -81,9 +81,14 @@ class Agent:
                 "sha256": fingerprint.replace(":", "").lower(), "key_type": "ec-p256"}
 
     def csr(self, fields):
+        """In the mode "extensions" with those of DIR/extensions, one a line, and not what it was asked for."""
         common_name = fields.get("common_name", f"{self.name}.example")
-        return {"csr": openssl("req", "-new", "-key", str(self.path("key.pem")), "-subj", f"/CN={common_name}", "-addext",
-                               self.names(), "-addext", "extendedKeyUsage=serverAuth")}
+        subject = f"/CN={common_name}" + (f"/O={fields['organization']}" if "organization" in fields else "")
+        extensions = [self.names(), "extendedKeyUsage=serverAuth"]
+        if self.mode("csr") == "extensions":
+            extensions = self.read("extensions").splitlines()
+        added = [word for extension in extensions for word in ("-addext", extension)]
+        return {"csr": openssl("req", "-new", "-key", str(self.path("key.pem")), "-subj", subject, *added)}
 
     def apply(self, request):
         """As much of the real checks as the tests need: it is our key."""

@@ -254,8 +254,8 @@ peercert_self_signed(X509 *certificate)
 
 /* --- showing --- */
 
-static void
-show_name(const X509_NAME *name, char *out, size_t cap)
+void
+peercert_name(const X509_NAME *name, char *out, size_t cap)
 {
     BIO *bio = BIO_new(BIO_s_mem());
     char *data;
@@ -275,13 +275,13 @@ show_name(const X509_NAME *name, char *out, size_t cap)
 void
 peercert_subject(const X509 *certificate, char *out, size_t cap)
 {
-    show_name(X509_get_subject_name(certificate), out, cap);
+    peercert_name(X509_get_subject_name(certificate), out, cap);
 }
 
 void
 peercert_issuer(const X509 *certificate, char *out, size_t cap)
 {
-    show_name(X509_get_issuer_name(certificate), out, cap);
+    peercert_name(X509_get_issuer_name(certificate), out, cap);
 }
 
 void

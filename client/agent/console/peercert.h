@@ -51,6 +51,7 @@ bool peercert_same_key(const X509 *certificate, EVP_PKEY *key);
 bool peercert_self_signed(X509 *certificate);
 
 /* "CN=shop.example,O=Shop"; cut if it does not fit. */
+void peercert_name(const X509_NAME *name, char *out, size_t cap);
 void peercert_subject(const X509 *certificate, char *out, size_t cap);
 void peercert_issuer(const X509 *certificate, char *out, size_t cap);
 void peercert_time(const ASN1_TIME *time, char out[static PEERCERT_TIME_LEN]);

@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "client/agent/console/request.h"
 #include "client/agent/console/steps.h"
 
 #define CSR_MODE 0644
 #define DIRECTORY_MODE 0755
 #define FIELD_LEN 4096
+#define TEXT_LEN 1024
 
 static const struct {
     const char *word;
@@ -66,43 +68,87 @@ fields_json(const struct console_options *options, const struct peer *peer)
     return json;
 }
 
-/* It is what it says: a request, signed with its own key. */
-static bool
-is_csr(const char *pem)
+static X509_REQ *
+parse(const char *pem)
 {
-    BIO *bio = BIO_new_mem_buf(pem, -1);
+    BIO *bio = pem ? BIO_new_mem_buf(pem, -1) : NULL;
     X509_REQ *request = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
-    bool valid = request && X509_REQ_verify(request, X509_REQ_get0_pubkey(request)) == 1;
 
-    X509_REQ_free(request);
     BIO_free(bio);
     ERR_clear_error();
-    return valid;
+    return request;
+}
+
+/* What this agent was asked for, its words filled in; `room` keeps the texts. */
+static bool
+fill_in_all(const struct console_options *options, const struct peer *peer,
+            char room[static SUBJECT_N_FIELDS][FIELD_LEN], const char *out[SUBJECT_N_FIELDS])
+{
+    for (size_t i = 0; i < SUBJECT_N_FIELDS; i++) {
+        out[i] = options->subject[i] ? room[i] : NULL;
+        if (out[i] && !fill_in(peer, options->subject[i], room[i], FIELD_LEN))
+            return false;
+    }
+    return true;
+}
+
+/* Written anew: nothing of the agent's comes with it. */
+static ks_err
+write_request(X509_REQ *request, const char *path, struct fault *why)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    ks_err err = KS_ERR_INTERNAL;
+    char *data;
+    long len;
+
+    fault_set(why, "no memory for the request");
+    if (bio && PEM_write_bio_X509_REQ(bio, request) == 1) {
+        len = BIO_get_mem_data(bio, &data);
+        err = confdir_put(path, data, (size_t)len, CSR_MODE, why);
+    }
+    BIO_free(bio);
+    return err;
+}
+
+static void
+keep_request(struct job *job, const struct console_options *options, X509_REQ *request)
+{
+    static char room[SUBJECT_N_FIELDS][FIELD_LEN]; /* one answer at a time */
+    const char *wanted[SUBJECT_N_FIELDS];
+    char path[PATH_MAX], text[TEXT_LEN];
+    struct fault why = FAULT_INIT;
+    ks_err err;
+
+    if (!fill_in_all(options, job->peer, room, wanted) ||
+        (size_t)snprintf(path, sizeof(path), "%s/%s.req", options->directory, job->peer->name) >=
+            sizeof(path)) {
+        outcome_fail(&job->outcome, KS_ERR_USAGE, "the path of its file, or a field, is too long");
+        return;
+    }
+    err = request_check(request, wanted, &why);
+    if (!err)
+        err = write_request(request, path, &why);
+    if (err) {
+        outcome_fail(&job->outcome, err, "%s", why.text);
+        outcome_hint(&job->outcome, "%s", why.hint);
+        return;
+    }
+    request_text(request, text, sizeof(text));
+    outcome_field(&job->outcome, "file", json_string(path));
+    outcome_field(&job->outcome, "names", json_string(text));
+    outcome_done(&job->outcome, "%s: %s", path, text);
 }
 
 static void
 keep(struct job *job, const struct console_options *options, const char *pem)
 {
-    char path[PATH_MAX];
-    struct fault why = FAULT_INIT;
-    ks_err err;
+    X509_REQ *request = parse(pem);
 
-    if (!pem || !is_csr(pem)) {
+    if (request)
+        keep_request(job, options, request);
+    else
         outcome_fail(&job->outcome, KS_ERR_NO_SERVICE, "its answer holds no valid request");
-        return;
-    }
-    if ((size_t)snprintf(path, sizeof(path), "%s/%s.req", options->directory, job->peer->name) >=
-        sizeof(path)) {
-        outcome_fail(&job->outcome, KS_ERR_USAGE, "the path of its file is too long");
-        return;
-    }
-    err = confdir_put(path, pem, strlen(pem), CSR_MODE, &why);
-    if (err) {
-        outcome_fail(&job->outcome, err, "%s", why.text);
-        return;
-    }
-    outcome_field(&job->outcome, "file", json_string(path));
-    outcome_done(&job->outcome, "%s", path);
+    X509_REQ_free(request);
 }
 
 static bool
