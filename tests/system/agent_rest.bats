@@ -377,6 +377,12 @@ all_are_counted()
     [[ $(agent_json '[h["who"] for h in d["history"]]') == *"token manager"* ]]
 }
 
+# Neither key nor password, of the running agent; only root may look.
+not_in_memory()
+{
+    [ "$ME" != 0 ] || /usr/bin/python3 -B "$SOURCE/tests/system/memory.py" "$FILES/$1.key" "$PASSWORD" process "$AGENT_PID"
+}
+
 @test "certificate-file is taken at start, and its password leaves agent.conf" {
     world
     agent_world
@@ -404,6 +410,7 @@ all_are_counted()
     grep -qF 'certificate-password = "$scrypt$' "$W/conf/agent.conf"
     [ "$(stat -c %a "$W/conf/agent.conf")" = 640 ]
     [ "$(ls -A "$W/conf")" = agent.conf ]
+    not_in_memory Shop
     # Taken once: the next start needs no file.
     agent_stop
     rm "$FILES/Shop.p12"

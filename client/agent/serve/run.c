@@ -141,8 +141,13 @@ take_configured(struct agent *agent)
 {
     struct report report = REPORT_INIT;
     bool taken;
+    ks_err err;
 
-    if (upload_config(agent, &taken, &report) == KS_OK)
+    err = upload_config(agent, &taken, &report);
+    if (agent->config->certificate_password) /* nobody asks for it again */
+        explicit_bzero(agent->config->certificate_password,
+                       sizeof(*agent->config->certificate_password));
+    if (!err)
         return;
     log_error("event=%s outcome=%s why=\"%s\" hint=\"%s\"",
               taken ? "certificate-password-stays" : "certificate-file-not-taken",
