@@ -3,6 +3,7 @@
  * console - the command line of the console's verbs
  */
 #include "client/agent/console/console.h"
+#include "client/agent/console/handshake.h"
 
 #include <argp.h>
 #include <curl/curl.h>
@@ -314,6 +315,7 @@ console_run(int argc, char **argv)
     code = run_verb(&console, &report);
     if (report.code)
         report_print(&report, stderr);
+    handshake_end();
     curl_global_cleanup();
     free(console.words);
     return report.code ? (int)report.code : code;

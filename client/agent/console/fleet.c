@@ -66,7 +66,8 @@ load(struct fleet *fleet, struct fault *why)
             err = bad_file(fleet, why);
     }
     json_decref(json);
-    qsort(fleet->peers, fleet->n_peers, sizeof(struct peer *), by_name);
+    if (fleet->n_peers > 0) /* of none the array is NULL */
+        qsort(fleet->peers, fleet->n_peers, sizeof(struct peer *), by_name);
     return err;
 }
 

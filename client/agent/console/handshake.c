@@ -37,16 +37,24 @@ judge(X509_STORE_CTX *context, void *state)
 
 /* Once: the key may be a reference, and then the provider that is linked in signs, through keysvcd.
  * The default one must be named as soon as there is another. */
+static OSSL_PROVIDER *standard, *keysvc;
+
 static bool
 load_provider(void)
 {
-    static OSSL_PROVIDER *standard, *keysvc;
-
     if (!keysvc && OSSL_PROVIDER_add_builtin(NULL, BUILTIN_PROVIDER_NAME, builtin_provider_init)) {
         standard = OSSL_PROVIDER_load(NULL, "default");
         keysvc = standard ? OSSL_PROVIDER_load(NULL, BUILTIN_PROVIDER_NAME) : NULL;
     }
     return keysvc;
+}
+
+void
+handshake_end(void)
+{
+    OSSL_PROVIDER_unload(keysvc);
+    OSSL_PROVIDER_unload(standard);
+    keysvc = standard = NULL;
 }
 
 static bool

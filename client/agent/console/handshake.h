@@ -27,3 +27,6 @@ struct handshake {
 CURLcode handshake_set_up(CURL *curl, void *context, void *state);
 
 void handshake_deinit(struct handshake *handshake);
+
+/* Once, behind the last one: gives back what signing with the console's own key took. */
+void handshake_end(void);
