@@ -2,10 +2,10 @@
 /*
  * key_certificate - keysvc key certificate NAME put --in F | get [--format pem|der] | delete
  */
+#include "base/file.h"
 #include "client/cli/get.h"
 #include "client/cli/certfile.h"
 #include "client/cli/certview.h"
-#include "client/cli/outfile.h"
 
 enum {
     KEY_IN = 0x200,
@@ -131,7 +131,7 @@ put(struct cli *cli, struct ks_client *client, const struct ks_key *key,
     struct ks_error error;
     ks_err err;
 
-    err = infile_read(options->in, &data, &why);
+    err = file_read(options->in, &data, &why);
     if (!err)
         err = certfile_parse(options->in, &data, &file, &why);
     if (err) {

@@ -2,13 +2,12 @@
 /*
  * output - results and errors on their way out
  */
+#include "base/file.h"
 #include "client/cli/output.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-
-#include "client/cli/outfile.h"
 
 static int write_result(struct cli *cli, const void *data, size_t len);
 
@@ -65,7 +64,7 @@ write_result(struct cli *cli, const void *data, size_t len)
     ks_err err;
 
     if (cli->out_file) {
-        err = outfile_write(cli->out_file, data, len, &why);
+        err = file_replace(cli->out_file, FILE_MODE_ALL, data, len, &why);
         return err ? output_fault(cli, err, &why) : KS_OK;
     }
     if (fwrite(data, 1, len, stdout) != len || fflush(stdout) != 0)

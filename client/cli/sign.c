@@ -3,8 +3,8 @@
  * sign - keysvc sign NAME --in FILE [--algorithm A] [--prehashed HASH]
  */
 #include "base/buf.h"
+#include "base/file.h"
 #include "client/cli/get.h"
-#include "client/cli/outfile.h"
 #include "client/cli/output.h"
 #include "client/cli/pem.h"
 
@@ -83,7 +83,7 @@ sign_file(struct cli *cli, const char *name, const struct sign_options *options,
 
     if (!client)
         return cli->code;
-    err = infile_read(options->in, &data, &why);
+    err = file_read(options->in, &data, &why);
     if (err) {
         fault_prefix(&why, "--in");
         return output_fault(cli, err, &why);

@@ -10,11 +10,12 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
+
 #define NAME_MAX_LEN 128
 #define LOCK_NAME "lock"
 
 static ks_err open_folder(const char *path, int *fd, struct fault *why);
-static ks_err write_whole(int fd, const void *data, size_t len);
 
 bool
 durable_name_valid(const char *name)
@@ -62,29 +63,11 @@ durable_write(const char *folder, const char *name, const void *data, size_t len
     if (err)
         return err;
     fd = openat(folder_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0 || write_whole(fd, data, len) != KS_OK || fsync(fd) < 0 ||
+    if (fd < 0 || !file_write_all(fd, data, len) || fsync(fd) < 0 ||
         renameat(folder_fd, temporary, folder_fd, name) < 0 || fsync(folder_fd) < 0) {
         fault_set(why, "cannot write %s/%s: %s", folder, name, strerror(errno));
         unlinkat(folder_fd, temporary, 0);
         return KS_ERR_INTERNAL;
-    }
-    return KS_OK;
-}
-
-static ks_err
-write_whole(int fd, const void *data, size_t len)
-{
-    const uint8_t *at = data;
-
-    while (len > 0) {
-        ssize_t n = write(fd, at, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return KS_ERR_INTERNAL;
-        at += n;
-        len -= (size_t)n;
     }
     return KS_OK;
 }

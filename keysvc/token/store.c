@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 
 #define GATE_NAME ".keysvc-gate"
@@ -314,22 +315,6 @@ read_file(int fd, const struct stat *status, uint8_t **data)
     return *data ? KS_OK : KS_ERR_INTERNAL;
 }
 
-static bool
-write_whole(int fd, const uint8_t *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        data += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
 /* `status` gives length and mode. errno says what failed. */
 static ks_err
 write_file(int folder, const char *name, const uint8_t *data, const struct stat *status)
@@ -341,7 +326,7 @@ write_file(int folder, const char *name, const uint8_t *data, const struct stat 
     name_with(temporary, name, NEW_SUFFIX);
     fd = openat(folder, temporary,
                 O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-    if (fd >= 0 && write_whole(fd, data, (size_t)status->st_size) &&
+    if (fd >= 0 && file_write_all(fd, data, (size_t)status->st_size) &&
         fchmod(fd, status->st_mode & 0777) == 0 && fsync(fd) == 0 &&
         renameat(folder, temporary, folder, name) == 0 && fsync(folder) == 0)
         return KS_OK;

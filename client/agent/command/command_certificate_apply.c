@@ -6,7 +6,7 @@
 
 #include "client/agent/command/command.h"
 #include "client/agent/identity/operations.h"
-#include "client/agent/command/outfile.h"
+#include "base/file.h"
 
 enum key { OPTION_CA_FILE = 0x200, OPTION_FILE, OPTION_WHAT_IF };
 
@@ -50,10 +50,10 @@ read_files(const struct wanted *wanted, struct buf *certificate, struct buf *ca,
            struct report *report)
 {
     struct fault why = FAULT_INIT;
-    ks_err err = infile_read(wanted->path, certificate, &why);
+    ks_err err = file_read(wanted->path, certificate, &why);
 
     if (!err)
-        err = infile_read(wanted->ca_path, ca, &why);
+        err = file_read(wanted->ca_path, ca, &why);
     return err ? report_fault(report, err, &why) : KS_OK;
 }
 

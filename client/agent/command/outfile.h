@@ -9,7 +9,6 @@
  */
 #pragma once
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/fault.h"
 
@@ -19,9 +18,7 @@ struct outfile;
 ks_err outfile_open(const char *path, struct outfile **out, struct fault *why) KS_MUST_CHECK;
 
 /*
- * The whole file, once: a temporary one beside it is renamed, so that the old one stays until then,
- * and after any failure. What is there and no regular file is written to as it is. INTERNAL: `why`
- * says what failed.
+ * The whole file, once, as file_replace() does. INTERNAL: `why` says what failed.
  */
 ks_err outfile_write(struct outfile *file, const void *data, size_t len,
                      struct fault *why) KS_MUST_CHECK;
@@ -29,7 +26,3 @@ ks_err outfile_write(struct outfile *file, const void *data, size_t len,
 /* Takes NULL, returns NULL; without outfile_write() nothing was changed. */
 struct outfile *outfile_close(struct outfile *file);
 void outfile_closep(struct outfile **file);
-
-/* The whole of a file, or of standard input for "-". TOO_LARGE: more than out->max bytes; USAGE: it
- * cannot be read. */
-ks_err infile_read(const char *path, struct buf *out, struct fault *why) KS_MUST_CHECK;

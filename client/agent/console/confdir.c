@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "client/agent/console/fleet.h"
 
 #define FOLDER_MODE 0700
@@ -101,68 +102,10 @@ confdir_write(const char *dir, const char *name, const json_t *json, struct faul
         return KS_ERR_INTERNAL;
     }
     snprintf(path, sizeof(path), "%s/%s", dir, name);
-    err = confdir_put(path, text, strlen(text), SECRET_MODE, why);
+    err = file_replace(path, SECRET_MODE, text, strlen(text), why);
     explicit_bzero(text, strlen(text)); /* tokens */
     free(text);
     return err;
-}
-
-static bool
-write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        data += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
-static void
-sync_folder_of(const char *path)
-{
-    char dir[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    ks_auto(closep) int fd = -1;
-
-    snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
-    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0)
-        (void)fsync(fd);
-}
-
-ks_err
-confdir_put(const char *path, const void *data, size_t len, mode_t mode, struct fault *why)
-{
-    char temporary[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    int before = slash ? (int)(slash - path) + 1 : 0;
-    ks_auto(closep) int fd = -1;
-
-    /* Hidden, and of no suffix: one that a crash leaves behind is no file of an agent. */
-    if ((size_t)snprintf(temporary, sizeof(temporary), "%.*s.%s.XXXXXX", before, path,
-                         path + before) >= sizeof(temporary)) {
-        errno = ENAMETOOLONG;
-        return failed(KS_ERR_INTERNAL, path, why);
-    }
-    fd = mkostemp(temporary, O_CLOEXEC);
-    if (fd < 0)
-        return failed(KS_ERR_INTERNAL, path, why);
-    if (!write_all(fd, data, len) || fchmod(fd, mode) != 0 || fsync(fd) != 0 ||
-        rename(temporary, path) != 0) {
-        int error = errno;
-
-        (void)unlink(temporary);
-        errno = error;
-        return failed(KS_ERR_INTERNAL, path, why);
-    }
-    sync_folder_of(path);
-    return KS_OK;
 }
 
 ks_err

@@ -84,8 +84,5 @@ ks_err confdir_read(const char *dir, const char *name, json_t **out,
 /* Mode 0600, whole or not at all, durable. */
 ks_err confdir_write(const char *dir, const char *name, const json_t *json,
                      struct fault *why) KS_MUST_CHECK;
-/* Any file of any folder, the same way. */
-ks_err confdir_put(const char *path, const void *data, size_t len, mode_t mode,
-                   struct fault *why) KS_MUST_CHECK;
 /* Held until the descriptor is closed. */
 ks_err confdir_lock(const char *dir, int *out, struct fault *why) KS_MUST_CHECK;

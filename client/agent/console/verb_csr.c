@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "client/agent/console/request.h"
 #include "client/agent/console/steps.h"
 
-#define CSR_MODE 0644
 #define DIRECTORY_MODE 0755
 #define FIELD_LEN 4096
 #define TEXT_LEN 1024
@@ -104,7 +104,7 @@ write_request(X509_REQ *request, const char *path, struct fault *why)
     fault_set(why, "no memory for the request");
     if (bio && PEM_write_bio_X509_REQ(bio, request) == 1) {
         len = BIO_get_mem_data(bio, &data);
-        err = confdir_put(path, data, (size_t)len, CSR_MODE, why);
+        err = file_replace(path, FILE_MODE_ALL, data, (size_t)len, why);
     }
     BIO_free(bio);
     return err;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "client/agent/certificate/chain.h"
 
 #define FOLDER_MODE 0750 /* certificates are for the group to read, and nobody else */
@@ -170,18 +171,11 @@ write_file(int folder, const char *name, const struct buf *content, struct fault
 {
     ks_auto(closep) int fd =
         openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
-    size_t done = 0;
 
-    while (fd >= 0 && done < content->len) {
-        ssize_t n = write(fd, content->data + done, content->len - done);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return failed(why, name);
-        done += (size_t)n;
-    }
-    return fd < 0 || fchmod(fd, FILE_MODE) || fsync(fd) ? failed(why, name) : KS_OK;
+    return fd < 0 || !file_write_all(fd, content->data, content->len) || fchmod(fd, FILE_MODE) ||
+                   fsync(fd)
+               ? failed(why, name)
+               : KS_OK;
 }
 
 /* What stands there with another content, left by a crash or changed by hand, changes places with it. */

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
+
 #define FILE_MAX_LEN (1024u * 1024u)
 
 /* The file's text, wiped when it goes. */
@@ -146,29 +148,13 @@ find_values(const struct text *text, const char *option, struct span *out)
 /* --- writing --- */
 
 static bool
-write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        data += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
-static bool
 write_new(int fd, const struct stat *old, const struct text *text, const struct span *span,
           const char *value)
 {
     return fchown(fd, old->st_uid, old->st_gid) == 0 && fchmod(fd, old->st_mode & 07777) == 0 &&
-           write_all(fd, text->data, span->from) && write_all(fd, "\"", 1) &&
-           write_all(fd, value, strlen(value)) && write_all(fd, "\"", 1) &&
-           write_all(fd, text->data + span->to, text->len - span->to) && fsync(fd) == 0;
+           file_write_all(fd, text->data, span->from) && file_write_all(fd, "\"", 1) &&
+           file_write_all(fd, value, strlen(value)) && file_write_all(fd, "\"", 1) &&
+           file_write_all(fd, text->data + span->to, text->len - span->to) && fsync(fd) == 0;
 }
 
 /* The old file has no name any more; one that has is left to whoever gave it. */
@@ -188,23 +174,6 @@ wipe_old(int fd, const struct stat *old)
             return;
     }
     (void)fsync(fd);
-}
-
-static void
-sync_folder(const char *path)
-{
-    char folder[PATH_MAX];
-    char *slash;
-    ks_auto(closep) int fd = -1;
-
-    if (!text_copy(folder, sizeof(folder), path))
-        return;
-    slash = strrchr(folder, '/');
-    if (slash)
-        slash[slash == folder] = '\0';
-    fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0)
-        (void)fsync(fd);
 }
 
 static ks_err
@@ -227,7 +196,7 @@ replace(const char *path, int old_fd, const struct stat *old, const struct text 
         unlink(beside);
         return err;
     }
-    sync_folder(path);
+    file_sync_folder(path);
     wipe_old(old_fd, old);
     return KS_OK;
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/file.h"
 #include "client/agent/console/fleet.h"
 #include "client/agent/console/identical.h"
 #include "client/agent/console/outcome.h"
@@ -200,10 +201,10 @@ Test(console_fleet, a_file_that_cannot_be_written_leaves_the_old_one)
     add(fleet, "A");
     cr_assert_eq(save(fleet), KS_OK);
     files = n_files();
-    /* Where it should go there is a folder: the rename fails. */
+    /* Where it should go there is a folder. */
     snprintf(path, sizeof(path), "%s/busy", dir);
     cr_assert_eq(mkdir(path, 0700), 0);
-    cr_assert_eq(confdir_put(path, "x", 1, 0600, &why), KS_ERR_INTERNAL);
+    cr_assert_eq(file_replace(path, 0600, "x", 1, &why), KS_ERR_INTERNAL);
     cr_assert_eq(n_files(), files + 1); /* the folder: no temporary file stays */
     fleet_free(fleet);
     fleet = open_fleet();
@@ -234,7 +235,7 @@ Test(console_fleet, nonsense_in_the_file_is_named_and_not_overwritten)
 
     snprintf(path, sizeof(path), "%s/agents.json", dir);
     for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
-        cr_assert_eq(confdir_put(path, ROWS[i], strlen(ROWS[i]), 0600, &why), KS_OK);
+        cr_assert_eq(file_replace(path, 0600, ROWS[i], strlen(ROWS[i]), &why), KS_OK);
         cr_assert_eq(fleet_open(dir, &fleet, &why), KS_ERR_USAGE, "%s", ROWS[i]);
         cr_assert(strstr(why.text, "agents.json"), "%s", why.text);
     }

@@ -5,9 +5,9 @@
 #include <sys/wait.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "client/cli/cli.h"
 #include "client/cli/doctor.h"
-#include "client/cli/outfile.h"
 #include "fake_server.h"
 
 Test(cli, reads_times)
@@ -52,7 +52,7 @@ read_source(const char *path)
     struct buf data = BUF_INIT;
     struct fault why = FAULT_INIT;
 
-    cr_assert_eq(infile_read(path, &data, &why), KS_OK, "%s", why.text);
+    cr_assert_eq(file_read(path, &data, &why), KS_OK, "%s", why.text);
     buf_append(&data, "", 1);
     return (char *)data.data;
 }

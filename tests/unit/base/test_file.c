@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "client/cli/outfile.h"
+#include "base/file.h"
 
 static char folder[] = "/tmp/keysvc-test-XXXXXX";
 static char path[64];
@@ -26,7 +26,7 @@ stop(void)
     rmdir(folder);
 }
 
-TestSuite(outfile, .init = start, .fini = stop);
+TestSuite(file, .init = start, .fini = stop);
 
 static unsigned int
 files_in_folder(void)
@@ -46,71 +46,71 @@ expect_content(const char *wanted)
     ks_auto(buf_deinit) struct buf data = BUF_INIT;
     struct fault why = FAULT_INIT;
 
-    cr_assert_eq(infile_read(path, &data, &why), KS_OK, "%s", why.text);
+    cr_assert_eq(file_read(path, &data, &why), KS_OK, "%s", why.text);
     cr_assert_eq(data.len, strlen(wanted));
     cr_assert_arr_eq(data.data, wanted, data.len);
 }
 
-Test(outfile, writes_and_replaces)
+Test(file, writes_and_replaces)
 {
     struct fault why = FAULT_INIT;
     struct stat st;
 
     umask(027);
-    cr_assert_eq(outfile_write(path, "one", 3, &why), KS_OK, "%s", why.text);
+    cr_assert_eq(file_replace(path, FILE_MODE_ALL, "one", 3, &why), KS_OK, "%s", why.text);
     expect_content("one");
     cr_assert_eq(stat(path, &st), 0);
     cr_assert_eq(st.st_mode & 0777, 0640, "as the umask says");
-    cr_assert_eq(outfile_write(path, "two, longer", 11, &why), KS_OK);
+    cr_assert_eq(file_replace(path, FILE_MODE_ALL, "two, longer", 11, &why), KS_OK);
     expect_content("two, longer");
     cr_assert_eq(files_in_folder(), 1);
 }
 
-Test(outfile, leaves_the_old_file_whole_when_the_new_one_does_not_fit)
+Test(file, leaves_the_old_file_whole_when_the_new_one_does_not_fit)
 {
     const struct rlimit small = {.rlim_cur = 4096, .rlim_max = 4096};
     static char large[10000];
     struct fault why = FAULT_INIT;
 
-    cr_assert_eq(outfile_write(path, "old", 3, &why), KS_OK);
+    cr_assert_eq(file_replace(path, FILE_MODE_ALL, "old", 3, &why), KS_OK);
     cr_assert_neq(signal(SIGXFSZ, SIG_IGN), SIG_ERR);
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
-    cr_assert_eq(outfile_write(path, large, sizeof(large), &why), KS_ERR_INTERNAL);
+    cr_assert_eq(file_replace(path, FILE_MODE_ALL, large, sizeof(large), &why), KS_ERR_INTERNAL);
     expect_content("old");
     cr_assert_eq(files_in_folder(), 1, "a temporary file was left behind");
 }
 
-Test(outfile, says_which_folder_is_missing)
+Test(file, says_which_folder_is_missing)
 {
     struct fault why = FAULT_INIT;
 
-    cr_assert_eq(outfile_write("/nonexistent/out", "x", 1, &why), KS_ERR_INTERNAL);
+    cr_assert_eq(file_replace("/nonexistent/out", FILE_MODE_ALL, "x", 1, &why), KS_ERR_INTERNAL);
     cr_assert_not_null(strstr(why.text, "/nonexistent/out"));
 }
 
-Test(outfile, writes_to_a_device_in_place)
+Test(file, writes_to_a_device_in_place)
 {
     struct fault why = FAULT_INIT;
     struct stat st;
 
-    cr_assert_eq(outfile_write("/dev/null", "x", 1, &why), KS_OK);
+    cr_assert_eq(file_replace("/dev/null", FILE_MODE_ALL, "x", 1, &why), KS_OK);
     cr_assert_eq(stat("/dev/null", &st), 0);
     cr_assert(S_ISCHR(st.st_mode));
 }
 
-Test(outfile, reads_up_to_the_limit_and_no_further)
+Test(file, reads_up_to_the_limit_and_no_further)
 {
     struct buf data = {.max = 4};
     struct fault why = FAULT_INIT;
 
-    cr_assert_eq(outfile_write(path, "four", 4, &why), KS_OK);
-    cr_assert_eq(infile_read(path, &data, &why), KS_OK);
+    cr_assert_eq(file_replace(path, FILE_MODE_ALL, "four", 4, &why), KS_OK);
+    cr_assert_eq(file_read(path, &data, &why), KS_OK);
     cr_assert_eq(data.len, 4);
     buf_deinit(&data);
-    cr_assert_eq(outfile_write(path, "fives", 5, &why), KS_OK);
-    cr_assert_eq(infile_read(path, &data, &why), KS_ERR_TOO_LARGE);
+    cr_assert_eq(file_replace(path, FILE_MODE_ALL, "fives", 5, &why), KS_OK);
+    cr_assert_eq(file_read(path, &data, &why), KS_ERR_TOO_LARGE);
     buf_deinit(&data);
-    cr_assert_eq(infile_read("/nonexistent", &data, &why), KS_ERR_USAGE);
-    cr_assert_eq(infile_read(folder, &data, &why), KS_ERR_USAGE, "a folder is no file");
+    cr_assert_eq(file_read("/nonexistent", &data, &why), KS_ERR_USAGE);
+    cr_assert_eq(file_read(folder, &data, &why), KS_ERR_USAGE, "a folder is no file");
     buf_deinit(&data);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * outfile - temporary file, fsync, rename
+ * file - temporary file, fsync, rename
  */
-#include "client/cli/outfile.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,11 +12,9 @@
 
 #define READ_STEP (64 * 1024) /* bytes */
 
-static ks_err write_all(int fd, const void *data, size_t len, const char *path, struct fault *why);
 static ks_err write_in_place(const char *path, const void *data, size_t len, struct fault *why);
-static ks_err write_beside(const char *temporary, const char *path, const void *data, size_t len,
-                           struct fault *why);
-static void sync_folder_of(const char *path);
+static ks_err write_beside(const char *pattern, const char *path, mode_t mode, const void *data,
+                           size_t len, struct fault *why);
 
 static ks_err
 failed(const char *path, struct fault *why)
@@ -27,7 +25,7 @@ failed(const char *path, struct fault *why)
 }
 
 ks_err
-outfile_write(const char *path, const void *data, size_t len, struct fault *why)
+file_replace(const char *path, mode_t mode, const void *data, size_t len, struct fault *why)
 {
     char temporary[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -41,7 +39,7 @@ outfile_write(const char *path, const void *data, size_t len, struct fault *why)
         errno = ENAMETOOLONG;
         return failed(path, why);
     }
-    return write_beside(temporary, path, data, len, why);
+    return write_beside(temporary, path, mode, data, len, why);
 }
 
 static ks_err
@@ -49,13 +47,12 @@ write_in_place(const char *path, const void *data, size_t len, struct fault *why
 {
     ks_auto(closep) int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 
-    if (fd < 0)
-        return failed(path, why);
-    return write_all(fd, data, len, path, why);
+    return fd >= 0 && file_write_all(fd, data, len) ? KS_OK : failed(path, why);
 }
 
 static ks_err
-write_beside(const char *pattern, const char *path, const void *data, size_t len, struct fault *why)
+write_beside(const char *pattern, const char *path, mode_t mode, const void *data, size_t len,
+             struct fault *why)
 {
     char temporary[PATH_MAX];
     ks_auto(closep) int fd = -1;
@@ -68,18 +65,18 @@ write_beside(const char *pattern, const char *path, const void *data, size_t len
     fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return failed(path, why);
-    err = write_all(fd, data, len, path, why);
-    if (!err && (fchmod(fd, 0666 & ~mask) || fsync(fd) || rename(temporary, path)))
-        err = failed(path, why);
-    if (err)
-        (void)unlink(temporary);
-    else
-        sync_folder_of(path);
+    if (file_write_all(fd, data, len) && fchmod(fd, mode & ~mask) == 0 && fsync(fd) == 0 &&
+        rename(temporary, path) == 0) {
+        file_sync_folder(path);
+        return KS_OK;
+    }
+    err = failed(path, why);
+    (void)unlink(temporary);
     return err;
 }
 
-static ks_err
-write_all(int fd, const void *data, size_t len, const char *path, struct fault *why)
+bool
+file_write_all(int fd, const void *data, size_t len)
 {
     const uint8_t *next = data;
 
@@ -88,17 +85,16 @@ write_all(int fd, const void *data, size_t len, const char *path, struct fault *
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            return failed(path, why);
+        if (n <= 0)
+            return false;
         next += n;
         len -= (size_t)n;
     }
-    return KS_OK;
+    return true;
 }
 
-/* Makes the rename itself durable; what cannot be opened so is none of our business. */
-static void
-sync_folder_of(const char *path)
+void
+file_sync_folder(const char *path)
 {
     char folder[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -112,7 +108,7 @@ sync_folder_of(const char *path)
 }
 
 ks_err
-infile_read(const char *path, struct buf *out, struct fault *why)
+file_read(const char *path, struct buf *out, struct fault *why)
 {
     ks_auto(closep) int opened = -1;
     int fd = STDIN_FILENO;
