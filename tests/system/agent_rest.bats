@@ -432,6 +432,24 @@ not_in_memory()
     agent_start
     serves_with Shop
     grep -q 'event=certificate-file-not-taken.*assword' "$W/agent.log"
+    # Later too, to those who ask, until it is taken.
+    [ "$(agent_json '[d["certificate_file"][k] for k in ("file", "taken", "code")]')" = "['$FILES/Shop.p12', False, 'BAD_REQUEST']" ]
+    agent certificate-status | grep -q "^configured  *$FILES/Shop.p12 was refused at 20.*assword"
+    not grep -rqF "wrong one" "$STATE"
+    agent_stop
+    sed -i "s|certificate-password = \"[^\"]*\"|certificate-password = \"$PASSWORD\"|" "$W/conf/agent.conf"
+    # It stands where nobody may write: taken, and it is said that the password stays.
+    if [ "$ME" = 0 ]; then
+        chown root "$W/conf"
+        agent_start
+        serves_with Shop
+        [ "$(agent_json 'd["certificate_file"]["taken"]')" = True ]
+        chown "$AGENT" "$W/conf"
+        agent_stop
+    fi
+    agent_start
+    serves_with Shop
+    [ "$(agent_json '"certificate_file" in d')" = False ]
 }
 
 # uploaded_key_is_nowhere GENPKEY-OPTION...

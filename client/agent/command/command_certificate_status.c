@@ -63,6 +63,22 @@ print_rows(const json_t *status)
                text_of(row, "subject"), text_of(row, "who"));
 }
 
+/* That of agent.conf, when it is not what serves though somebody wanted it to. */
+static void
+print_trouble(const json_t *status)
+{
+    const json_t *trouble = json_object_get(status, "certificate_file");
+
+    if (!trouble)
+        return;
+    printf("%-*s %s %s at %s: %s\n", LABEL_COLUMN, "configured", text_of(trouble, "file"),
+           json_is_true(json_object_get(trouble, "taken")) ? "was taken, its password stays"
+                                                           : "was refused",
+           text_of(trouble, "at"), text_of(trouble, "message"));
+    if (text_of(trouble, "hint")[0])
+        printf("%-*s -> %s\n", LABEL_COLUMN, "", text_of(trouble, "hint"));
+}
+
 static void
 print_text(const json_t *status)
 {
@@ -80,6 +96,7 @@ print_text(const json_t *status)
     print_line("sha256", text_of(status, "sha256"));
     printf("%-*s %lld\n", LABEL_COLUMN, "set",
            (long long)json_integer_value(json_object_get(status, "set")));
+    print_trouble(status);
     print_rows(status);
 }
 

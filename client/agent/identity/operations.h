@@ -10,7 +10,7 @@
 #include "client/agent/identity/identity.h"
 
 /* status.c: {"identity", "state", "self_signed", "kind", "key", "subject", "issuer", "serial", "not_before", "not_after",
- * "sha256", "names": [...], "trust": ..., "set", "pending_csrs", "history": [...]}; docs/agent.md */
+ * "sha256", "names": [...], "trust": ..., "set", "pending_csrs", "history": [...]}; "certificate_file" if that of agent.conf was refused; docs/agent.md */
 ks_err certificate_status(struct agent *agent, const char *identity, json_t **out,
                           struct report *report) KS_MUST_CHECK;
 

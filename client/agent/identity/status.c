@@ -14,6 +14,7 @@
 #include "base/keyname.h"
 #include "client/agent/certificate/certview.h"
 #include "client/agent/certificate/chain.h"
+#include "client/agent/identity/configured.h"
 #include "client/agent/identity/operations.h"
 #include "client/agent/store/store_csr.h"
 #include "client/agent/store/store_history.h"
@@ -23,6 +24,7 @@
 
 static int add_key(json_t *status, struct agent *agent, const struct ks_key *key);
 static int add_state(json_t *status, const struct identity_set *set);
+static void add_trouble(json_t *status, struct agent *agent);
 static ks_err add_pending(json_t *status, struct agent *agent, const char *identity,
                           struct fault *why);
 static ks_err add_history(json_t *status, struct agent *agent, const char *identity,
@@ -57,6 +59,8 @@ certificate_status(struct agent *agent, const char *identity, json_t **out, stru
     }
     if (set.kind == SET_UPLOADED)
         json_object_set_new(status, "upload", json_string(set.upload));
+    if (strcmp(identity, IDENTITY_OF_LISTENER) == 0)
+        add_trouble(status, agent);
     err = add_pending(status, agent, identity, &why);
     if (!err)
         err = add_history(status, agent, identity, &why);
@@ -113,6 +117,16 @@ add_state(json_t *status, const struct identity_set *set)
         trust = set->kind == SET_ISSUED ? "trusted" : "unverified";
     return json_object_set_new(status, "state", json_string(state)) ||
            json_object_set_new(status, "trust", json_string(trust));
+}
+
+/* certificate_file: only if it was not taken as agent.conf says. */
+static void
+add_trouble(json_t *status, struct agent *agent)
+{
+    json_t *trouble = configured_trouble(agent);
+
+    if (trouble)
+        json_object_set_new(status, "certificate_file", trouble);
 }
 
 /* --- what waits, and what was --- */

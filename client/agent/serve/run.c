@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "client/agent/identity/configured.h"
 #include "client/agent/identity/identity.h"
 #include "client/agent/serve/rest.h"
 #include "client/agent/serve/tls.h"
@@ -147,8 +148,11 @@ take_configured(struct agent *agent)
     if (agent->config->certificate_password) /* nobody asks for it again */
         explicit_bzero(agent->config->certificate_password,
                        sizeof(*agent->config->certificate_password));
-    if (!err)
+    if (!err) {
+        configured_clear(agent);
         return;
+    }
+    configured_refused(agent, taken, &report);
     log_error("event=%s outcome=%s why=\"%s\" hint=\"%s\"",
               taken ? "certificate-password-stays" : "certificate-file-not-taken",
               ks_err_name(report.code), LOG_TEXT(report.message), LOG_TEXT(report.hint));
