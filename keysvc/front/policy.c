@@ -40,6 +40,7 @@ struct question {
 
 static struct question question_of(const struct config *config, const struct peer *peer,
                                    const char *key, enum config_operation operation);
+static struct question refused_question(const struct question *question);
 static unsigned int lacks(const struct question *question, const struct config_rule *rule);
 static void describe(const struct question *question, const struct config_rule *rule,
                      unsigned int lack, char *out, size_t cap);
@@ -103,6 +104,23 @@ question_of(const struct config *config, const struct peer *peer, const char *ke
     question.keys_count = key != NULL;
     question.hopeless = question.class == NULL;
     return question;
+}
+
+/*
+ * As whoever was refused should see it: who asks for a key that no class covers is not short of the
+ * right to administer, which would show it too, but of the class, and of a rule for that key alone.
+ */
+static struct question
+refused_question(const struct question *question)
+{
+    struct question refused = *question;
+
+    if (refused.key && !refused.class && !keyname_reserved(refused.key)) {
+        refused.listed = refused.asked;
+        refused.keys_count = true;
+        refused.hopeless = true;
+    }
+    return refused;
 }
 
 static bool
@@ -250,8 +268,10 @@ policy_explain(const struct config *config, const struct peer *peer, const char 
             return KS_ERR_INTERNAL;
         }
     }
-    if (!out->rule)
+    if (!out->rule) {
+        question = refused_question(&question);
         missing_sections(&question, out->missing, sizeof(out->missing));
+    }
     return KS_OK;
 }
 
@@ -378,8 +398,7 @@ static void
 append_allow(const struct question *question, bool with_unit, char *out, size_t cap)
 {
     const struct peer *peer = question->peer;
-    bool about_key = question->class || !question->key || question->asked != OPERATION_GET;
-    enum config_operation operation = about_key ? question->asked : OPERATION_ADMINISTER;
+    enum config_operation operation = question->listed;
 
     append(out, cap, "allow ");
     append_title(question, out, cap);
@@ -522,6 +541,7 @@ policy_refusal(const struct config *config, const struct peer *peer, const char 
     char text[sizeof(why->text)] = "", missing[sizeof(why->hint) - 32];
     size_t cap = sizeof(text);
 
+    question = refused_question(&question);
     append_user(peer, text, cap);
     if (peer->unit[0] != '\0')
         append(text, cap, " in %.64s", peer->unit);

@@ -360,6 +360,26 @@ Test(policy, a_refusal_says_who_what_and_the_nearest_rule)
     cr_assert_not_null(strstr(why.text, "the service's own"), "%s", why.text);
 }
 
+/* To administer would show such a key too; nobody is told to hand that out. */
+Test(policy, who_may_not_get_a_key_in_no_class_is_told_of_the_class_and_a_rule_for_it_alone)
+{
+    struct fault why = FAULT_INIT;
+    struct policy_answer answer;
+
+    policy_refusal(&config, &alice, "foreign", OPERATION_GET, &why);
+    cr_assert_str_eq(why.text, "user alice (uid 1000) may not get foreign: the key is in no class "
+                               "(no `keys` section matches its name)");
+    cr_assert_str_eq(why.hint,
+                     "add to keysvcd.conf: keys \"foreign\" { token = main }  allow alice-get "
+                     "{ user = {alice}  keys = {\"foreign\"}  operations = {get} }");
+    cr_assert_eq(policy_explain(&config, &alice, "foreign", OPERATION_GET, &answer), KS_OK);
+    cr_assert_not_null(strstr(answer.missing, "operations = {get}"), "%s", answer.missing);
+    policy_answer_deinit(&answer);
+    add_rule("all", "**", OPERATION_GET);
+    policy_refusal(&config, &alice, "foreign", OPERATION_GET, &why);
+    cr_assert_str_eq(why.hint, "add to keysvcd.conf: keys \"foreign\" { token = main }");
+}
+
 Test(policy, a_section_that_does_not_fit_loses_its_unit_and_is_never_cut)
 {
     struct peer peer = www;
