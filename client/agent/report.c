@@ -8,15 +8,18 @@
 
 static void clean(char *text);
 
-/* The texts of an outcome; those of err_info() are the rule. */
+/* The texts of an outcome; those of err_info() are the rule, but that of wrong use is of keysvc. */
 static ks_err
 fill(struct report *report, ks_err code, const char *message, const char *hint, bool retryable)
 {
     const struct err_info *info = err_info(code);
+    const char *usual = info->hint ? info->hint : "";
 
+    if (code == KS_ERR_USAGE)
+        usual = "see keysvc-agent --help, keysvc-agent(1) and keysvc-agent-console(1)";
     report->code = code;
     snprintf(report->message, sizeof(report->message), "%s", *message ? message : info->message);
-    snprintf(report->hint, sizeof(report->hint), "%s", *hint ? hint : info->hint ? info->hint : "");
+    snprintf(report->hint, sizeof(report->hint), "%s", *hint ? hint : usual);
     report->retryable = retryable;
     clean(report->message);
     clean(report->hint);

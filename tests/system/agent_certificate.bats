@@ -138,6 +138,7 @@ whole_way()
     # The certificate for the key before is not this key's.
     refuses 20 key,names apply "$W/AGENT01.crt"
     found key "another public key"
+    [ "$(json "'certificate-create-csr makes one' in d['error']['hint']" <"$W/err")" = True ]
     csr AGENT02
     issue AGENT02
     apply "$W/AGENT02.crt"

@@ -465,6 +465,7 @@ asks_for()
     console apply --directory "$DIR" --ca-file "$W/ca.crt"
     key=$(openssl pkey -in "$W/A1/key.pem" -pubout)
     fails 2 "say which" console apply-self-signed
+    [[ $output == *"keysvc-agent-console(1)"* ]]
     console apply-self-signed 'A*'
     [ "$(openssl pkey -in "$W/A1/key.pem" -pubout)" = "$key" ]
     console status

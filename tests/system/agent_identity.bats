@@ -103,6 +103,15 @@ for row in sqlite3.connect(sys.argv[1]).execute(sys.argv[2]): print(row)' "$STAT
     [ "$(sqlite3_of "SELECT key_name, key_version FROM certificate_set")" = "('$AGENT_KEYS/agent', 2)" ]
 }
 
+@test "no class and no rule: the first start says what is missing, and where all of it stands; never to administer" {
+    world
+    agent_world
+    sed -i '/^keys "agents/,$d' "$W/keysvcd.conf"
+    start
+    fails 3 "FIRST START" agent run
+    [[ $output == *"the key is in no class"* && $output == *"operations = {get}"* && $output != *administer* ]]
+}
+
 @test "a class without the host's own name: the first start says which section to change, and leaves nothing" {
     world
     AGENT_NAMES='".other.example"'

@@ -254,7 +254,7 @@ expired_certificate()
     [ "$(json 'd[0]["used"] != None and d[0]["revoked"] == None and d[1]["revoked"] != None' <"$W/api-tokens")" = True ]
     not grep -rqF "${good#ksa_*_}" "$STATE" "$W/agent.log"
     fails 2 scope agent token create --name x --scope everything
-    fails 21 "" agent token revoke 000000000000
+    fails 21 "keysvc-agent token list" agent token revoke 000000000000
 }
 
 @test "a thousand wrong tokens are each refused, and the right one works meanwhile" {

@@ -55,6 +55,7 @@ serves()
     agent_start
     serves --cacert "$W/first.pem"
     keysvc key show "$AGENT_KEYS/agent@1"
+    grep -q "event=certificate-changed identity=agent action=create set=1 kind=self-signed" "$W/agent.log"
     agent_stop
     stop
 }

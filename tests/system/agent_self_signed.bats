@@ -84,6 +84,7 @@ destroy()
     agent certificate-apply-self-signed --rekey
     destroy 1
     fails 4 '"NO_KEY"' agent certificate-rollback
+    [[ $output == *"certificate-apply-self-signed serves at once"* ]]
     [ "$(agent_json "d['set'], d['state']")" = "(2, 'valid')" ]
     fails 21 '"NOT_FOUND"' agent certificate-rollback --identity nobody
 }

@@ -158,6 +158,7 @@ refuse(struct report *report, size_t first)
 {
     char text[sizeof(report->message)] = "";
     size_t len = 0, n_failed = 0;
+    bool other_key = false;
 
     for (size_t i = first; i < report->n_checks; i++) {
         const struct report_check *check = &report->checks[i];
@@ -165,16 +166,19 @@ refuse(struct report *report, size_t first)
         if (check->passed || n_failed++ >= 1)
             continue;
         len = (size_t)snprintf(text, sizeof(text), "%s: %s", check->name, check->found);
+        other_key = strcmp(check->name, "key") == 0;
     }
     if (n_failed == 0)
         return KS_OK;
-    if (n_failed == 1 || len >= sizeof(text))
-        return report_fail(report, KS_ERR_CERTIFICATE_REFUSED, "%s", text);
     for (size_t i = first, n = 0; i < report->n_checks && len < sizeof(text); i++) {
         if (report->checks[i].passed || n++ == 0)
             continue;
         len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s",
                                 n == 2 ? "; failed too: " : ", ", report->checks[i].name);
     }
-    return report_fail(report, KS_ERR_CERTIFICATE_REFUSED, "%s", text);
+    report_fail(report, KS_ERR_CERTIFICATE_REFUSED, "%s", text);
+    if (other_key)
+        report_hint(report, "was it made from an older request, or another host's? "
+                            "certificate-create-csr makes one for the current key");
+    return KS_ERR_CERTIFICATE_REFUSED;
 }

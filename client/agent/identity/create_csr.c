@@ -124,7 +124,7 @@ ask(struct agent *agent, const struct ks_key *key, struct ks_csr_request *reques
                              report));
     if (err)
         out->data = NULL;
-    return err ? refused_name_report(key->name, request->common_name, &error, report) : KS_OK;
+    return err ? refused_name_report(key->name, &error, report) : KS_OK;
 }
 
 static char *

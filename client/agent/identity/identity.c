@@ -250,10 +250,10 @@ switch_locked(struct agent *agent, struct identity_row *row, struct identity_set
         return err;
     }
     prune_files(agent, row->name, folder);
-    log_info("event=certificate-changed identity=%s action=%s set=%lld kind=%d key=%s@%u "
+    log_info("event=certificate-changed identity=%s action=%s set=%lld kind=%s key=%s@%u "
              "who=\"%s\"",
-             row->name, action, (long long)set->number, set->kind, set->key.name, set->key.version,
-             LOG_TEXT(agent->who));
+             row->name, action, (long long)set->number, set_kind_name(set->kind), set->key.name,
+             set->key.version, LOG_TEXT(agent->who));
     return KS_OK;
 }
 

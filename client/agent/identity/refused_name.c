@@ -10,18 +10,20 @@
 
 #include "base/log.h"
 
-static const char PHRASE[] = "does not allow the alternative name ";
+static const char ALTERNATIVE_NAME[] = "does not allow the alternative name ";
+static const char COMMON_NAME[] = "does not allow the common name ";
+
+static const char *name_behind(const struct ks_error *error, const char *phrase);
 
 bool
 refused_name_drop(struct ks_alternative_name *names, size_t *n_names, const char *common_name,
                   const struct ks_error *error, struct report *report)
 {
-    const char *at = strstr(error->message, PHRASE);
+    const char *at = name_behind(error, ALTERNATIVE_NAME);
     size_t i = 0;
 
     if (!at)
         return false;
-    at += strlen(PHRASE);
     while (i < *n_names && strcmp(names[i].value, at) != 0)
         i++;
     if (i == *n_names || strcmp(at, common_name) == 0)
@@ -34,15 +36,26 @@ refused_name_drop(struct ks_alternative_name *names, size_t *n_names, const char
 }
 
 ks_err
-refused_name_report(const char *key, const char *common_name, const struct ks_error *error,
-                    struct report *report)
+refused_name_report(const char *key, const struct ks_error *error, struct report *report)
 {
     ks_err err = report_error(report, error);
+    const char *name = name_behind(error, ALTERNATIVE_NAME);
 
-    if (err == KS_ERR_NAME_NOT_ALLOWED)
+    if (!name)
+        name = name_behind(error, COMMON_NAME);
+    /* An address of e-mail or a URI is not written there as it is: keysvcd's own hint stays. */
+    if (err == KS_ERR_NAME_NOT_ALLOWED && name && !strpbrk(name, "@/"))
         report_hint(report,
                     "add the name to the option names of the section of keysvcd.conf that %s is "
                     "in: names = {\"%s\"}; then keysvc reload",
-                    key, common_name);
+                    key, name);
     return err;
+}
+
+static const char *
+name_behind(const struct ks_error *error, const char *phrase)
+{
+    const char *at = strstr(error->message, phrase);
+
+    return at ? at + strlen(phrase) : NULL;
 }

@@ -18,6 +18,5 @@
 bool refused_name_drop(struct ks_alternative_name *names, size_t *n_names, const char *common_name,
                        const struct ks_error *error, struct report *report);
 
-/* Sets the report from `error`; for a common name that is not allowed with a hint for keysvcd.conf. */
-ks_err refused_name_report(const char *key, const char *common_name, const struct ks_error *error,
-                           struct report *report);
+/* Sets the report from `error`; for a name that is not allowed with a hint for keysvcd.conf. */
+ks_err refused_name_report(const char *key, const struct ks_error *error, struct report *report);

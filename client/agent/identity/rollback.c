@@ -45,8 +45,14 @@ roll_back(struct agent *agent, const char *identity, struct report *report)
     if (err)
         return report_fault(report, err, &why);
     err = check_validity(identity, &set, report);
-    if (!err)
+    if (!err) {
         err = identity_key_check(agent, &set.key, report);
+        if (err == KS_ERR_NO_KEY)
+            report_hint(report,
+                        "the key of the certificate before was destroyed%s; "
+                        "certificate-apply-self-signed serves at once",
+                        set.kind == SET_UPLOADED ? " with its upload" : "");
+    }
     return err ? err : identity_switch(agent, identity, &set, "rollback", report);
 }
 

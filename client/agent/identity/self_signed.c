@@ -234,5 +234,5 @@ self_signed_make(struct agent *agent, struct identity_set *set, struct report *r
              refused_name_drop(names->names, &names->n_names, names->common_name, &error, report));
     if (err)
         set->chain = NULL;
-    return err ? refused_name_report(set->key.name, names->common_name, &error, report) : KS_OK;
+    return err ? refused_name_report(set->key.name, &error, report) : KS_OK;
 }

@@ -98,6 +98,16 @@ block_signals(sigset_t *signals)
     sigprocmask(SIG_BLOCK, signals, NULL);
 }
 
+/* keysvcd tells of one missing rule at a time; an agent needs several operations. */
+static void
+add_hint(struct report *report)
+{
+    char hint[sizeof(report->hint)];
+
+    memcpy(hint, report->hint, sizeof(hint));
+    report_hint(report, "%s; all that an agent needs: keysvc-agent(1), FIRST START", hint);
+}
+
 /* Agent and keysvcd start in any order. */
 static ks_err
 ensure(struct agent *agent, const sigset_t *signals, bool *stop, struct report *report)
@@ -107,6 +117,8 @@ ensure(struct agent *agent, const sigset_t *signals, bool *stop, struct report *
     for (;;) {
         ks_err err = identity_ensure(agent, IDENTITY_OF_LISTENER, report);
 
+        if (err == KS_ERR_DENIED)
+            add_hint(report);
         if (!err || !report->retryable)
             return err;
         if (strcmp(said, report->message) != 0) {

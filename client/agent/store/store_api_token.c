@@ -93,7 +93,8 @@ store_api_token_get(struct store *store, const char *id, struct api_token *out, 
 static ks_err
 no_such_token(const char *id, struct fault *why)
 {
-    fault_set(why, "there is no token %s", id);
+    fault_set(why, "there is no token with the ID %s", id);
+    fault_hint(why, "keysvc-agent token list shows the IDs");
     return KS_ERR_NOT_FOUND;
 }
 

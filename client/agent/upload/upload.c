@@ -50,6 +50,14 @@ active_name(struct agent *agent, char out[static IDENTITY_NAME_MAX + 1], struct 
 }
 
 static ks_err
+in_use(const char *name, const char *hint, struct report *report)
+{
+    report_fail(report, KS_ERR_IN_USE, "%s is active", name);
+    report_hint(report, "%s", hint);
+    return KS_ERR_IN_USE;
+}
+
+static ks_err
 is_active(struct agent *agent, const char *name, bool *out, struct report *report)
 {
     char active[IDENTITY_NAME_MAX + 1];
@@ -96,8 +104,7 @@ upload_put(struct agent *agent, const char *name, const struct upload_file *file
         return err;
     err = is_active(agent, name, &active, report);
     if (!err && active && !file->replace_active)
-        err =
-            report_fail(report, KS_ERR_IN_USE, "%s is active: upload it under another name", name);
+        err = in_use(name, "upload it under another name, or activate another one first", report);
     if (!err)
         err = put_locked(agent, &upload, file, out, report);
     identity_unlock(agent);
@@ -311,7 +318,7 @@ upload_delete(struct agent *agent, const char *name, struct report *report)
     if (!err)
         err = is_active(agent, name, &active, report);
     if (!err && active)
-        err = report_fail(report, KS_ERR_IN_USE, "%s is active: activate another one first", name);
+        err = in_use(name, "activate another one first", report);
     /* The key first: a row without a key can be deleted again, a key without a row is forgotten. */
     if (!err)
         err = destroy_versions(agent, upload.key.name, 0, report);

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "base/util.h"
 #include "client/agent/identity/refused_name.h"
 
 static struct ks_error
@@ -43,7 +44,23 @@ Test(refused_name, that_is_the_common_name_or_in_another_message_is_not)
     cr_assert(!refused_name_drop(names, &n, "a.example", &error, &report));
     cr_assert(!refused_name_drop(names, &n, "b.example", &other, &report));
     cr_assert(n == 1);
-    cr_assert(refused_name_report("agents/x/agent", "a.example", &error, &report) ==
-              KS_ERR_NAME_NOT_ALLOWED);
-    cr_assert(strstr(report.hint, "names = {\"a.example\"}"), "%s", report.hint);
+}
+
+Test(refused_name, is_the_one_that_the_hint_adds_to_the_configuration)
+{
+    static const char *const KINDS[] = {"alternative name b.example", "common name b.example"};
+    struct ks_error mail = refusal("a@b.example");
+    struct report report = REPORT_INIT;
+
+    for (size_t i = 0; i < ARRAY_LEN(KINDS); i++) {
+        struct ks_error error = refusal("");
+
+        snprintf(error.message, sizeof(error.message), "keys \"agents/**\" does not allow the %s",
+                 KINDS[i]);
+        cr_assert(refused_name_report("agents/x/agent", &error, &report) ==
+                  KS_ERR_NAME_NOT_ALLOWED);
+        cr_assert(strstr(report.hint, "names = {\"b.example\"}"), "%s", report.hint);
+    }
+    cr_assert(refused_name_report("agents/x/agent", &mail, &report) == KS_ERR_NAME_NOT_ALLOWED);
+    cr_assert(!strstr(report.hint, "names = {"), "%s", report.hint);
 }
