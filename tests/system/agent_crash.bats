@@ -46,14 +46,9 @@ versions()
     keysvc key show "$AGENT_KEYS/${1-agent}" --json | json "len(d['versions'])"
 }
 
-need_plain_build()
-{
-    [ -z "${KEYSVC_SANITIZED-}" ] || skip "a sanitizer wants to be loaded before the fake"
-}
-
+# bats test_tags=uninstrumented
 @test "the first start, killed at each step: the next one makes the identity, with the one key" {
     local n=0
-    need_plain_build
     world
     agent_world
     start
@@ -90,9 +85,9 @@ need_plain_build()
     [ "$(versions)" = 1 ]
 }
 
+# bats test_tags=uninstrumented
 @test "a rekey, killed at each step: the old set or the new one, and no version of the key is lost on the way" {
     local n=0
-    need_plain_build
     world
     agent_world
     start

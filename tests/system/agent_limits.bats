@@ -178,6 +178,7 @@ called()
     [ "$(calls "$1")" -ge "$2" ]
 }
 
+# bats test_tags=uninstrumented
 @test "a password in a header and a body are not in memory after their request" {
     need_root
     world

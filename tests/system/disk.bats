@@ -339,8 +339,8 @@ audit_verify_inside()
 
 # What stands between a request and the disk is told in docs/performance.md: the front and each worker wait once a second. The
 # figure that the test prints is how long the longest request took.
+# bats test_tags=uninstrumented
 @test "a disk that is slow to say that it has written: requests wait, none fails, and nobody is taken for hung" {
-    [ -z "${ASAN_OPTIONS-}" ] || skip "a sanitizer has to be loaded before the disk"
     local program processes
     WORKERS=2 HANG_TIMEOUT=500ms world
     mkdir -m 755 "$W/libexec"

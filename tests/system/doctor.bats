@@ -313,6 +313,7 @@ sandbox()
     keysvc status --json | json "(dict(d['sandbox'], main=d['tokens'][0]['sandbox']))['$1']"
 }
 
+# bats test_tags=uninstrumented
 @test "which sandboxes are on: status tells an administrator, and doctor what is missing" {
     need_filter
     WORKERS=2 world
