@@ -6,7 +6,7 @@
 
 #include <stdarg.h>
 
-static void clean(char *text);
+#include "client/agent/tame.h"
 
 /* The texts of an outcome; those of err_info() are the rule, but that of wrong use is of keysvc. */
 static ks_err
@@ -21,41 +21,9 @@ fill(struct report *report, ks_err code, const char *message, const char *hint, 
     snprintf(report->message, sizeof(report->message), "%s", *message ? message : info->message);
     snprintf(report->hint, sizeof(report->hint), "%s", *hint ? hint : usual);
     report->retryable = retryable;
-    clean(report->message);
-    clean(report->hint);
+    tame_lines(report->message);
+    tame_lines(report->hint);
     return code;
-}
-
-/* JSON is UTF-8: what a file or a name brought along and is none becomes '?', and so does a control
- * character that is no line end, for a terminal would obey it. */
-static void
-clean(char *text)
-{
-    for (char *at = text; *at; at++) {
-        if (((unsigned char)*at < ' ' && *at != '\n') || *at == 0x7f)
-            *at = '?';
-    }
-    while (*text) {
-        json_t *whole = json_string(text);
-
-        if (whole) {
-            json_decref(whole);
-            return;
-        }
-        while (*text && (unsigned char)*text < 0x80)
-            text++;
-        /* The longest well-formed character here, of 2 to 4 bytes; else one byte is replaced. */
-        size_t len;
-        for (len = 4; len > 1; len--) {
-            whole = strnlen(text, len) == len ? json_stringn(text, len) : NULL;
-            if (whole)
-                break;
-        }
-        json_decref(whole);
-        if (len == 1)
-            *text = '?';
-        text += len;
-    }
 }
 
 ks_err
@@ -85,7 +53,7 @@ report_note(struct report *report, const char *format, ...)
     va_start(args, format);
     vsnprintf(report->message + len, sizeof(report->message) - len, format, args);
     va_end(args);
-    clean(report->message);
+    tame_lines(report->message);
 }
 
 void
@@ -96,7 +64,7 @@ report_hint(struct report *report, const char *format, ...)
     va_start(args, format);
     vsnprintf(report->hint, sizeof(report->hint), format, args);
     va_end(args);
-    clean(report->hint);
+    tame_lines(report->hint);
 }
 
 ks_err
@@ -131,8 +99,8 @@ report_checks_json(const struct report *report)
     for (size_t i = 0; list && i < report->n_checks; i++) {
         struct report_check check = report->checks[i];
 
-        clean(check.expected);
-        clean(check.found);
+        tame_lines(check.expected);
+        tame_lines(check.found);
         if (json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:s}", "check", check.name,
                                                   "passed", check.passed, "expected",
                                                   check.expected, "found", check.found))) {

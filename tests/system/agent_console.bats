@@ -289,7 +289,7 @@ while True:
     add A1 A2 A3 A4 A5 A6
     ca
     console create-csr --directory "$DIR" --organization "Fleet {name}" --common-name "{name}.example"
-    [ "$(openssl req -in "$DIR/A3.req" -noout -subject -nameopt RFC2253)" = "subject=CN=A3.example" ]
+    [ "$(openssl req -in "$DIR/A3.req" -noout -subject -nameopt RFC2253)" = "subject=O=Fleet A3,CN=A3.example" ]
     issue A1 A2 A3 A4 A5
     cp "$DIR/A2.crt" "$DIR/A1.crt"                                          # the wrong agent's
     openssl req -x509 -key "$W/A3/key.pem" -subj /CN=A3.example -days 3 -out "$DIR/A3.crt"   # not the CA's
@@ -304,9 +304,9 @@ while True:
     [ "$(json "[a['ok'] or a['error']['code'] for a in d['agents']]" <<<"$output")" = \
         "['CERTIFICATE_REFUSED', True, 'CERTIFICATE_REFUSED', 'CERTIFICATE_REFUSED', True, 'NOT_FOUND']" ]
     failed="[[c['check'] for c in a['error'].get('checks', []) if not c['passed']] for a in d['agents'] if not a['ok']]"
-    [ "$(json "$failed" <<<"$output")" = "[['key', 'names'], ['issuer', 'usage', 'names'], ['issuer', 'usage'], []]" ] ||
+    [ "$(json "$failed" <<<"$output")" = "[['key', 'names'], ['issuer', 'usage', 'leaf', 'names'], ['usage'], []]" ] ||
         { json "$failed" <<<"$output"; false; }
-    [[ $(json "d['agents'][0]['error']['message']" <<<"$output") == *"another request: A2"* ]]
+    [[ $(json "d['agents'][0]['error']['message']" <<<"$output") == *"the key of A2.req"* ]]
     [ "$(json "d['surplus']" <<<"$output")" = "['$DIR/stranger.pem']" ]
     # Nothing was applied by verify; apply takes what is right, and retry what was wrong and is mended.
     console status
@@ -333,8 +333,8 @@ while True:
     echo more >>"$DIR/A3.crt.new"
     mv "$DIR/A3.crt.new" "$DIR/A3.crt"
     fails 20 "more than one file" console apply --directory "$DIR" --ca-file "$W/ca.crt"
-    [[ $output == *"A2.crt: it is no certificate"* ]]
-    [[ $output == *"A3.crt: it is no certificate"* ]]
+    [[ $output == *"A2.crt: "*"holds no certificate"* ]]
+    [[ $output == *"A3.crt: "*"has bytes behind it"* ]]
     ! grep -q apply "$W"/A*/requests
 }
 

@@ -35,6 +35,9 @@ struct check_key {
 struct check_wanted {
     const struct check_key *keys; /* one for each request, the preferred first */
     size_t n_keys;
+    bool any_key; /* nobody here knows the keys: `key` is not asked, and n_keys is 0 */
+    const struct check_key *others; /* if `key` fails it is told which of these it is */
+    size_t n_others;
     X509 *
         before; /* the certificate that served until now, whose names count if there is no request; may be NULL */
     int64_t now_s; /* since 1970 */

@@ -70,9 +70,14 @@ check_key(X509 *leaf, const struct check_wanted *wanted, struct report *report)
         len += (size_t)snprintf(check->expected + len, sizeof(check->expected) - len, "%s%s",
                                 i > 0 ? " or " : "the public key of ", label);
     }
+    if (check->passed)
+        return;
     key_digest(leaf, digest);
-    if (!check->passed)
-        snprintf(check->found, sizeof(check->found), "another public key, of SHA-256 %s", digest);
+    snprintf(check->found, sizeof(check->found), "another public key, of SHA-256 %s", digest);
+    for (size_t i = 0; i < wanted->n_others; i++) {
+        if (check_key_fits(leaf, &wanted->others[i]))
+            snprintf(check->found, sizeof(check->found), "the key of %s", wanted->others[i].label);
+    }
 }
 
 /* --- dates --- */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "client/agent/console/work.h"
+#include "client/agent/tame.h"
 
 #define GAP 2
 
@@ -24,7 +25,7 @@ columns_add(struct columns *columns, const char *format, ...)
         cell = NULL;
     va_end(args);
     if (cell)
-        peercert_tame(cell);
+        tame_text(cell);
     columns->cells[columns->n_cells++] = cell;
 }
 

@@ -3,6 +3,8 @@
  * fleet_json - one agent to JSON and back; the file's format, documented in docs/agent.md
  */
 #include "client/agent/console/fleet.h"
+#include "client/agent/certificate/certfile.h"
+#include "client/agent/certificate/ossl.h"
 
 static void
 set(json_t *object, const char *name, const char *text)
@@ -89,14 +91,15 @@ get_certificates(const json_t *object, const char *name, STACK_OF(X509) * *out)
     if (!value)
         return true;
     return json_is_string(value) &&
-           peercert_parse(json_string_value(value), json_string_length(value), out, &why) == KS_OK;
+           certfile_parse("agents.json", json_string_value(value), json_string_length(value),
+                          PEERCERT_MAX_LIST, out, &why) == KS_OK;
 }
 
 static ks_err
 trust_from_json(struct trust *trust, const json_t *json)
 {
     const char *kind = json_string_value(json_object_get(json, "kind"));
-    ks_auto(peercert_list_freep) STACK_OF(X509) *certificates = NULL, *expected = NULL;
+    ks_auto(ossl_stack_freep) STACK_OF(X509) *certificates = NULL, *expected = NULL;
     ks_err err = KS_OK;
 
     if (!kind || !get_certificates(json, "pem", &certificates) ||

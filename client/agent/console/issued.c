@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
+
 static const char *const SUFFIXES[] = {".crt", ".pem", ".cer", ".der"};
 
 #define REQUEST_SUFFIX ".req"
@@ -34,24 +36,40 @@ suffix_of(const char *name)
     return has_suffix(name, REQUEST_SUFFIX) ? name + strlen(name) - strlen(REQUEST_SUFFIX) : NULL;
 }
 
+static void
+request_deinit(struct check_key *key)
+{
+    free((char *)(uintptr_t)key->label);
+    OPENSSL_free((uint8_t *)(uintptr_t)key->public_key);
+    X509_REQ_free(key->request);
+}
+
 /* One that is none is not there: without it the agent alone can say whose key it is. */
 static ks_err
 add_request(struct issued *issued, const char *path, const char *name)
 {
-    struct issued_request *grown =
+    struct check_key *grown =
         reallocarray(issued->requests, issued->n_requests + 1, sizeof(*issued->requests));
     BIO *bio = BIO_new_file(path, "r");
-    X509_REQ *request = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
+    struct check_key key = {.request = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL};
+    uint8_t *der = NULL;
+    char *label = NULL;
+    int len = key.request ? i2d_X509_PUBKEY(X509_REQ_get_X509_PUBKEY(key.request), &der) : 0;
 
     BIO_free(bio);
     ERR_clear_error();
     if (grown)
         issued->requests = grown;
-    if (!grown || !request || !text_copy(grown[issued->n_requests].name, PEER_NAME_MAX + 1, name)) {
-        X509_REQ_free(request);
-        return grown ? KS_OK : KS_ERR_INTERNAL;
+    if (asprintf(&label, "%s" REQUEST_SUFFIX, name) < 0)
+        label = NULL;
+    key.label = label;
+    key.public_key = der;
+    key.public_key_len = len > 0 ? (size_t)len : 0;
+    if (!grown || !label || len <= 0) {
+        request_deinit(&key);
+        return grown && label ? KS_OK : KS_ERR_INTERNAL;
     }
-    grown[issued->n_requests++].request = request;
+    grown[issued->n_requests++] = key;
     return KS_OK;
 }
 
@@ -74,7 +92,8 @@ add_file(struct issued *issued, const char *path, const char *name)
     if (!text_copy(file->name, sizeof(file->name), name) ||
         !text_copy(file->path, sizeof(file->path), path))
         return KS_ERR_INTERNAL;
-    if (peercert_load(path, &file->certificates, NULL, NULL, &file->fault) == KS_OK)
+    file->bytes.max = PEERCERT_FILE_MAX;
+    if (file_read(path, &file->bytes, &file->fault) == KS_OK)
         file->fault.text[0] = '\0';
     issued->n_files++;
     return KS_OK;
@@ -137,7 +156,7 @@ issued_read(const char *directory, const char *ca_file, const struct fleet *flee
         fault_set(why, "%s: %s", ca_file, strerror(errno));
         return KS_ERR_USAGE;
     }
-    err = peercert_load(ca_file, &out->authorities, NULL, NULL, why);
+    err = peercert_load(ca_file, &out->authorities, why);
     if (err)
         return KS_ERR_USAGE;
     out->authorities_pem = peercert_pem(out->authorities);
@@ -149,10 +168,12 @@ issued_read(const char *directory, const char *ca_file, const struct fleet *flee
 void
 issued_deinit(struct issued *issued)
 {
-    for (size_t i = 0; i < issued->n_files; i++)
-        sk_X509_pop_free(issued->files[i].certificates, X509_free);
+    for (size_t i = 0; i < issued->n_files; i++) {
+        buf_deinit(&issued->files[i].bytes);
+        sk_X509_pop_free(issued->files[i].chain, X509_free);
+    }
     for (size_t i = 0; i < issued->n_requests; i++)
-        X509_REQ_free(issued->requests[i].request);
+        request_deinit(&issued->requests[i]);
     free(issued->requests);
     free(issued->files);
     strv_deinit(&issued->surplus);
@@ -161,22 +182,12 @@ issued_deinit(struct issued *issued)
     memset(issued, 0, sizeof(*issued));
 }
 
-const struct issued_file *
+struct issued_file *
 issued_find(const struct issued *issued, const char *name)
 {
     for (size_t i = 0; i < issued->n_files; i++) {
         if (strcmp(issued->files[i].name, name) == 0)
             return &issued->files[i];
-    }
-    return NULL;
-}
-
-X509_REQ *
-issued_find_request(const struct issued *issued, const char *name)
-{
-    for (size_t i = 0; i < issued->n_requests; i++) {
-        if (strcmp(issued->requests[i].name, name) == 0)
-            return issued->requests[i].request;
     }
     return NULL;
 }

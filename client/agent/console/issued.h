@@ -11,26 +11,24 @@
 #include <limits.h>
 
 #include "base/strv.h"
+#include "base/buf.h"
+#include "client/agent/certificate/check.h"
 #include "client/agent/console/fleet.h"
 #include "client/agent/console/outcome.h"
 
 struct issued_file {
     char name[PEER_NAME_MAX + 1]; /* of the agent */
     char path[PATH_MAX];
-    STACK_OF(X509) * certificates; /* the agent's own first; NULL: see `fault` */
-    struct fault fault;
-    bool twice; /* there is another file for the same agent */
-};
-
-struct issued_request {
-    char name[PEER_NAME_MAX + 1];
-    X509_REQ *request;
+    struct buf bytes;
+    struct fault fault;     /* why it cannot be read; no text: it can */
+    bool twice;             /* there is another file for the same agent */
+    STACK_OF(X509) * chain; /* what the agent is to serve, its own first; by issued_check() */
 };
 
 struct issued {
     struct issued_file *files;
     size_t n_files;
-    struct issued_request *requests; /* also those whose certificate is missing */
+    struct check_key *requests; /* label "AGENT01.req"; also those whose certificate is missing */
     size_t n_requests;
     struct strv surplus;          /* paths: of no agent of the list */
     STACK_OF(X509) * authorities; /* of the CA file */
@@ -43,15 +41,12 @@ ks_err issued_read(const char *directory, const char *ca_file, const struct flee
 void issued_deinit(struct issued *issued);
 
 /* NULL: there is none for that agent. */
-const struct issued_file *issued_find(const struct issued *issued, const char *name);
-
-/* NULL: there is none for that agent. */
-X509_REQ *issued_find_request(const struct issued *issued, const char *name);
+struct issued_file *issued_find(const struct issued *issued, const char *name);
 
 /*
- * The checks that need no agent: key (of this agent's request, or else whose), issuer, validity, usage,
- * names (at least those that were asked for). Adds them to the array `checks` as report.h has them;
- * CERTIFICATE_REFUSED with the first that failed as the outcome's message.
+ * The agent's own checks (certificate/check.h), as far as the folder knows what is wanted: the key and
+ * the names of this agent's request, or else whose key it is; without a request any key. Adds them to
+ * the array `checks` as report.h has them and sets file->chain; CERTIFICATE_REFUSED: `outcome` says why.
  */
-ks_err issued_check(const struct issued *issued, const struct issued_file *file, time_t now,
+ks_err issued_check(const struct issued *issued, struct issued_file *file, time_t now,
                     json_t *checks, struct outcome *outcome) KS_MUST_CHECK;

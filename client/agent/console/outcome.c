@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "client/agent/console/peercert.h"
+#include "client/agent/tame.h"
 
 void
 outcome_deinit(struct outcome *outcome)
@@ -34,7 +35,7 @@ static void
 set_text(char *out, size_t cap, const char *format, va_list args)
 {
     vsnprintf(out, cap, format, args);
-    peercert_tame(out);
+    tame_text(out);
 }
 
 void

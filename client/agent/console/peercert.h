@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * peercert - certificates as the console reads, compares and shows them
+ * peercert - certificates of agents, as the console compares and shows them
  *
  * They come from agents, which may lie: every text made here is bounded and holds no control
  * character. Nothing is believed; trust.h decides.
@@ -17,22 +17,11 @@
 #define PEERCERT_SHA256_LEN 32u
 #define PEERCERT_HEX_LEN (2u * PEERCERT_SHA256_LEN + 1u)         /* with its NUL */
 #define PEERCERT_FINGERPRINT_LEN (3u * PEERCERT_SHA256_LEN + 1u) /* "AB:CD:..." */
-#define PEERCERT_TIME_LEN 24u                                    /* "2026-11-22T00:18:16Z" */
 #define PEERCERT_FILE_MAX (1024u * 1024u) /* bytes, as the agents' own limit */
+#define PEERCERT_MAX_LIST 32u             /* certificates in one file; a chain has three */
 
-/* For ks_auto. */
-void peercert_freep(X509 **certificate);
-void peercert_list_freep(STACK_OF(X509) * *list);
-
-/* PEM with one or more certificates, or one in DER; nothing may follow. BAD_REQUEST: it is not
- * that. The first is the key's own. */
-ks_err peercert_parse(const void *data, size_t len, STACK_OF(X509) * *out,
-                      struct fault *why) KS_MUST_CHECK;
-
-/* The same from a file; USAGE: it cannot be read, TOO_LARGE. `bytes` (free(); may be NULL): the file
- * as it is. */
-ks_err peercert_load(const char *path, STACK_OF(X509) * *out, char **bytes, size_t *len,
-                     struct fault *why) KS_MUST_CHECK;
+/* A file of certificates (certificate/certfile.h). USAGE: it cannot be read; TOO_LARGE; BAD_REQUEST. */
+ks_err peercert_load(const char *path, STACK_OF(X509) * *out, struct fault *why) KS_MUST_CHECK;
 
 /* All of them, PEM; free(). NULL: no memory. */
 char *peercert_pem(const STACK_OF(X509) * list);
@@ -46,7 +35,6 @@ void peercert_fingerprint(const X509 *certificate, char out[static PEERCERT_FING
 bool peercert_parse_fingerprint(const char *text, uint8_t out[static PEERCERT_SHA256_LEN]);
 
 bool peercert_same(const X509 *one, const X509 *other);
-bool peercert_same_key(const X509 *certificate, EVP_PKEY *key);
 /* Its issuer is its subject and its own key verifies it. */
 bool peercert_self_signed(X509 *certificate);
 
@@ -54,9 +42,5 @@ bool peercert_self_signed(X509 *certificate);
 void peercert_name(const X509_NAME *name, char *out, size_t cap);
 void peercert_subject(const X509 *certificate, char *out, size_t cap);
 void peercert_issuer(const X509 *certificate, char *out, size_t cap);
-void peercert_time(const ASN1_TIME *time, char out[static PEERCERT_TIME_LEN]);
 /* {"subject", "issuer", "not_before", "not_after", "self_signed", "sha256"}; NULL: no memory. */
 json_t *peercert_json(X509 *certificate);
-
-/* Control characters, and what is none of UTF-8, become '?': texts of agents reach a terminal. */
-void peercert_tame(char *text);

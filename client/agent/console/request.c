@@ -10,6 +10,7 @@
 
 #include "client/agent/certificate/altname.h"
 #include "client/agent/console/peercert.h"
+#include "client/agent/tame.h"
 
 #define TEXT_LEN 512
 
@@ -208,7 +209,7 @@ request_text(X509_REQ *request, char *out, size_t cap)
         altname_text(&checking.names, names, sizeof(names));
     peercert_name(X509_REQ_get_subject_name(request), subject, sizeof(subject));
     snprintf(out, cap, "%s; %s", subject, names);
-    peercert_tame(out);
+    tame_text(out);
     sk_X509_EXTENSION_pop_free(checking.extensions, X509_EXTENSION_free);
     altname_deinit(&checking.names);
 }

@@ -9,18 +9,20 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
+#include "client/agent/certificate/chain.h"
+
 bool
 trust_valid_now(const X509 *leaf, time_t now, char *why, size_t cap)
 {
-    char limit[PEERCERT_TIME_LEN];
+    char limit[CHAIN_TIME_MAX];
 
     if (X509_cmp_time(X509_get0_notBefore(leaf), &now) >= 0) {
-        peercert_time(X509_get0_notBefore(leaf), limit);
+        chain_time_text(X509_get0_notBefore(leaf), limit);
         snprintf(why, cap, "its certificate is not valid before %s", limit);
         return false;
     }
     if (X509_cmp_time(X509_get0_notAfter(leaf), &now) <= 0) {
-        peercert_time(X509_get0_notAfter(leaf), limit);
+        chain_time_text(X509_get0_notAfter(leaf), limit);
         snprintf(why, cap, "its certificate expired at %s", limit);
         return false;
     }

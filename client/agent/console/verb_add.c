@@ -136,7 +136,7 @@ take_trust(struct addition *addition, struct peer *peer, struct report *report)
         return report_fail(report, KS_ERR_USAGE, "--fingerprint: not the 64 digits of a SHA-256");
     if (!options->ca_file)
         return KS_OK;
-    err = peercert_load(options->ca_file, &addition->authorities, NULL, NULL, &why);
+    err = peercert_load(options->ca_file, &addition->authorities, &why);
     if (!err)
         err = trust_by_ca(&peer->trust, addition->authorities, name);
     return err ? report_fault(report, err, &why) : KS_OK;

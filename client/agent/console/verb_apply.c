@@ -15,7 +15,7 @@ enum { STAGE_BEGIN, STAGE_ANSWERED, STAGE_LOOKED };
 
 struct application {
     const struct issued *issued;
-    const struct issued_file *file; /* NULL: none for this agent */
+    struct issued_file *file; /* NULL: none for this agent */
     bool what_if;
     json_t *checks;       /* the console's own, then the agent's */
     struct trust applied; /* exactly the new certificate */
@@ -27,7 +27,7 @@ struct application {
 static json_t *
 body_of(const struct application *application)
 {
-    ks_auto(freep) char *pem = peercert_pem(application->file->certificates);
+    ks_auto(freep) char *pem = peercert_pem(application->file->chain);
 
     return json_pack("{s:s, s:s, s:b}", "certificate", pem ? pem : "", "ca",
                      application->issued->authorities_pem, "what_if", application->what_if);
@@ -154,7 +154,7 @@ prepare_all(struct console *console, struct work *work, struct report *report)
 
         if (prepare(&work->jobs[i]))
             continue;
-        leaf = sk_X509_value(application->file->certificates, 0);
+        leaf = sk_X509_value(application->file->chain, 0);
         err = trust_pin(&application->applied, leaf);
         if (!err && !application->what_if) {
             err = trust_expect(&work->jobs[i].peer->trust, leaf);

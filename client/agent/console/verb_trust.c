@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "client/agent/console/steps.h"
+#include "client/agent/certificate/ossl.h"
 
 struct candidate {
     X509 *leaf;
@@ -174,7 +175,7 @@ int
 verb_trust(struct console *console, struct report *report)
 {
     ks_auto(work_deinit) struct work work = {0};
-    ks_auto(peercert_list_freep) STACK_OF(X509) *authorities = NULL;
+    ks_auto(ossl_stack_freep) STACK_OF(X509) *authorities = NULL;
     struct candidate *candidates;
     uint8_t wanted[PEERCERT_SHA256_LEN];
     struct fault why = FAULT_INIT;
@@ -187,7 +188,7 @@ verb_trust(struct console *console, struct report *report)
         code =
             (int)report_fail(report, KS_ERR_USAGE, "--fingerprint: not the 64 digits of a SHA-256");
     if (!code && console->options.ca_file) {
-        code = (int)peercert_load(console->options.ca_file, &authorities, NULL, NULL, &why);
+        code = (int)peercert_load(console->options.ca_file, &authorities, &why);
         if (code)
             report_fault(report, (ks_err)code, &why);
     }

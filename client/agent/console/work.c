@@ -7,6 +7,8 @@
 #include <fnmatch.h>
 #include <stdio.h>
 
+#include "client/agent/tame.h"
+
 void
 work_deinit(struct work *work)
 {
@@ -189,7 +191,7 @@ print_checks(const struct job *job)
             const char *text = json_string_value(json_object_get(check, texts[i]));
 
             snprintf(clean[i], sizeof(clean[i]), "%s", text ? text : "");
-            peercert_tame(clean[i]);
+            tame_text(clean[i]);
         }
         printf("%s: %s: expected %s; found %s\n", job->peer->name, clean[0], clean[1], clean[2]);
     }

@@ -99,7 +99,7 @@ failed(struct world *world, const char *name)
     static char text[128];
     json_t *checks = json_array(), *check;
     struct outcome outcome = {0};
-    const struct issued_file *file = issued_find(&world->issued, name);
+    struct issued_file *file = issued_find(&world->issued, name);
     ks_err err;
     size_t index;
 
@@ -108,6 +108,11 @@ failed(struct world *world, const char *name)
     text[0] = '\0';
     json_array_foreach(checks, index, check)
     {
+        const char *found = json_string_value(json_object_get(check, "found"));
+
+        /* Whose key it is, of all whose request is there. */
+        if (strcmp(json_string_value(json_object_get(check, "check")), "key") == 0)
+            cr_assert(strstr(found, "the key of A"), "%s", found);
         if (json_is_true(json_object_get(check, "passed")))
             continue;
         snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", text[0] ? "," : "",
@@ -156,7 +161,7 @@ Test(console_issued, each_check_fails_for_its_own_reason)
     put(world.issued_dir, "A1.crt", NULL, NULL);
     read_all(&world);
     cr_assert_str_eq(failed(&world, "A0"), "usage");
-    cr_assert_str_eq(failed(&world, "A1"), "file");
+    cr_assert_str_eq(failed(&world, "A1"), "certificate-file");
     end_world(&world);
 }
 
