@@ -2,7 +2,7 @@
 #
 # A thin front door: each target asks for what is missing, then hands over to meson or to a script in tests/.
 #
-#   make demo     one key, one certificate request, one signature, one refusal, on a fresh SoftHSM token
+#   make demo     one key, one request, one signature, one refusal, one host's certificate, on a fresh SoftHSM token
 #   make check    everything that is tested, in every build; ends with "N passed, N failed, N skipped"
 #   make bench    the service against the same token used directly and against peers, side by side; docs/performance.md
 #   make fuzz     the fuzz targets for FUZZ_SECONDS each (default 60)

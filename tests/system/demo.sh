@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# demo.sh - keysvc in one minute, on a SoftHSM token that is made for it and thrown away again
+# demo.sh - keysvc and its agent in one minute, on a SoftHSM token that is made for it and thrown away again
 #
 # Each command is shown before its real output. As root the daemon's processes and the two clients are different users;
 # otherwise everybody is you, and what is refused is another key.
@@ -21,9 +21,9 @@ fi
 
 ME=$(id -u)
 if [ "$ME" = 0 ]; then
-    FRONT=64801 TOKEN=64802 ALICE=64811 BOB=64812 # numbers without accounts will do
+    FRONT=64801 TOKEN=64802 ALICE=64811 BOB=64812 AGENT=64813 # numbers without accounts will do
 else
-    FRONT=$ME TOKEN=$ME ALICE=$ME BOB=$ME
+    FRONT=$ME TOKEN=$ME ALICE=$ME BOB=$ME AGENT=$ME
 fi
 
 main()
@@ -73,6 +73,8 @@ main()
         refused_as "$ME" keysvc key generate other/key
     fi
 
+    agent
+
     say "all of it stands in the audit: chained records, signed on the token; read while the service is down"
     show kill "$DAEMON"
     wait "$DAEMON"
@@ -80,6 +82,43 @@ main()
     show keysvc audit show --audit-dir audit --key web/shop
     show keysvc audit verify --audit-dir audit --state-dir state
     say "done; everything in $D is removed"
+}
+
+# A host's certificate, from self-signed to one of a CA.
+agent()
+{
+    local url curl
+
+    say "keysvc-agent keeps this host's certificate: at first start a key on the token, and a self-signed certificate"
+    show cat agent.conf
+    keysvc-agent --config agent.conf run 2>agent.log & # as root it becomes its folder's owner
+    SERVER=$!
+    wait_until_agent_listens
+    url=https://agent01.example:$PORT
+    show ps -o uid,pid,args -p "$SERVER"
+    show keysvc-agent --config agent.conf certificate-status
+
+    say "a request, for which a CA (here: openssl) issues a certificate; it is checked, then it serves"
+    show keysvc-agent --config agent.conf certificate-create-csr --common-name agent01.example \
+        --alternative-names agent01.example --out-file AGENT01.req
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=Example CA" -days 30 \
+        -keyout ca.key -out ca.crt 2>openssl.log
+    show openssl x509 -req -in AGENT01.req -CA ca.crt -CAkey ca.key -out AGENT01.crt -CAcreateserial \
+        -copy_extensions copyall
+    show keysvc-agent --config agent.conf certificate-apply --ca-file ca.crt --file AGENT01.crt
+
+    say "over HTTPS, for whoever has a token; curl trusts nothing but the CA"
+    show keysvc-agent --config agent.conf token create --name demo --scope "certificate reading" | tee token
+    curl="curl -sS --cacert ca.crt --resolve agent01.example:$PORT:127.0.0.1"
+    show $curl "$url/e/default/api/v1/certificate/list"
+    show $curl -H "Authorization: Api-Token $(tail -n 1 token)" -o served.crt "$url/api/v1/identity/agent/certificate"
+    show openssl x509 -in served.crt -noout -subject -issuer
+
+    say "and back to the one before"
+    show keysvc-agent --config agent.conf certificate-rollback
+    kill "$SERVER"
+    wait "$SERVER"
+    SERVER=
 }
 
 # Executables that other users may not reach are copied to where they may.
@@ -95,18 +134,19 @@ programs()
         cp "$KEYSVC_BUILD/client/cli/keysvc" "$PROGRAMS/client/cli"
         cp -a "$KEYSVC_BUILD"/client/lib/libkeysvc.so* "$PROGRAMS/client/lib"
     fi
-    PATH=$PROGRAMS/client/cli:$PROGRAMS/keysvc:$PATH
+    PATH=$PROGRAMS/client/cli:$PROGRAMS/keysvc:$KEYSVC_BUILD/client/agent:$PATH
 }
 
 folders()
 {
     mkdir -m 755 run state alice
-    mkdir -m 700 audit tokens
+    mkdir -m 700 audit tokens agent
     echo "directories.tokendir = $D/tokens" >softhsm2.conf
     (umask 077 && echo "$PIN" >pin && openssl rand -hex 8 >so-pin)
     if [ "$ME" = 0 ]; then
         chown "$TOKEN:$TOKEN" tokens
         chown "$ALICE:$ALICE" alice
+        chown "$AGENT:$AGENT" agent
     fi
 }
 
@@ -133,13 +173,24 @@ configuration()
         echo "    purpose = sign"
         echo "    names = {\"shop.example\", \".shop.example\"}"
         echo "}"
+        echo "keys \"agents/**\" {"
+        echo "    token = main"
+        echo "    purpose = tls-server"
+        echo "    names = {\"agent01.example\", \"$(hostname)\", \"$(hostname -f 2>/dev/null || hostname)\"}"
+        echo "}"
         if [ "$ME" = 0 ]; then
+            echo "allow agent { user = {\"$AGENT\"} keys = {\"agents/$AGENT/**\"}"
+            echo "    operations = {get, sign, csr, self-sign, generate, rotate} }"
             echo "allow alice { user = {\"$ALICE\"} keys = {\"web/**\"} operations = {get, sign, csr} }"
             echo "allow root  { user = {\"0\"} keys = {\"web/**\"} operations = {get, generate, administer} }"
         else
-            echo "allow me { user = {\"$ME\"} keys = {\"web/**\"} operations = {all, administer} }"
+            echo "allow me { user = {\"$ME\"} keys = {\"web/**\", \"agents/**\"} operations = {all, administer} }"
         fi
     } >keysvcd.conf
+    {
+        echo "agent { state-dir = $D/agent }"
+        echo "listener { port = 0 }"
+    } >agent.conf
 }
 
 wait_until_ready()
@@ -150,6 +201,19 @@ wait_until_ready()
         sleep 0.1
     done
     cat "$D/log" >&2
+    exit 1
+}
+
+# $PORT, which the kernel has chosen.
+wait_until_agent_listens()
+{
+    for ((i = 0; i < 200; i++)); do
+        PORT=$(sed -n 's/.*event=listening.* port=\([0-9]*\).*/\1/p' agent.log)
+        [ -z "$PORT" ] || return 0
+        kill -0 "$SERVER" 2>/dev/null || break
+        sleep 0.1
+    done
+    cat agent.log >&2
     exit 1
 }
 
@@ -167,14 +231,18 @@ show()
 # A prompt, the command, what it says.
 show_as()
 {
-    local uid=$1 prompt='$'
+    local uid=$1 prompt='$' word line=
     shift
+    for word; do
+        [[ $word != *[\ \"]* ]] || word="\"$word\""
+        line+=" ${word//$PIN/PIN}"
+    done
     [ "$ME" != 0 ] || case $uid in
     0) prompt='root#' ;;
     "$ALICE") prompt='alice$' ;;
     "$BOB") prompt='bob$' ;;
     esac
-    printf '%s %s\n' "$prompt" "${*//$PIN/PIN}"
+    printf '%s%s\n' "$prompt" "$line"
     as "$uid" "$@" 2>&1
 }
 
@@ -200,6 +268,9 @@ as()
 clean_up()
 {
     local code=$?
+    if [ -n "${SERVER-}" ]; then
+        kill "$SERVER" 2>/dev/null && wait "$SERVER" || true
+    fi
     if [ -n "${DAEMON-}" ]; then
         kill "$DAEMON" 2>/dev/null && wait "$DAEMON" || true
     fi
