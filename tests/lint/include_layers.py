@@ -52,10 +52,11 @@ ARROWS = {
     "client/agent/certificate": ["client/agent/report.h", "client/lib/keysvc.h", "base/"],
     "client/agent/command": AGENT
     + ["client/agent/identity/", "client/agent/store/", "client/agent/serve/run.h", "client/agent/console/console.h"]
-    + ["base/", "build-config.h"],
+    + ["client/agent/doctor/doctor.h", "base/", "build-config.h"],
     # The console works on other hosts' agents and uses nothing of this one's state.
     "client/agent/console": ["client/agent/report.h", "client/agent/tame.h", "client/agent/certificate/", "client/provider/builtin.h"]
     + ["base/", "build-config.h"],
+    "client/agent/doctor": AGENT + ["client/agent/identity/", "base/"],
     "client/agent/identity": AGENT + ["client/agent/certificate/", "client/agent/store/", "base/"],
     # The agent serves with a key that it does not have, as any program: keysvc.so, linked in.
     "client/agent/serve": AGENT

@@ -98,6 +98,7 @@ int command_certificate_get(struct invocation *invocation, int argc, char **argv
 int command_certificate_rollback(struct invocation *invocation, int argc, char **argv);
 int command_certificate_status(struct invocation *invocation, int argc, char **argv);
 int command_console(struct invocation *invocation, int argc, char **argv);
+int command_doctor(struct invocation *invocation, int argc, char **argv);
 int command_identity_create(struct invocation *invocation, int argc, char **argv);
 int command_identity_list(struct invocation *invocation, int argc, char **argv);
 int command_run(struct invocation *invocation, int argc, char **argv);

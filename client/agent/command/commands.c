@@ -16,6 +16,7 @@ const struct command COMMANDS[] = {
     {"identity-list",   command_identity_list,   "the names of the identities"},
     {"run",             command_run,             "serve HTTPS until told to end"},
     {"console",         command_console,         "the certificates of many hosts' agents, from one machine"},
+    {"doctor",          command_doctor,          "what is wrong here, and how to mend it"},
     {"token",           command_token,           "tokens of the REST interface: create, list, revoke"},
     {NULL, NULL, NULL},
 };

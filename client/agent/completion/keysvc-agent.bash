@@ -17,7 +17,7 @@ _keysvc_agent() {
         ;;
     esac
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-        [[ $word == [a-z]*-[a-z]* || $word == run || $word == token || $word == console ]] && command=$word && break
+        [[ $word == [a-z]*-[a-z]* || $word == run || $word == token || $word == console || $word == doctor ]] && command=$word && break
     done
     if [[ $current == -* ]]; then
         words=$(keysvc-agent $command --help 2>/dev/null | grep -oE -- '^ +(-., )?--[a-z-]+' | grep -oE -- '--[a-z-]+')
