@@ -7,8 +7,8 @@
  * (sockets, pipes) do not count. $KEYSVC_STOP_AT says which, counted from 1, and $KEYSVC_STOP_AS how:
  *
  *     kill     SIGKILL before the call
- *     torn     SIGKILL after half of the bytes, if it is a write; else before the call
- *     full     this and each later call that needs room fails with ENOSPC
+ *     torn     SIGKILL after half of the bytes; only writes are counted
+ *     full     this and each later call that needs room fails with ENOSPC; only those are counted
  *
  * Whoever raises the number until the program comes to its end has been at each step.
  */
@@ -61,21 +61,24 @@ is_file(int fd)
 static bool
 step(bool needs_room)
 {
-    unsigned long n = atomic_fetch_add(&n_steps, 1) + 1;
+    unsigned long n;
 
-    if (n == stop_at && way != FULL)
+    if (way == TORN || (way == FULL && !needs_room))
+        return false;
+    n = atomic_fetch_add(&n_steps, 1) + 1;
+    if (n == stop_at && way == KILL)
         raise(SIGKILL);
-    if (n < stop_at || way != FULL || !needs_room)
+    if (n < stop_at || way == KILL)
         return false;
     errno = ENOSPC;
     return true;
 }
 
-/* Is this write the one of which half is to be done? It is counted with the rest otherwise. */
+/* Counts a write. True: it is the one of which half is to be done. */
 static bool
 is_torn(size_t len)
 {
-    return way == TORN && len > 1 && atomic_load(&n_steps) + 1 == stop_at;
+    return way == TORN && len > 1 && atomic_fetch_add(&n_steps, 1) + 1 == stop_at;
 }
 
 /* clang-format off */
@@ -91,8 +94,10 @@ is_torn(size_t len)
         __typeof__(&name) real = REAL(name);                                                       \
         if (!is_file(fd))                                                                          \
             return real(fd, data, len __VA_ARGS__);                                                \
-        if (is_torn(len))                                                                          \
+        if (is_torn(len)) {                                                                        \
             (void)!real(fd, data, len / 2 __VA_ARGS__);                                            \
+            raise(SIGKILL);                                                                        \
+        }                                                                                          \
         return step(true) ? -1 : real(fd, data, len __VA_ARGS__);                                  \
     }
 

@@ -149,10 +149,12 @@ whole_way()
     whole_way ec-p256
 }
 
+# bats test_tags=again
 @test "self-signed, CSR, what-if, apply, rollback, self-signed, rekey: RSA-2048" {
     whole_way rsa-2048
 }
 
+# bats test_tags=again
 @test "self-signed, CSR, what-if, apply, rollback, self-signed, rekey: Ed25519" {
     whole_way ed25519
 }

@@ -146,10 +146,12 @@ life()
     life
 }
 
+# bats test_tags=again
 @test "an agent's life by the console: RSA-2048" {
     KEY_TYPE=rsa-2048 life
 }
 
+# bats test_tags=again
 @test "an agent's life by the console: Ed25519" {
     KEY_TYPE=ed25519 life
 }
@@ -224,6 +226,7 @@ END
     [ -s "$DIR/AGENT01.req" ]
 }
 
+# bats test_tags=again
 @test "a fleet: CSRs, signed, verified, applied, by one command each" {
     local n=${FLEET-12} began
     world

@@ -153,11 +153,13 @@ each_row_of_the_table()
     grep -q '"kind": "uploaded"' <(agent certificate-status --json)
 }
 
+# bats test_tags=again
 @test "each row of the table, on RSA-2048, in a file of old algorithms" {
     rest_world
     P12_OPTIONS=-legacy each_row_of_the_table -algorithm RSA -pkeyopt rsa_keygen_bits:2048
 }
 
+# bats test_tags=again
 @test "each row of the table, on Ed25519" {
     rest_world
     each_row_of_the_table -algorithm ED25519
