@@ -147,23 +147,42 @@ static const struct story STORY[KS_ERR_COUNT] = {
         {"keysvc-agent was given a certificate that is not this identity's, not from that CA, not "
          "valid now or not for servers. Nothing was changed.",
          "The report lists every check with what was expected and what was found.",
-         "certificate-apply", "the certificate's public key is not that of agents/web/agent@1",
+         "$ keysvc-agent certificate-apply --ca-file ca.crt --file AGENT01.crt",
+         "{\"error\": {\"code\": \"CERTIFICATE_REFUSED\", \"message\": \"key: another public key, "
+         "of "
+         "SHA-256 34295d...\", \"hint\": \"was it made from an older request, or another host's? "
+         "certificate-create-csr makes one for the current key\", \"retryable\": false, "
+         "\"checks\": "
+         "[...]}}",
          NULL},
-    [KS_ERR_NOT_FOUND] = {"keysvc-agent knows no identity, uploaded certificate, token of its API "
-                          "or agent of this name.",
-                          "`certificate-status`, `token list`, `console list` and the REST "
-                          "interface's `list` show what there is.",
-                          "certificate-status --identity shop", "no identity shop", NULL},
-    [KS_ERR_IN_USE] = {"An uploaded certificate that is active can be neither replaced nor "
-                       "deleted.",
-                       "Activate another one, or go back with `certificate-apply-self-signed`.",
-                       "certificate delete shop", "shop is the active certificate", NULL},
-    [KS_ERR_UNTRUSTED] = {"An agent showed a certificate that is not the one the console trusts, "
-                          "or that one has expired. It was not spoken to.",
-                          "On the agent's host, compare the fingerprint that `certificate-status` "
-                          "shows; only if it is the same, `console trust`.",
-                          "console status AGENT01",
-                          "AGENT01 shows another certificate than the trusted one", NULL},
+    [KS_ERR_NOT_FOUND] =
+        {"keysvc-agent knows no identity, uploaded certificate, token of its API "
+         "or agent of this name.",
+         "`certificate-status`, `token list`, `console list` and the REST "
+         "interface's `list` show what there is.",
+         "$ keysvc-agent certificate-status --identity shop",
+         "{\"error\": {\"code\": \"NOT_FOUND\", \"message\": \"there is no identity "
+         "shop\", \"hint\": \"keysvc-agent identity-list shows those that are there; "
+         "the first start of keysvc-agent run makes \\\"agent\\\"\", \"retryable\": "
+         "false}}",
+         NULL},
+    [KS_ERR_IN_USE] =
+        {"An uploaded certificate that is active can be neither replaced nor "
+         "deleted.",
+         "Activate another one, or go back with `certificate-apply-self-signed`.",
+         "$ curl ... -X DELETE https://web1.example:9999/e/default/api/v1/certificate/shop",
+         "shop is active; activate another one first", NULL},
+    [KS_ERR_UNTRUSTED] =
+        {"An agent showed a certificate that is not the one the console trusts, "
+         "or that one has expired. It was not spoken to.",
+         "On the agent's host, compare the fingerprint that `certificate-status` "
+         "shows; only if it is the same, `console trust`.",
+         "$ keysvc-agent console status AGENT01",
+         "AGENT    STATUS     SUBJECT  ISSUER       NOT AFTER             DETAILS\n"
+         "AGENT01  untrusted  CN=web1  self-signed  2027-11-22T14:13:31Z  "
+         "UNTRUSTED: its certificate changed: it shows sha256 34295d..., trusted "
+         "is 0e90d7...",
+         NULL},
 };
 
 static const struct {
@@ -190,7 +209,8 @@ static const char INTRODUCTION[] =
     "the command line an error is one\n"
     "line on standard error: what was done to what, the name, what went wrong, and in parentheses "
     "what to do next. With `--json` it is an\n"
-    "object on standard output: `{\"error\":{\"code\",\"message\",\"hint\",\"retryable\"}}`. The "
+    "object on standard output: `{\"error\":{\"code\",\"message\",\"hint\",\"retryable\"}}`; "
+    "`keysvc-agent` always prints that object, on standard error. The "
     "numbers never change.\n\n";
 
 static void
@@ -216,9 +236,12 @@ print_error(ks_err err)
     const struct story *story = &STORY[err];
 
     printf("\n## %s (%u)\n\n%s\n\n", info->name, (unsigned int)err, story->when);
-    printf("```\n%s: %s: %s: %s (%s)\n```\n\n",
-           err >= KS_ERR_CERTIFICATE_REFUSED ? "keysvc-agent" : "keysvc", story->command,
-           info->name, story->message, story->hint ? story->hint : info->hint);
+    /* The agent's commands print objects, its console a table, its REST interface a line. */
+    if (err >= KS_ERR_CERTIFICATE_REFUSED)
+        printf("```\n%s\n%s\n```\n\n", story->command, story->message);
+    else
+        printf("```\nkeysvc: %s: %s: %s (%s)\n```\n\n", story->command, info->name, story->message,
+               story->hint ? story->hint : info->hint);
     printf("**What to do.** %s", story->done);
     printf("%s\n", info->retryable ? " It may succeed later, unchanged." : "");
 }

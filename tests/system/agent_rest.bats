@@ -113,6 +113,7 @@ each_row_of_the_table()
     # The active one is left alone.
     upload 403 two
     answers 403 -X DELETE "$URL/two"
+    [ "$(cat "$W/body")" = "two is active; activate another one first" ]
     serves_with two
     # One by its name, with the password either way.
     answers 200 -H "X-Password: $PASSWORD" "$URL/one/list"
@@ -242,6 +243,7 @@ expired_certificate()
     TOKEN=$NEW_TOKEN
     answers 200 "$URL/list"
     answers 200 "$API/agent/status"
+    [ -z "$(tail -c 1 "$W/body")" ] # a line end: the next prompt stands on a line of its own
     answers 403 -X DELETE "$URL/x"
     answers 403 -X POST "$API/agent/self-signed"
     answers 403 -X PUT -H "X-Password: x" --data-binary x "$URL/x"

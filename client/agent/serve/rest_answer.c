@@ -45,11 +45,23 @@ rest_status_of(ks_err err)
     return 500;
 }
 
+/* One line: whoever looks at it with curl has a prompt behind it. Takes `json`; NULL: no memory. */
+static char *
+json_line(json_t *json)
+{
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL, *line = NULL;
+
+    json_decref(json);
+    if (text && asprintf(&line, "%s\n", text) < 0)
+        line = NULL;
+    free(text);
+    return line;
+}
+
 static void
 answer_report(struct rest_call *call, int code, const struct report *report)
 {
     char *text = NULL;
-    json_t *json;
 
     if (code == 503)
         web_answer_header(call->request, "Retry-After", "1");
@@ -58,10 +70,8 @@ answer_report(struct rest_call *call, int code, const struct report *report)
                         report->hint);
         return;
     }
-    json = report_json(report);
-    text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
-    web_answer_bytes(call->request, code, JSON, text ? text : "{}", text ? strlen(text) : 2);
+    text = json_line(report_json(report));
+    web_answer_bytes(call->request, code, JSON, text ? text : "{}\n", text ? strlen(text) : 3);
     free(text);
 }
 
@@ -95,9 +105,8 @@ rest_fail_with(struct rest_call *call, int code, ks_err err, const char *format,
 void
 rest_answer_json(struct rest_call *call, json_t *json)
 {
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *text = json_line(json);
 
-    json_decref(json);
     if (text)
         web_answer_bytes(call->request, 200, JSON, text, strlen(text));
     else

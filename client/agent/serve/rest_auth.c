@@ -89,6 +89,7 @@ refuse(struct rest_call *call, const char *why)
     web_log_why(call->request, why);
     web_answer_header(call->request, "WWW-Authenticate", "Api-Token");
     rest_fail_with(call, 401, KS_ERR_DENIED,
-                   "a valid token is needed: Authorization: Api-Token ksa_...");
+                   "a valid token is needed: Authorization: Api-Token ksa_... (keysvc-agent token "
+                   "create makes one)");
     return 0;
 }
