@@ -39,12 +39,19 @@ static cfg_opt_t agent_schema[] = {
 };
 
 static cfg_opt_t listener_schema[] = {
-    CONFFILE_ONE("address"),           CONFFILE_ONE("port"),
-    CONFFILE_ONE("threads"),           CONFFILE_ONE("max-connections"),
-    CONFFILE_ONE("request-timeout"),   CONFFILE_ONE("client-ca-file"),
-    CONFFILE_LIST("client-names"),     CONFFILE_LIST("client-scopes"),
-    CONFFILE_ONE("certificate-file"),  CONFFILE_ONE("certificate-password"),
-    CONFFILE_ONE("certificate-alias"), CFG_END(),
+    CONFFILE_ONE("address"),
+    CONFFILE_ONE("port"),
+    CONFFILE_ONE("threads"),
+    CONFFILE_ONE("max-connections"),
+    CONFFILE_ONE("max-connections-per-address"),
+    CONFFILE_ONE("request-timeout"),
+    CONFFILE_ONE("client-ca-file"),
+    CONFFILE_LIST("client-names"),
+    CONFFILE_LIST("client-scopes"),
+    CONFFILE_ONE("certificate-file"),
+    CONFFILE_ONE("certificate-password"),
+    CONFFILE_ONE("certificate-alias"),
+    CFG_END(),
 };
 
 /* What is read, and where mistakes go. A section that is not there is NULL: its defaults stand. */
@@ -120,6 +127,7 @@ set_defaults(struct agent_config *config)
     config->port = PORT_DEFAULT;
     config->threads = THREADS_DEFAULT;
     config->max_connections = CONNECTIONS_DEFAULT;
+    config->max_connections_per_address = CONNECTIONS_DEFAULT / 2;
     config->request_timeout_ms = REQUEST_TIMEOUT_DEFAULT;
 }
 
@@ -248,6 +256,9 @@ read_listener(const struct reading *reading, cfg_t *section)
     config->threads = confvalue_number(section, "threads", 1, THREADS_MAX, config->threads);
     config->max_connections =
         confvalue_number(section, "max-connections", 1, CONNECTIONS_MAX, config->max_connections);
+    config->max_connections_per_address =
+        confvalue_number(section, "max-connections-per-address", 1, CONNECTIONS_MAX,
+                         (config->max_connections + 1) / 2);
     config->request_timeout_ms = confvalue_time(section, "request-timeout", SECOND,
                                                 REQUEST_TIMEOUT_MAX, config->request_timeout_ms);
     err = read_clients(reading, section);

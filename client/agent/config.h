@@ -38,6 +38,7 @@ struct agent_config {
     uint16_t port; /* 0: the kernel chooses, and the log says which (for tests) */
     uint32_t threads;
     uint32_t max_connections;
+    uint32_t max_connections_per_address; /* if not said, half of them */
     uint32_t
         request_timeout_ms; /* from the connection's first byte, or the last answer, to the request's last */
     char client_ca_file[PATH_MAX];       /* empty: no client certificates are asked for */

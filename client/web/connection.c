@@ -52,6 +52,7 @@ struct connection {
     bool last;   /* no request after this one */
     bool failed; /* TLS has no more to say */
     char peer[INET6_ADDRSTRLEN];
+    struct peer_key key;
 };
 
 static bool connection_init(struct connection *connection);
@@ -78,17 +79,18 @@ static void set_deadline(struct connection *connection, uint32_t ms);
 static void wait_for(struct connection *connection, enum step what);
 
 void
-connection_begin(struct loop *loop, int fd, const struct sockaddr_storage *peer)
+connection_begin(struct loop *loop, int fd, const struct sockaddr_storage *peer,
+                 const struct peer_key *key)
 {
     struct connection *connection = calloc(1, sizeof(*connection));
 
     if (!connection) {
         close(fd);
-        loop_left(loop);
+        loop_left(loop, key);
         return;
     }
     *connection = (struct connection){
-        .loop = loop, .fd = fd, .next = loop->connections, .link = &loop->connections};
+        .loop = loop, .fd = fd, .key = *key, .next = loop->connections, .link = &loop->connections};
     if (connection->next)
         connection->next->link = &connection->next;
     loop->connections = connection;
@@ -158,6 +160,7 @@ void
 connection_end(struct connection *connection)
 {
     struct loop *loop = connection->loop;
+    struct peer_key key;
 
     if (connection->ssl && !connection->failed && SSL_is_init_finished(connection->ssl))
         (void)SSL_shutdown(connection->ssl);
@@ -173,8 +176,9 @@ connection_end(struct connection *connection)
     *connection->link = connection->next;
     if (connection->next)
         connection->next->link = connection->link;
+    key = connection->key;
     free(connection);
-    loop_left(loop);
+    loop_left(loop, &key);
 }
 
 void

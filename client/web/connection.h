@@ -11,7 +11,8 @@
 #include "client/web/loop.h"
 
 /* Takes the descriptor. The connection may be gone again when this returns. */
-void connection_begin(struct loop *loop, int fd, const struct sockaddr_storage *peer);
+void connection_begin(struct loop *loop, int fd, const struct sockaddr_storage *peer,
+                      const struct peer_key *key);
 
 /* Closes and frees. */
 void connection_end(struct connection *connection);

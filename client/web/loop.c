@@ -14,14 +14,15 @@
 
 static bool loop_init(struct loop *loop, struct fault *why);
 static struct event_base *new_base(void);
+static void begin(struct loop *loop, int fd, const struct sockaddr_storage *peer);
 static void accept_one(evutil_socket_t fd, short events, void *context);
 static void listen_again(evutil_socket_t fd, short events, void *context);
 static void tell_limited(evutil_socket_t fd, short events, void *context);
 static void be_stopped(evutil_socket_t fd, short events, void *context);
 
 struct loop *
-loop_new(const struct server_options *options, int listener, size_t max_connections,
-         struct fault *why)
+loop_new(const struct server_options *options, int listener, struct peers *peers,
+         size_t max_connections, struct fault *why)
 {
     struct loop *loop = calloc(1, sizeof(*loop));
 
@@ -29,8 +30,11 @@ loop_new(const struct server_options *options, int listener, size_t max_connecti
         fault_set(why, "no memory");
         return NULL;
     }
-    *loop = (struct loop){
-        .options = options, .listener = listener, .wake = -1, .max_connections = max_connections};
+    *loop = (struct loop){.options = options,
+                          .listener = listener,
+                          .peers = peers,
+                          .wake = -1,
+                          .max_connections = max_connections};
     return loop_init(loop, why) ? loop : loop_free(loop);
 }
 
@@ -106,6 +110,20 @@ loop_run(struct loop *loop)
     event_base_dispatch(loop->base);
 }
 
+/* Whoever has his share is told nothing: that would cost more than he pays. */
+static void
+begin(struct loop *loop, int fd, const struct sockaddr_storage *peer)
+{
+    struct peer_key key;
+
+    if (!peers_take(loop->peers, peer, &key)) {
+        close(fd);
+        return;
+    }
+    loop->n_connections++;
+    connection_begin(loop, fd, peer, &key);
+}
+
 /* One at a time: others of the loops may be idle. */
 static void
 accept_one(evutil_socket_t fd, short events, void *context)
@@ -119,8 +137,7 @@ accept_one(evutil_socket_t fd, short events, void *context)
     (void)events;
     accepted = accept4(fd, (struct sockaddr *)&peer, &peer_len, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (accepted >= 0) {
-        loop->n_connections++;
-        connection_begin(loop, accepted, &peer);
+        begin(loop, accepted, &peer);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         if (loop_may_log(loop, "-"))
             log_warning("event=accept-failed why=\"%m\"");
@@ -144,8 +161,9 @@ listen_again(evutil_socket_t fd, short events, void *context)
 }
 
 void
-loop_left(struct loop *loop)
+loop_left(struct loop *loop, const struct peer_key *peer)
 {
+    peers_put(loop->peers, peer);
     loop->n_connections--;
     if (loop->stop && loop->n_connections == 0)
         event_base_loopbreak(loop->base);

@@ -11,6 +11,7 @@
 #include <event2/event.h>
 
 #include "client/web/peerlog.h"
+#include "client/web/peers.h"
 #include "client/web/server.h"
 
 struct connection;
@@ -18,6 +19,7 @@ struct connection;
 struct loop {
     const struct server_options *options; /* the server's */
     int listener;                         /* borrowed */
+    struct peers *peers;                  /* borrowed */
     int wake;                             /* eventfd: holds the grace in ms, once */
     struct event_base *base;
     struct event *accepting, *stopping, *rest, *tell;
@@ -29,8 +31,8 @@ struct loop {
 };
 
 /* NULL: no memory, no descriptor, or thread_new failed. */
-struct loop *loop_new(const struct server_options *options, int listener, size_t max_connections,
-                      struct fault *why);
+struct loop *loop_new(const struct server_options *options, int listener, struct peers *peers,
+                      size_t max_connections, struct fault *why);
 struct loop *loop_free(struct loop *loop);
 
 /* Until it was stopped and its connections are gone. */
@@ -40,7 +42,7 @@ void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop, uint32_t grace_ms);
 
 /* A connection has gone. */
-void loop_left(struct loop *loop);
+void loop_left(struct loop *loop, const struct peer_key *peer);
 
 /* Before a line that this peer caused. False: too many this second; how many is told a second later. */
 bool loop_may_log(struct loop *loop, const char *peer);

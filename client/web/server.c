@@ -20,6 +20,7 @@ struct server {
     struct server_options options; /* what they point to is the caller's */
     int listener;
     uint16_t port;
+    struct peers *peers;
     struct loop **loops;
     pthread_t *threads;
     size_t n_loops;
@@ -127,16 +128,17 @@ server_start(struct server *server, struct fault *why)
     sigset_t all, before;
     ks_err err;
 
+    server->peers = peers_new(server->options.max_each);
     server->loops = calloc(n, sizeof(*server->loops));
     server->threads = calloc(n, sizeof(*server->threads));
-    if (!server->loops || !server->threads) {
+    if (!server->peers || !server->loops || !server->threads) {
         fault_set(why, "no memory");
         return KS_ERR_INTERNAL;
     }
     for (size_t i = 0; i < n; i++) {
         size_t share = places / n + (i < places % n ? 1 : 0);
 
-        server->loops[i] = loop_new(&server->options, server->listener, share, why);
+        server->loops[i] = loop_new(&server->options, server->listener, server->peers, share, why);
         if (!server->loops[i])
             return KS_ERR_INTERNAL;
         server->n_loops++;
@@ -191,6 +193,7 @@ server_free(struct server *server)
         loop_free(server->loops[i]);
     free(server->loops);
     free(server->threads);
+    peers_free(server->peers);
     if (server->listener >= 0)
         close(server->listener);
     free(server);

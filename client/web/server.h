@@ -37,6 +37,8 @@ struct server_options {
     uint16_t port;       /* 0: the kernel's choice; server_port() */
     uint32_t threads;
     uint32_t max_connections;
+    uint32_t
+        max_each; /* connections of one address (peers.h); more are closed at once. 0: no such limit */
     uint32_t request_timeout_ms;
     size_t max_body_len; /* more: 413, without having read it */
     size_t max_headers_len;

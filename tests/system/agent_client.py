@@ -7,6 +7,7 @@ agent_client - clients of keysvc-agent's HTTPS that curl is not
     agent_client.py slow PORT PHASE         a byte each 50 ms, in the handshake, line, headers, body or chunk; or does
                                             not read an answer; 0 if the agent ends that within 20 s. API_TOKEN: who
     agent_client.py bodies PORT N           N connections with most of a body of 1 MiB; prints how many were answered 401
+    agent_client.py silent PORT N           keeps opening connections that say nothing, N at a time, until its end
     agent_client.py places PORT N           N connections are served, one more waits, and is served when another goes
     agent_client.py load PORT FILE          new connections one after the other until FILE exists, with TLS 1.2 and 1.3
                                             in turn; prints how many, and how many certificates; 1 if one failed
@@ -122,6 +123,18 @@ def bodies(port, count):
             pass
     print(refused)
     return 0
+
+
+def silent(port, count):
+    held = []
+    while True:
+        while len(held) < int(count):
+            held.append(dial(port))
+        gone = select.select(held, [], [], 1)[0]
+        for connection in gone:
+            connection.close()
+            held.remove(connection)
+        time.sleep(0.001)  # a test beside others
 
 
 def places(port, count):
@@ -248,7 +261,7 @@ def changes(port, token, folder):
 
 def main():
     verb, *arguments = sys.argv[1:]
-    verbs = {"hold": hold, "slow": slow, "bodies": bodies, "places": places, "load": load, "beside": beside, "changes": changes}
+    verbs = {"hold": hold, "slow": slow, "bodies": bodies, "silent": silent, "places": places, "load": load, "beside": beside, "changes": changes}
     return verbs[verb](*arguments)
 
 

@@ -63,11 +63,31 @@ peak()
 @test "more connections than there are places wait, and are served when others go" {
     world
     agent_world
-    AGENT_LISTENER='max-connections = 6 threads = 3' agent_config
+    AGENT_LISTENER='max-connections = 6 max-connections-per-address = 6 threads = 3' agent_config
     start
     agent_start
     client places "$PORT" 6
     serves
+}
+
+@test "one address that takes all the places it gets leaves the others theirs" {
+    local flood code=0
+    world
+    agent_world
+    AGENT_LISTENER='max-connections = 8 threads = 2' agent_config
+    start
+    agent_start
+    # As many as there are places, and new ones for those that are closed.
+    /usr/bin/python3 -B "$SOURCE/tests/system/agent_client.py" silent "$PORT" 8 3>&- &
+    flood=$!
+    sleep 1
+    for _ in $(seq 20); do
+        [[ $(https /nothing/here --interface 127.0.0.2 --max-time 10) == 401 ]] || code=1
+    done
+    kill "$flood"
+    wait "$flood" || true
+    [ "$code" = 0 ]
+    wait_for serves
 }
 
 @test "a hundred megabytes are refused, however they are sent, and none of them is kept" {
@@ -150,7 +170,7 @@ peak()
 @test "a token that hangs: changes hold up half of the loops, the others refuse changes and serve" {
     HANG_TIMEOUT=15s world break
     agent_world
-    AGENT_LISTENER='threads = 4 max-connections = 8' agent_config
+    AGENT_LISTENER='threads = 4 max-connections = 8 max-connections-per-address = 8' agent_config
     start
     agent_start
     token=$(agent token create --name manager --scope "certificate management")

@@ -181,6 +181,7 @@ serve(struct agent *agent, const sigset_t *signals, struct report *report)
         .port = config->port,
         .threads = config->threads,
         .max_connections = config->max_connections,
+        .max_each = config->max_connections_per_address,
         .request_timeout_ms = config->request_timeout_ms,
         .max_body_len = MAX_BODY_LEN,
         .max_headers_len = MAX_HEADERS_LEN,

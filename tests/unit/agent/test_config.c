@@ -59,6 +59,7 @@ Test(agent_config, an_empty_file_means_the_defaults)
     cr_assert_str_eq(config->environment, "default");
     cr_assert_str_eq(config->address, "127.0.0.1");
     cr_assert_eq(config->port, 9999);
+    cr_assert_eq(config->max_connections_per_address, 128);
     cr_assert_eq(config->request_timeout_ms, 30000);
     cr_assert_eq(config->key_type, KS_KEY_TYPE_ANY);
     cr_assert_null(config->client_names[0]);
@@ -68,14 +69,14 @@ Test(agent_config, an_empty_file_means_the_defaults)
 
 Test(agent_config, every_option_is_read)
 {
-    struct agent_config *config =
-        loaded("agent {\n state-dir = /srv/agent\n socket = /run/x.sock\n keys = \"a/{user}/b\"\n"
-               " key-type = ed25519\n environment = prod-1\n}\n"
-               "listener {\n address = \"::1\"\n port = 0\n threads = 2\n max-connections = 7\n"
-               " request-timeout = 5s\n client-ca-file = /etc/ca.pem\n"
-               " client-names = {\"console.example\", \"second\"}\n"
-               " client-scopes = {\"certificate management\"}\n certificate-file = /etc/x.p12\n"
-               " certificate-password = \"s3cret\"\n certificate-alias = shop\n}\n");
+    struct agent_config *config = loaded(
+        "agent {\n state-dir = /srv/agent\n socket = /run/x.sock\n keys = \"a/{user}/b\"\n"
+        " key-type = ed25519\n environment = prod-1\n}\n"
+        "listener {\n address = \"::1\"\n port = 0\n threads = 2\n max-connections = 7\n"
+        " max-connections-per-address = 6\n request-timeout = 5s\n client-ca-file = /etc/ca.pem\n"
+        " client-names = {\"console.example\", \"second\"}\n"
+        " client-scopes = {\"certificate management\"}\n certificate-file = /etc/x.p12\n"
+        " certificate-password = \"s3cret\"\n certificate-alias = shop\n}\n");
 
     cr_assert_str_eq(config->state_dir, "/srv/agent");
     cr_assert_str_eq(config->socket, "/run/x.sock");
@@ -86,6 +87,7 @@ Test(agent_config, every_option_is_read)
     cr_assert_eq(config->port, 0);
     cr_assert_eq(config->threads, 2);
     cr_assert_eq(config->max_connections, 7);
+    cr_assert_eq(config->max_connections_per_address, 6);
     cr_assert_eq(config->request_timeout_ms, 5000);
     cr_assert_str_eq(config->client_ca_file, "/etc/ca.pem");
     cr_assert_str_eq(config->client_names[1], "second");
@@ -245,7 +247,7 @@ Test(agent_config, the_example_is_one)
     }
     fclose(example);
     fclose(out);
-    cr_assert_eq(n, 16, "%u options", n);
+    cr_assert_eq(n, 17, "%u options", n);
     cr_assert_eq(config_load(path, &config, &why), KS_OK, "%s", why.text);
     cr_assert_eq(config->key_type, KS_KEY_TYPE_EC_P256);
     cr_assert_str_eq(config->client_names[0], "console.example");
