@@ -311,6 +311,27 @@ all_are_counted()
     answers 200 -H "X-Password: $PASSWORD" "$URL/one/list"
 }
 
+# $FILES/zero.crt, by the CA, for the key of other.example: its common name is $1, a zero and more.
+certify_with_zero()
+{
+    /usr/bin/python3 - "$FILES" "$1" <<'END'
+import datetime
+import pathlib
+import sys
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+folder = pathlib.Path(sys.argv[1])
+ca = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
+ca_key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
+key = serialization.load_pem_private_key((folder / "other.example.key").read_bytes(), None)
+name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, sys.argv[2] + "\0.other.example")])
+certificate = (x509.CertificateBuilder().subject_name(name).issuer_name(ca.subject).public_key(key.public_key())
+    .serial_number(7).not_valid_before(ca.not_valid_before).not_valid_after(ca.not_valid_after)
+    .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH]), False).sign(ca_key, hashes.SHA256()))
+(folder / "zero.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+END
+}
+
 @test "a client's certificate is a second way in" {
     world
     FILES=$(mktemp -d)
@@ -335,6 +356,12 @@ all_are_counted()
     [ "$(code --cert "$FILES/console.example.crt" --key "$FILES/console.example.key" "$URL/list")" = 200 ]
     [ "$(code --cert "$FILES/console.example.crt" --key "$FILES/console.example.key" -X DELETE "$URL/x")" = 404 ]
     [ "$(code --cert "$FILES/other.example.crt" --key "$FILES/other.example.key" "$URL/list")" = 401 ]
+    # A name behind whose beginning a zero stands is another one.
+    certify_with_zero console.example
+    [ "$(code --cert "$FILES/zero.crt" --key "$FILES/other.example.key" "$URL/list")" = 401 ]
+    # Pages in the administrator's browser, which shows its certificate for them.
+    [ "$(code --cert "$FILES/console.example.crt" --key "$FILES/console.example.key" -X POST -H 'Origin: https://page.example' \
+        "https://127.0.0.1:$PORT/api/v1/identity/agent/rollback")" = 401 ]
     [ "$(code "$URL/list")" = 401 ]
 }
 

@@ -22,9 +22,12 @@ configured_name(const struct agent_config *config, const X509 *certificate)
 {
     X509 *borrowed = (X509 *)(uintptr_t)certificate;
     char cn[CN_MAX] = "";
+    int len = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, cn,
+                                        sizeof(cn));
 
-    (void)X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, cn,
-                                    sizeof(cn));
+    /* One with a zero in it, or that was cut, is not what it reads as. */
+    if (len < 0 || (size_t)len != strlen(cn) || (size_t)len == sizeof(cn) - 1)
+        cn[0] = '\0';
     for (size_t i = 0; i < CONFIG_MAX_LIST && config->client_names[i]; i++) {
         const char *name = config->client_names[i];
 
@@ -50,6 +53,9 @@ by_certificate(struct rest_call *call)
 
     if (!name)
         return refuse(call, certificate ? "a certificate of another name" : "no token");
+    /* A browser shows its certificate for any page that makes it ask, and says whose that is. */
+    if (web_header(call->request, "Origin"))
+        return refuse(call, "a certificate, for another's page");
     for (size_t i = 0; i < CONFIG_MAX_LIST && config->client_scopes[i]; i++)
         scopes |= scope_from_name(config->client_scopes[i]);
     snprintf(call->agent->who, AGENT_WHO_MAX, "certificate %.100s", name);
