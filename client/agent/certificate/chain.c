@@ -110,6 +110,21 @@ chain_leaf(const struct ks_chain *chain)
     return leaf;
 }
 
+/* Bytes of a character, at which OpenSSL takes no offence, that moves a terminal's cursor (C1) or
+ * turns the direction of what follows; 0: it is none. */
+static size_t
+turns(const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+
+    if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
+        return 2;
+    if (at[0] == 0xe2 && ((at[1] == 0x80 && at[2] >= 0x8b && at[2] <= 0xaf) ||
+                          (at[1] == 0x81 && at[2] >= 0xa0 && at[2] <= 0xaf)))
+        return 3;
+    return 0;
+}
+
 void
 chain_name_text(const X509_NAME *name, char *out, size_t cap)
 {
@@ -119,6 +134,8 @@ chain_name_text(const X509_NAME *name, char *out, size_t cap)
     if (memory && X509_NAME_print_ex(memory, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0)
         n = BIO_read(memory, out, (int)cap - 1);
     out[n > 0 ? n : 0] = '\0';
+    for (char *at = out; *at != '\0'; at++)
+        memset(at, '?', turns(at));
     BIO_free(memory);
 }
 

@@ -81,9 +81,9 @@ rest_fail(struct rest_call *call, const struct report *report)
     int code = rest_status_of(report->code);
 
     if (code >= 500)
-        log_warning("event=request-failed path=%s who=\"%s\" outcome=%s why=\"%s\"",
-                    web_path(call->request), LOG_TEXT(call->agent->who), ks_err_name(report->code),
-                    LOG_TEXT(report->message));
+        log_warning("event=request-failed path=\"%s\" who=\"%s\" outcome=%s why=\"%s\"",
+                    LOG_TEXT(web_path(call->request)), LOG_TEXT(call->agent->who),
+                    ks_err_name(report->code), LOG_TEXT(report->message));
     answer_report(call, code, report);
 }
 

@@ -41,3 +41,18 @@ Test(chain, that_is_cut_or_has_something_behind_it_is_refused)
     cr_assert(chain_split("\x30\x80\x00\x00", 4, &back) != KS_OK);
     cr_assert_null(back);
 }
+
+Test(chain, a_subject_moves_no_cursor_and_turns_no_text)
+{
+    X509_NAME *name = X509_NAME_new();
+    char text[CHAIN_SUBJECT_MAX];
+
+    cr_assert_eq(X509_NAME_add_entry_by_txt(
+                     name, "CN", MBSTRING_UTF8,
+                     (const unsigned char *)"\303\244\302\2332J\033[2J\342\200\256\342\201\246z",
+                     -1, -1, 0),
+                 1);
+    chain_name_text(name, text, sizeof(text));
+    cr_assert_str_eq(text, "CN=\303\244??2J\\1B[2J??????z");
+    X509_NAME_free(name);
+}
