@@ -3,7 +3,7 @@
  * agent - what every operation is given: configuration, service, store, and who asks
  *
  * One for each thread: the store's connection is its own. Operations are one file each and are
- * called by the command line (command_*.c) and by the REST interface (rest_*.c) alike; they return
+ * called by the command line (command/) and by the REST interface (serve/rest_*.c) alike; they return
  * a ks_err and fill `report`. They may block for as long as the token needs.
  */
 #pragma once
@@ -21,8 +21,8 @@ struct agent {
     const struct agent_config *config; /* borrowed */
     struct ks_client *client;
     struct store *store;
-    char who
-        [AGENT_WHO_MAX]; /* for the history: "root", "token backup (3f2a)", "certificate console.example" */
+    /* For the history: "root", "token backup (3f2a)", "certificate console.example". */
+    char who[AGENT_WHO_MAX];
     struct {
         char name[IDENTITY_NAME_MAX + 1];
         int fd; /* -1: none is held */

@@ -30,8 +30,8 @@ struct agent_config {
     char path[PATH_MAX]; /* of the file; empty: none was read */
     char state_dir[PATH_MAX];
     char socket[PATH_MAX]; /* empty: the library's own choice */
-    char keys[KS_NAME_MAX +
-              1]; /* identity NAME has the key KEYS/NAME; {user}: see config_set_user() */
+    /* Identity NAME has the key KEYS/NAME; {user}: see config_set_user(). */
+    char keys[KS_NAME_MAX + 1];
     enum ks_key_type key_type;
     char environment[CONFIG_TEXT_MAX]; /* of the REST interface's paths, /e/ENVIRONMENT/... */
     char address[CONFIG_TEXT_MAX];
@@ -39,8 +39,8 @@ struct agent_config {
     uint32_t threads;
     uint32_t max_connections;
     uint32_t max_connections_per_address; /* if not said, half of them */
-    uint32_t
-        request_timeout_ms; /* from the connection's first byte, or the last answer, to the request's last */
+    /* From the connection's first byte, or the last answer, to the request's last. */
+    uint32_t request_timeout_ms;
     char client_ca_file[PATH_MAX];       /* empty: no client certificates are asked for */
     char *client_names[CONFIG_MAX_LIST]; /* subject CN or DNS name; NULL ends */
     char *client_scopes[CONFIG_MAX_LIST];

@@ -38,8 +38,8 @@ struct check_wanted {
     bool any_key; /* nobody here knows the keys: `key` is not asked, and n_keys is 0 */
     const struct check_key *others; /* if `key` fails it is told which of these it is */
     size_t n_others;
-    X509 *
-        before; /* the certificate that served until now, whose names count if there is no request; may be NULL */
+    /* The certificate that served until now, whose names count if there is no request; may be NULL. */
+    X509 *before;
     int64_t now_s; /* since 1970 */
 };
 

@@ -25,8 +25,8 @@ struct exchange_request {
     const char *path;   /* behind /api/v1/identity/agent/ */
     json_t *body;       /* taken; NULL: none */
     bool changes;       /* a lost answer leaves open whether it was done */
-    const struct trust
-        *trust; /* borrowed until the exchange is freed; NULL with method NULL only */
+    /* Borrowed until the exchange is freed; NULL with method NULL only. */
+    const struct trust *trust;
 };
 
 struct exchange {

@@ -71,6 +71,12 @@ load(struct fleet *fleet, struct fault *why)
     return err;
 }
 
+static void
+fleet_freep(struct fleet **fleet)
+{
+    *fleet = fleet_free(*fleet);
+}
+
 ks_err
 fleet_open(const char *dir, struct fleet **out, struct fault *why)
 {
@@ -102,18 +108,6 @@ fleet_free(struct fleet *fleet)
     free(fleet->peers);
     free(fleet);
     return NULL;
-}
-
-void
-fleet_freep(struct fleet **fleet)
-{
-    *fleet = fleet_free(*fleet);
-}
-
-const char *
-fleet_dir(const struct fleet *fleet)
-{
-    return fleet->dir;
 }
 
 size_t

@@ -40,9 +40,7 @@ ks_err fleet_open(const char *dir, struct fleet **out, struct fault *why) KS_MUS
 
 /* Takes NULL, returns NULL. */
 struct fleet *fleet_free(struct fleet *fleet);
-void fleet_freep(struct fleet **fleet);
 
-const char *fleet_dir(const struct fleet *fleet);
 /* In the order of their names. Pointers stay valid until the fleet is freed. */
 size_t fleet_n(const struct fleet *fleet);
 struct peer *fleet_at(const struct fleet *fleet, size_t index);
@@ -70,7 +68,7 @@ void peer_saw(struct peer *peer, const char *status);
 /* --- fleet_json.c: one agent as it stands in the file --- */
 
 json_t *peer_json(const struct peer *peer);
-/* BAD_REQUEST: it is not what peer_json() makes. `peer` must be zeroed; peer_free() it in any case. */
+/* BAD_REQUEST: it is not what peer_json() makes. `peer` must be zeroed; peer_deinit() it in any case. */
 ks_err peer_from_json(struct peer *peer, const json_t *json) KS_MUST_CHECK;
 void peer_deinit(struct peer *peer);
 

@@ -130,12 +130,6 @@ peercert_subject(const X509 *certificate, char *out, size_t cap)
     peercert_name(X509_get_subject_name(certificate), out, cap);
 }
 
-void
-peercert_issuer(const X509 *certificate, char *out, size_t cap)
-{
-    peercert_name(X509_get_issuer_name(certificate), out, cap);
-}
-
 json_t *
 peercert_json(X509 *certificate)
 {
@@ -143,7 +137,7 @@ peercert_json(X509 *certificate)
     char sha256[PEERCERT_HEX_LEN];
 
     peercert_subject(certificate, subject, sizeof(subject));
-    peercert_issuer(certificate, issuer, sizeof(issuer));
+    peercert_name(X509_get_issuer_name(certificate), issuer, sizeof(issuer));
     chain_time_text(X509_get0_notBefore(certificate), not_before);
     chain_time_text(X509_get0_notAfter(certificate), not_after);
     peercert_hex(certificate, sha256);

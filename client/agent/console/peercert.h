@@ -41,6 +41,5 @@ bool peercert_self_signed(X509 *certificate);
 /* "CN=shop.example,O=Shop"; cut if it does not fit. */
 void peercert_name(const X509_NAME *name, char *out, size_t cap);
 void peercert_subject(const X509 *certificate, char *out, size_t cap);
-void peercert_issuer(const X509 *certificate, char *out, size_t cap);
 /* {"subject", "issuer", "not_before", "not_after", "self_signed", "sha256"}; NULL: no memory. */
 json_t *peercert_json(X509 *certificate);

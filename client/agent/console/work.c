@@ -9,6 +9,9 @@
 
 #include "client/agent/tame.h"
 
+static json_t *as_json(const struct work *work);
+static void print(const struct work *work);
+
 void
 work_deinit(struct work *work)
 {
@@ -131,7 +134,7 @@ work_end(struct console *console, struct work *work, json_t *extra, struct repor
     ks_err err = work_save(console, work, report);
 
     if (console->json) {
-        json_t *json = work_json(work);
+        json_t *json = as_json(work);
 
         if (json && extra)
             (void)json_object_update(json, extra);
@@ -140,7 +143,7 @@ work_end(struct console *console, struct work *work, json_t *extra, struct repor
         putchar('\n');
         json_decref(json);
     } else {
-        work_print(work);
+        print(work);
     }
     json_decref(extra);
     return err ? (int)err : work_code(work);
@@ -158,8 +161,9 @@ n_failed(const struct work *work)
     return n;
 }
 
-json_t *
-work_json(const struct work *work)
+/* {"agents": [...], "summary": {...}}; NULL: no memory. */
+static json_t *
+as_json(const struct work *work)
 {
     json_t *agents = json_array();
 
@@ -197,8 +201,8 @@ print_checks(const struct job *job)
     }
 }
 
-void
-work_print(const struct work *work)
+static void
+print(const struct work *work)
 {
     struct columns columns = {.n_columns = 3};
 

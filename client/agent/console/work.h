@@ -40,9 +40,6 @@ int work_end(struct console *console, struct work *work, json_t *extra, struct r
 /* For a verb whose result is more than a summary: saves only. */
 ks_err work_save(struct console *console, struct work *work, struct report *report) KS_MUST_CHECK;
 int work_code(const struct work *work);
-/* {"agents": [...], "summary": {...}}; NULL: no memory. */
-json_t *work_json(const struct work *work);
-void work_print(const struct work *work);
 
 /* --- last_run.c --- */
 

@@ -61,6 +61,12 @@ failed(struct store *store, struct fault *why)
     }
 }
 
+static void
+store_closep(struct store **store)
+{
+    *store = store_close(*store);
+}
+
 ks_err
 store_open(const char *path, struct store **out, struct fault *why)
 {
@@ -178,12 +184,6 @@ store_close(struct store *store)
     sqlite3_close_v2(store->db);
     free(store);
     return NULL;
-}
-
-void
-store_closep(struct store **store)
-{
-    *store = store_close(*store);
 }
 
 /* --- transactions --- */

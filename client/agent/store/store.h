@@ -20,7 +20,6 @@ struct store;
 ks_err store_open(const char *path, struct store **out, struct fault *why) KS_MUST_CHECK;
 /* Takes NULL, returns NULL; an open transaction is undone. */
 struct store *store_close(struct store *store);
-void store_closep(struct store **store);
 
 /*
  *   err = store_begin(store, why);
