@@ -9,6 +9,8 @@
 
 #include "build-config.h"
 
+#define OPTION_JSON 0x200
+
 enum common_key {
     KEY_CONFIG = 0x100,
     KEY_STATE_DIR,
@@ -120,6 +122,33 @@ command_argp_flags(int argc, char **argv)
         }
     }
     return ARGP_NO_ERRS;
+}
+
+const struct argp_option COMMAND_JSON[] = {
+    {"json", OPTION_JSON, NULL, 0, "as JSON, for programs", 0},
+    {0},
+};
+
+int
+command_json_option(int key, char *value, void *state)
+{
+    (void)value;
+    if (key != OPTION_JSON)
+        return ARGP_ERR_UNKNOWN;
+    *(bool *)state = true;
+    return 0;
+}
+
+ks_err
+command_print_json(json_t *json, struct report *report)
+{
+    bool printed = json && json_dumpf(json, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF &&
+                   fflush(stdout) == 0;
+
+    json_decref(json);
+    return printed ? KS_OK
+                   : report_fail(report, KS_ERR_INTERNAL,
+                                 "no memory, or standard output takes no more");
 }
 
 void

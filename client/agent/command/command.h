@@ -65,6 +65,13 @@ struct command_arguments {
 void command_parse(struct invocation *invocation, int argc, char **argv,
                    const struct command_arguments *arguments);
 
+/* For a command whose one option is --json: its `options`, and its `option`, whose state is a bool. */
+extern const struct argp_option COMMAND_JSON[];
+int command_json_option(int key, char *value, void *state);
+
+/* Takes it (NULL: no memory), prints it. INTERNAL, in the report too: it could not be. */
+ks_err command_print_json(json_t *json, struct report *report);
+
 /* The options of every command, for main.c; its input is struct invocation. */
 extern const struct argp COMMAND_COMMON_ARGP;
 

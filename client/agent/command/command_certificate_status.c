@@ -7,18 +7,7 @@
 #include "client/agent/command/command.h"
 #include "client/agent/identity/operations.h"
 
-#define OPTION_JSON 0x200
 #define LABEL_COLUMN 13
-
-static int
-parse_option(int key, char *value, void *state)
-{
-    (void)value;
-    if (key != OPTION_JSON)
-        return ARGP_ERR_UNKNOWN;
-    *(bool *)state = true;
-    return 0;
-}
 
 static const char *
 text_of(const json_t *object, const char *name)
@@ -108,10 +97,9 @@ print_status(struct invocation *invocation, bool json, struct report *report)
 
     if (err)
         return err;
-    if (!json)
-        print_text(status);
-    else if (json_dumpf(status, stdout, JSON_INDENT(2)) == 0)
-        putchar('\n');
+    if (json)
+        return command_print_json(status, report);
+    print_text(status);
     json_decref(status);
     return fflush(stdout) ? report_fail(report, KS_ERR_INTERNAL, "standard output takes no more")
                           : KS_OK;
@@ -120,14 +108,10 @@ print_status(struct invocation *invocation, bool json, struct report *report)
 int
 command_certificate_status(struct invocation *invocation, int argc, char **argv)
 {
-    static const struct argp_option OPTIONS[] = {
-        {"json", OPTION_JSON, NULL, 0, "as a JSON object", 0},
-        {0},
-    };
     bool json = false;
     const struct command_arguments arguments = {
-        .options = OPTIONS,
-        .option = parse_option,
+        .options = COMMAND_JSON,
+        .option = command_json_option,
         .state = &json,
         .help = "What serves now, its key, what waits and what was.",
     };

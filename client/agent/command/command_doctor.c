@@ -7,18 +7,6 @@
 #include "client/agent/command/command.h"
 #include "client/agent/doctor/doctor.h"
 
-#define OPTION_JSON 0x200
-
-static int
-parse_option(int key, char *value, void *state)
-{
-    (void)value;
-    if (key != OPTION_JSON)
-        return ARGP_ERR_UNKNOWN;
-    *(bool *)state = true;
-    return 0;
-}
-
 /* Only if there is something to open: the doctor makes no folder and no store. */
 static void
 open_state(struct invocation *invocation, struct doctor *doctor)
@@ -59,16 +47,14 @@ static void
 show(const struct doctor *doctor, bool as_json, struct report *report)
 {
     const struct doctor_finding *wrong = doctor_first_wrong(doctor);
-    json_t *json = as_json ? doctor_json(doctor) : NULL;
 
+    if (as_json && command_print_json(doctor_json(doctor), report))
+        return;
     if (!as_json)
         doctor_print(doctor, stdout);
-    else if (json && json_dumpf(json, stdout, JSON_INDENT(2)) == 0)
-        putchar('\n');
-    json_decref(json);
-    if (fflush(stdout))
+    if (fflush(stdout)) {
         report_fail(report, KS_ERR_INTERNAL, "standard output takes no more");
-    else if (wrong) {
+    } else if (wrong) {
         report_fail(report, wrong->class, "%s: %s", wrong->check, wrong->text);
         report_hint(report, "%s", wrong->mend);
     }
@@ -77,15 +63,11 @@ show(const struct doctor *doctor, bool as_json, struct report *report)
 int
 command_doctor(struct invocation *invocation, int argc, char **argv)
 {
-    static const struct argp_option OPTIONS[] = {
-        {"json", OPTION_JSON, NULL, 0, "as a JSON object", 0},
-        {0},
-    };
     ks_auto(doctor_deinit) struct doctor doctor = {.identity = invocation->identity};
     bool json = false;
     const struct command_arguments arguments = {
-        .options = OPTIONS,
-        .option = parse_option,
+        .options = COMMAND_JSON,
+        .option = command_json_option,
         .state = &json,
         .help = "Looks at agent.conf, the state folder, keysvcd and its rules, the key and the "
                 "names it may have, the certificate, and who listens; says of each what is wrong "

@@ -8,18 +8,6 @@
 #include "client/agent/identity/identity.h"
 #include "client/agent/store/store_identity.h"
 
-#define OPTION_JSON 0x200
-
-static int
-parse_option(int key, char *value, void *state)
-{
-    (void)value;
-    if (key != OPTION_JSON)
-        return ARGP_ERR_UNKNOWN;
-    *(bool *)state = true;
-    return 0;
-}
-
 static ks_err
 print_names(struct agent *agent, bool json, struct report *report)
 {
@@ -37,8 +25,8 @@ print_names(struct agent *agent, bool json, struct report *report)
         else
             puts(names.items[i]);
     }
-    if (json && json_dumpf(list, stdout, JSON_INDENT(2)) == 0)
-        putchar('\n');
+    if (json)
+        return command_print_json(list, report);
     json_decref(list);
     return fflush(stdout) ? report_fail(report, KS_ERR_INTERNAL, "standard output takes no more")
                           : KS_OK;
@@ -47,14 +35,10 @@ print_names(struct agent *agent, bool json, struct report *report)
 int
 command_identity_list(struct invocation *invocation, int argc, char **argv)
 {
-    static const struct argp_option OPTIONS[] = {
-        {"json", OPTION_JSON, NULL, 0, "as a JSON array", 0},
-        {0},
-    };
     bool json = false;
     const struct command_arguments arguments = {
-        .options = OPTIONS,
-        .option = parse_option,
+        .options = COMMAND_JSON,
+        .option = command_json_option,
         .state = &json,
         .help = "The names of the identities.",
     };

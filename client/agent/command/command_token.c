@@ -80,16 +80,6 @@ parse_option(int key, char *value, void *state)
 }
 
 static void
-print_json(json_t *json, struct report *report)
-{
-    if (!json || json_dumpf(json, stdout, JSON_INDENT(2)))
-        report_fail(report, KS_ERR_INTERNAL, "no memory, or standard output takes no more");
-    else
-        putchar('\n');
-    json_decref(json);
-}
-
-static void
 create(const struct options *options, struct agent *agent, struct report *report)
 {
     int64_t expires_us = options->expires_us ? (int64_t)clock_wall_us() + options->expires_us : 0;
@@ -98,7 +88,7 @@ create(const struct options *options, struct agent *agent, struct report *report
     if (api_token_create(agent, options->name, options->scopes, expires_us, text, report))
         return;
     if (options->json)
-        print_json(json_pack("{s:s}", "token", text), report);
+        command_print_json(json_pack("{s:s}", "token", text), report);
     else
         puts(text);
     explicit_bzero(text, sizeof(text));
@@ -172,7 +162,7 @@ list(const struct options *options, struct agent *agent, struct report *report)
             print_token(&tokens[i]);
     }
     if (options->json)
-        print_json(json, report);
+        command_print_json(json, report);
 }
 
 int
