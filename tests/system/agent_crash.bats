@@ -48,6 +48,12 @@ versions()
     keysvc key show "$AGENT_KEYS/${1-agent}" --json | json "len(d['versions'])"
 }
 
+# The fingerprint of what the running agent shows.
+served()
+{
+    openssl s_client -connect "127.0.0.1:$PORT" </dev/null 2>/dev/null | openssl x509 -noout -fingerprint
+}
+
 # bats test_tags=uninstrumented
 @test "the first start, killed on its way: the next one makes the identity, with the one key" {
     local n=0
@@ -113,6 +119,41 @@ versions()
     [ "$SET" = sets/2 ]
     # Each try took the version that the first one had made.
     [ "$(versions)" = 2 ]
+}
+
+# bats test_tags=uninstrumented
+@test "an apply, killed on its way: the old certificate or the new one, never a mix, and the agent starts with it" {
+    local n=0 old new
+    world
+    agent_world
+    start
+    agent identity-create agent
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$W/ca.key" -out "$W/ca.crt" -subj /CN=CA 2>/dev/null
+    agent certificate-create-csr --common-name shop.agents.example --alternative-names shop.agents.example >"$W/AGENT01.req"
+    openssl x509 -req -in "$W/AGENT01.req" -CA "$W/ca.crt" -CAkey "$W/ca.key" -out "$W/AGENT01.crt" -CAcreateserial \
+        -copy_extensions copyall 2>/dev/null
+    old=$(agent certificate-get | openssl x509 -noout -fingerprint)
+    new=$(openssl x509 -in "$W/AGENT01.crt" -noout -fingerprint)
+    cp -a "$STATE" "$W/before"
+    while killed $((n += STRIDE)) certificate-apply --ca-file "$W/ca.crt" --file "$W/AGENT01.crt"; do
+        files_show
+        agent_start
+        files_show
+        [ "$SET" = "sets/$(stored)" ]
+        case $SET in
+        sets/1) [ "$(served)" = "$old" ] ;;
+        sets/2) [ "$(served)" = "$new" ] ;;
+        *) false ;;
+        esac
+        agent_stop
+        [ "$n" -lt 300 ]
+        rm -rf "$STATE"
+        cp -a "$W/before" "$STATE"
+    done
+    [ -z "${STRANGE-}" ]
+    [ "$n" -gt 20 ]
+    agent_start
+    [ "$(served)" = "$new" ]
 }
 
 @test "two rekeys at once: one after the other, each with a key of its own" {
