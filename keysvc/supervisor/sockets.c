@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -19,10 +20,13 @@
 #define FOLDER_MODE 0755
 #define BACKLOG 512 /* whoever connects without a pause makes others wait for so many of his */
 
+static bool is_grouped(const struct config *config);
+static mode_t mode_of(const struct config *config);
 static ks_err take_passed(int n_passed, struct sockets *out, struct fault *why);
 static ks_err remove_stale(const struct sockaddr_un *address, struct fault *why);
 static ks_err listen_at(const struct config *config, const struct sockaddr_un *address,
                         struct sockets *out, struct fault *why);
+static int bind_with_rights(const struct config *config, const struct sockaddr_un *address, int fd);
 static ks_err set_rights(const struct config *config, struct fault *why);
 
 ks_err
@@ -50,6 +54,18 @@ sockets_open(const struct config *config, struct sockets *out, struct fault *why
     if (!err)
         err = listen_at(config, &address, out, why);
     return err;
+}
+
+static bool
+is_grouped(const struct config *config)
+{
+    return config->socket_gid != CONFIG_NO_ID;
+}
+
+static mode_t
+mode_of(const struct config *config)
+{
+    return is_grouped(config) ? 0660 : 0666;
 }
 
 static ks_err
@@ -109,19 +125,13 @@ listen_at(const struct config *config, const struct sockaddr_un *address, struct
 {
     ks_auto(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     struct stat status;
-    mode_t mask;
-    int bound;
     ks_err err;
 
     if (fd < 0) {
         fault_set(why, "socket: %s", strerror(errno));
         return KS_ERR_INTERNAL;
     }
-    /* Closed to all until its rights are right. */
-    mask = umask(0177);
-    bound = bind(fd, (const struct sockaddr *)address, sizeof(*address));
-    umask(mask);
-    if (bound < 0 || lstat(address->sun_path, &status) < 0) {
+    if (bind_with_rights(config, address, fd) < 0 || lstat(address->sun_path, &status) < 0) {
         fault_set(why, "cannot bind %s: %s", address->sun_path, strerror(errno));
         return KS_ERR_INTERNAL;
     }
@@ -140,16 +150,35 @@ listen_at(const struct config *config, const struct sockaddr_un *address, struct
     return err;
 }
 
+/*
+ * An agent waits for a service that is not there or does not listen yet; one whom the file's mode
+ * refuses is told so at once. So the file is born with its mode and, where that is allowed, its
+ * group.
+ */
+static int
+bind_with_rights(const struct config *config, const struct sockaddr_un *address, int fd)
+{
+    bool grouped = is_grouped(config);
+    mode_t mask = umask((mode_t)~mode_of(config));
+    int own_gid = grouped ? setfsgid(config->socket_gid) : 0;
+    int bound = bind(fd, (const struct sockaddr *)address, sizeof(*address));
+
+    if (grouped)
+        setfsgid((gid_t)own_gid);
+    umask(mask);
+    return bound;
+}
+
+/* What a folder's own group and default ACL may have made of them. */
 static ks_err
 set_rights(const struct config *config, struct fault *why)
 {
-    bool grouped = config->socket_gid != CONFIG_NO_ID;
 
-    if (grouped && lchown(config->socket, (uid_t)-1, config->socket_gid) < 0) {
+    if (is_grouped(config) && lchown(config->socket, (uid_t)-1, config->socket_gid) < 0) {
         fault_set(why, "cannot give %s to its group: %s", config->socket, strerror(errno));
         return KS_ERR_INTERNAL;
     }
-    if (chmod(config->socket, grouped ? 0660 : 0666) < 0) {
+    if (chmod(config->socket, mode_of(config)) < 0) {
         fault_set(why, "cannot set the mode of %s: %s", config->socket, strerror(errno));
         return KS_ERR_INTERNAL;
     }

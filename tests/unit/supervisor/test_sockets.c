@@ -3,6 +3,9 @@
  * test_sockets - listening, stale files, passed descriptors
  */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,6 +16,8 @@
 #include "supervisor/sockets.h"
 
 #define PASSED_FD 3
+#define STRANGER 64324 /* a user and a group that nobody is */
+#define RESTARTS 300
 
 static struct stage stage;
 static struct config config;
@@ -76,7 +81,7 @@ Test(sockets, gives_it_to_a_group_only)
     struct fault why = FAULT_INIT;
     struct stat status;
 
-    config.socket_gid = geteuid() == 0 ? 64324 : getegid();
+    config.socket_gid = geteuid() == 0 ? STRANGER : getegid();
     cr_assert_eq(sockets_open(&config, &sockets, &why), KS_OK);
     cr_assert_eq(mode_of(config.socket), 0660);
     cr_assert_eq(stat(config.socket, &status), 0);
@@ -130,6 +135,55 @@ Test(sockets, does_not_make_more_than_one_folder)
 
     snprintf(config.socket, sizeof(config.socket), "%s/a/b/s", stage.folder);
     cr_assert_eq(sockets_open(&config, &sockets, &why), KS_ERR_INTERNAL);
+}
+
+/* Connects as another user until he is refused, which ends him with 1, or killed. */
+static pid_t
+start_stranger(void)
+{
+    pid_t child = fork();
+
+    if (child != 0)
+        return child;
+    if (setgroups(0, NULL) || setgid(STRANGER) || setuid(STRANGER))
+        _exit(2);
+    while (answers() || errno != EACCES)
+        continue;
+    _exit(1);
+}
+
+static void
+nobody_is_refused_while_it_restarts(void)
+{
+    struct fault why = FAULT_INIT;
+    pid_t stranger;
+    int status = 0;
+
+    cr_assert_eq(sockets_open(&config, &sockets, &why), KS_OK);
+    stranger = start_stranger();
+    cr_assert_gt(stranger, 0);
+    for (int i = 0; i < RESTARTS; i++) {
+        sockets_close(&sockets);
+        cr_assert_eq(sockets_open(&config, &sockets, &why), KS_OK, "%s", why.text);
+    }
+    kill(stranger, SIGKILL);
+    cr_assert_eq(waitpid(stranger, &status, 0), stranger);
+    cr_assert(WIFSIGNALED(status), "he was refused (%d)", WEXITSTATUS(status));
+}
+
+Test(sockets, never_stands_there_closed_to_those_who_may_connect)
+{
+    if (geteuid() != 0)
+        cr_skip_test("needs root, to become another user");
+    nobody_is_refused_while_it_restarts();
+}
+
+Test(sockets, never_stands_there_closed_to_its_group)
+{
+    if (geteuid() != 0)
+        cr_skip_test("needs root, to become another user");
+    config.socket_gid = STRANGER;
+    nobody_is_refused_while_it_restarts();
 }
 
 /* As the service manager does it: descriptor 3 and two variables. In a process of its own, where 3
