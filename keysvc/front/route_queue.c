@@ -11,6 +11,10 @@
 #include "front/worker.h"
 
 #define ALONE_AFTER_MS 1000 /* without a call of another's */
+/* So long after a call of another's a caller leaves one worker to the others: who has little to ask
+ * waits neither for a signature that has begun nor, where there are as many workers as processors,
+ * for a processor. */
+#define SPARING_MS 50
 
 static void enqueue(struct call *call);
 static ks_err join_queue(struct call *call);
@@ -19,7 +23,10 @@ static void forget(struct call *call);
 static void pump_queue(struct route_token *token, struct turns *queue);
 static struct worker *choose(const struct route_token *token, const struct call *call,
                              uint64_t now_ms);
-static bool is_alone(const struct route_token *token, uint64_t caller, uint64_t now_ms);
+static bool would_take_all(const struct route_token *token, const struct place *place,
+                           uint64_t caller);
+static bool is_alone(const struct route_token *token, uint64_t caller, uint64_t now_ms,
+                     uint64_t after_ms);
 static void note_caller(struct route_token *token, const struct call *call);
 static void fail_queue(struct route_token *token, struct turns *queue);
 
@@ -162,7 +169,8 @@ choose(const struct route_token *token, const struct call *call, uint64_t now_ms
 {
     const struct operation *operation = call->operation;
     uint64_t caller = turns_caller(call);
-    bool alone = is_alone(token, caller, now_ms);
+    bool alone = is_alone(token, caller, now_ms, ALONE_AFTER_MS);
+    bool sparing = !operation->first_worker && !is_alone(token, caller, now_ms, SPARING_MS);
     struct worker *best = NULL;
 
     for (size_t w = 1; w <= (operation->first_worker ? 1 : CONFIG_MAX_WORKERS); w++) {
@@ -170,20 +178,38 @@ choose(const struct route_token *token, const struct call *call, uint64_t now_ms
 
         if (route_place_ready(place) && worker_has_room(place->worker, caller, alone) &&
             !(operation->slow && worker_has_slow(place->worker)) &&
+            !(sparing && would_take_all(token, place, caller)) &&
             (!best || worker_load(place->worker) < worker_load(best)))
             best = place->worker;
     }
     return best;
 }
 
+/* Would there be no worker left that has nothing of this caller's? */
+static bool
+would_take_all(const struct route_token *token, const struct place *place, uint64_t caller)
+{
+    unsigned int n_ready = 0, n_taken = 0;
+
+    if (worker_has_of(place->worker, caller))
+        return false;
+    for (size_t w = 1; w <= CONFIG_MAX_WORKERS; w++) {
+        const struct place *other = &token->places[w];
+
+        n_ready += route_place_ready(other);
+        n_taken += route_place_ready(other) && worker_has_of(other->worker, caller);
+    }
+    return n_ready > 1 && n_taken + 1 == n_ready;
+}
+
 /* Does nobody but this caller ask the token? */
 static bool
-is_alone(const struct route_token *token, uint64_t caller, uint64_t now_ms)
+is_alone(const struct route_token *token, uint64_t caller, uint64_t now_ms, uint64_t after_ms)
 {
     for (size_t i = 0; i < ARRAY_LEN(token->recent); i++) {
         const struct recent *recent = &token->recent[i];
 
-        if (recent->used && recent->caller != caller && now_ms - recent->asked_ms < ALONE_AFTER_MS)
+        if (recent->used && recent->caller != caller && now_ms < recent->asked_ms + after_ms)
             return false;
     }
     return true;

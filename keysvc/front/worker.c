@@ -123,6 +123,12 @@ worker_has_room(const struct worker *worker, uint64_t caller, bool alone)
 }
 
 bool
+worker_has_of(const struct worker *worker, uint64_t caller)
+{
+    return n_open_of(worker, caller) > 0;
+}
+
+bool
 worker_has_slow(const struct worker *worker)
 {
     return worker->n_slow > 0;

@@ -42,7 +42,8 @@ struct worker *worker_free(struct worker *worker);
 /* For one more job of this caller (turns_caller)? `alone`: nobody else has asked its token lately. */
 bool worker_has_room(const struct worker *worker, uint64_t caller, bool alone);
 
-/* One of its open jobs takes seconds. */
+/* One of its open jobs is this caller's; one takes seconds. */
+bool worker_has_of(const struct worker *worker, uint64_t caller);
 bool worker_has_slow(const struct worker *worker);
 
 /* How long a new job would wait, in jobs. */

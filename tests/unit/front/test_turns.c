@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/clock.h"
 #include "front/connection_state.h"
 #include "front/quota.h"
 #include "front/turns.h"
@@ -204,4 +205,56 @@ Test(turns, a_worker_gets_no_more_ahead_of_a_lone_caller_than_takes_a_moment)
         cr_skip_test("two callers are two users: needs root");
     /* Those that it had, and one for which there was room before the other came. */
     cr_assert_leq(jobs_before_the_other(false), WORKER_ALONE_JOBS + 1);
+}
+
+/* Many jobs of one caller, then one of another's: the version of the key of the first job that the second of two
+ * workers gets. */
+static uint32_t
+first_job_of_the_second_worker(bool other_has_just_asked)
+{
+    struct harness h = {.thread = 0};
+    struct channel *first, *second;
+    int fd, other;
+    uint32_t version;
+    uint64_t id;
+
+    harness_prepare(&h);
+    harness_start(&h);
+    first = harness_worker(&h, 1);
+    second = harness_worker(&h, 2);
+    worker_list(first, KEYS);
+    harness_settled(&h, 2);
+    fd = client_hello(&h);
+    other = hello_as(&h, OTHER_UID);
+    client_send_sign(other, 50, "web/shop@2", 0);
+    (void)take_sign(first, &id);
+    answer_after(first, id, 100);
+    client_expect(other, 50, KS_OK);
+    /* Just now, however long this thread has to wait for a processor; or a while ago. */
+    clock_shift(other_has_just_asked ? -10 * 1000000ll : 500 * 1000, 0);
+    for (uint64_t i = 1; i <= 10; i++)
+        client_send_sign(fd, i, "web/shop@1", 0);
+    seen(fd);
+    client_send_sign(other, 51, "web/shop@2", 0);
+    version = take_sign(second, &id);
+    close(fd);
+    close(other);
+    channel_free(first);
+    channel_free(second);
+    harness_stop(&h);
+    return version;
+}
+
+Test(turns, one_of_several_callers_leaves_a_worker_to_the_others)
+{
+    if (getuid() != 0)
+        cr_skip_test("two callers are two users: needs root");
+    cr_assert_eq(first_job_of_the_second_worker(true), 2);
+}
+
+Test(turns, a_caller_has_all_workers_while_nobody_else_asks)
+{
+    if (getuid() != 0)
+        cr_skip_test("two callers are two users: needs root");
+    cr_assert_eq(first_job_of_the_second_worker(false), 1);
 }
