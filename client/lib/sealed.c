@@ -2,16 +2,18 @@
 /*
  * sealed - memory that is written once
  *
- * It is written through a mapping and not by write(): a mapping can be locked before the first byte
- * is in it. A memory with a writable mapping cannot be sealed, so that this one goes; a private one
- * for reading, made before, keeps the same pages locked. (A shared one for reading would do as
- * well, but older kernels count it as writable.)
+ * A private mapping for reading locks the pages before the first byte is in them, and keeps them
+ * locked. Nothing is written through a mapping: what is mapped for writing cannot be sealed, and
+ * another thread's fork() at that moment would leave the mapping in its child. (A shared one for
+ * reading would do as well, but older kernels count it as writable.)
  */
 #include "client/lib/sealed.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+
+#include "base/file.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U /* kernel 6.3 */
@@ -22,7 +24,6 @@
 
 static int make(void);
 static bool fill(struct sealed *sealed, const void *data);
-static void *map_locked(const struct sealed *sealed, int protection, int flags);
 
 ks_err
 sealed_init(struct sealed *sealed, const char *key_name, const void *data, size_t len,
@@ -54,28 +55,16 @@ make(void)
 static bool
 fill(struct sealed *sealed, const void *data)
 {
-    void *room = map_locked(sealed, PROT_READ | PROT_WRITE, MAP_SHARED);
-
-    if (!room)
-        return false;
-    memcpy(room, data, sealed->len);
-    sealed->pages = map_locked(sealed, PROT_READ, MAP_PRIVATE);
-    munmap(room, sealed->len);
-    return sealed->pages != NULL;
-}
-
-/* Locking is done as well as it can be: a limit of 0 must not keep anybody from importing. */
-static void *
-map_locked(const struct sealed *sealed, int protection, int flags)
-{
-    void *pages = mmap(NULL, sealed->len, protection, flags, sealed->fd, 0);
+    void *pages = mmap(NULL, sealed->len, PROT_READ, MAP_PRIVATE, sealed->fd, 0);
 
     if (pages == MAP_FAILED)
-        return NULL;
+        return false;
+    sealed->pages = pages;
     (void)madvise(pages, sealed->len, MADV_DONTDUMP);
     (void)madvise(pages, sealed->len, MADV_DONTFORK);
+    /* As well as it can be done: a limit of 0 must not keep anybody from importing. */
     (void)mlock(pages, sealed->len);
-    return pages;
+    return file_write_all(sealed->fd, data, sealed->len) && lseek(sealed->fd, 0, SEEK_SET) == 0;
 }
 
 void

@@ -435,6 +435,7 @@ struct worker {
     struct ks_client *client;
     int number;
     bool right;
+    struct ks_error error; /* the first */
     pthread_t thread;
 };
 
@@ -452,7 +453,7 @@ import_often(void *context)
         snprintf(name, sizeof(name), "import/%d/%d", worker->number, i);
         wanted = wanted_with(name, strlen(name));
         worker->right = worker->right &&
-                        ks_import(worker->client, name, &wanted, &got, NULL) == KS_OK &&
+                        ks_import(worker->client, name, &wanted, &got, &worker->error) == KS_OK &&
                         strcmp(got.name, name) == 0;
     }
     return NULL;
@@ -470,9 +471,9 @@ sign_long_ones(void *context)
 
     worker->right = true;
     for (int i = 0; i < N_ROUNDS; i++)
-        worker->right =
-            worker->right && ks_sign(worker->client, &ed25519, KS_ALGORITHM_DEFAULT, KS_HASH_NONE,
-                                     data, KS_SIGN_MAX_LEN, signature, &len, NULL, NULL) == KS_OK;
+        worker->right = worker->right &&
+                        ks_sign(worker->client, &ed25519, KS_ALGORITHM_DEFAULT, KS_HASH_NONE, data,
+                                KS_SIGN_MAX_LEN, signature, &len, NULL, &worker->error) == KS_OK;
     free(data);
     return NULL;
 }
@@ -492,7 +493,7 @@ end_workers(struct worker *workers)
 {
     for (int i = 0; i < N_IMPORTERS + N_SIGNERS; i++) {
         pthread_join(workers[i].thread, NULL);
-        cr_expect(workers[i].right, "worker %d", i);
+        cr_expect(workers[i].right, "worker %d: %s", i, workers[i].error.message);
     }
 }
 
