@@ -221,7 +221,9 @@ called()
     wait_for serves
     /usr/bin/python3 -B "$SOURCE/tests/system/memory.py" "$W/any.pem" "$password" process "$AGENT_PID"
     # It would be found: what is on the way is there.
-    { printf 'PUT /x HTTP/1.1\r\nHost: x\r\nX-Password: %s\r\n' "$password"; sleep 5; } |
-        openssl s_client -quiet -connect "127.0.0.1:$PORT" >"$W/waiting" 2>&1 3>&- &
+    mkfifo "$W/typed"
+    openssl s_client -quiet -connect "127.0.0.1:$PORT" <"$W/typed" >"$W/waiting" 2>&1 3>&- &
+    exec 4>"$W/typed"
+    printf 'PUT /x HTTP/1.1\r\nHost: x\r\nX-Password: %s\r\n' "$password" >&4
     wait_for not /usr/bin/python3 -B "$SOURCE/tests/system/memory.py" "$W/any.pem" "$password" process "$AGENT_PID"
 }

@@ -280,11 +280,12 @@ is_gone()
     [ "${stat:0:1}" = Z ]
 }
 
-# The front of a killed keysvcd ends by itself, a moment later: another one refuses to start beside it.
+# The front of a killed keysvcd ends by itself, a moment later: another one refuses to start beside it. Whom it took before
+# waits for the next one.
 nobody_listens()
 {
     local code=0
-    keysvc status >/dev/null 2>&1 || code=$?
+    keysvc status --timeout 500ms >/dev/null 2>&1 || code=$?
     [ "$code" = 17 ]
 }
 

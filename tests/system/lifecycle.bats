@@ -67,9 +67,9 @@ END
     start
     keysvc key generate web/shop
     python_client
-    client load web/shop "$W/data" 1 >"$W/report" 2>&1 3>&- &
+    client load web/shop "$W/data" 3600 >"$W/report" 2>&1 3>&- &
     load=$!
-    sleep 0.5
+    wait_for grep -q '"operation":"sign"' "$W/audit/main-1.log"
     stop
     kill $load
     wait $load || true

@@ -293,7 +293,7 @@ signing_all_the_time()
 }
 
 @test "stopped and continued, a process is where it was; stopped for too long in a call, a worker is replaced" {
-    HANG_TIMEOUT=1s
+    HANG_TIMEOUT=3s
     world break
     start
     keysvc key generate web/shop
@@ -307,7 +307,7 @@ signing_all_the_time()
     # In the middle of C_Sign nobody can tell a stopped process from a module that hangs.
     worker=$(token_pids)
     begun=$(next C_Sign)
-    break_rules "C_Sign:$begun:slow 500"
+    break_rules "C_Sign:$begun:slow 2500"
     keysvc sign web/shop --in "$W/data" --timeout 1s >/dev/null 2>&1 3>&- &
     in_call()
     {

@@ -195,7 +195,7 @@ signs_as_before()
     token_says "move away $W/state/main.audit-key.pem"
     not token_says "token init"
     token_is absent
-    fails 10 "not ready" keysvc sign web/shop --in "$W/data" --timeout 300ms
+    fails 10 "not ready" keysvc sign web/shop --in "$W/data" --timeout 1s
     [ "$(calls C_Login)" = 1 ]
     run keysvc doctor --timeout 1s --config "$W/keysvcd.conf" --keysvcd "$(own_keysvcd)"
     [[ $output == *"Put the right token back"* ]]
@@ -221,7 +221,7 @@ signs_as_before()
     [ "$status" = 0 ]
     [[ $output != *label* ]]
     # What was known is known still: the answer is not that there is no such key.
-    fails 10 "not ready" keysvc sign web/second --in "$W/data" --timeout 300ms
+    fails 10 "not ready" keysvc sign web/second --in "$W/data" --timeout 1s
     break_rules
     wait_ready
     signs_as_before

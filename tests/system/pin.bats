@@ -100,9 +100,14 @@ blocked()
     break_rules 'C_GetTokenInfo:*:flags 0x40000'
     start nowait
     wait_for blocked
+    looked=$(calls C_GetTokenInfo)
     keysvc token retry-login main || true
-    sleep 1
-    blocked
+    looked_again()
+    {
+        [ "$(calls C_GetTokenInfo)" -gt "$looked" ]
+    }
+    wait_for looked_again
+    wait_for blocked
     [ "$(calls C_Login)" = 0 ]
 }
 

@@ -105,6 +105,11 @@ another_front()
     [ "$status" != 0 ]
     [[ $output == *"$W/keysvcd.conf:$line: "* ]]
     kill -HUP "$(pid)"
+    refused_again()
+    {
+        [ "$(grep -c 'event=reload outcome=.*the running configuration stays' "$W/log")" = 2 ]
+    }
+    wait_for refused_again
     keysvc sign web/shop --in "$W/data" >"$W/signature"
     [ "$(generation)" = 1 ]
     cp "$W/good" "$W/keysvcd.conf"
