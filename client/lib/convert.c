@@ -243,6 +243,9 @@ take_error(const Keysvc__V1__Error *wire, struct ks_error *error)
         convert_copy_text(error->message, sizeof(error->message), wire->message);
     if (wire->hint[0] != '\0')
         convert_copy_text(error->hint, sizeof(error->hint), wire->hint);
+    /* A name that is cut would be another one. */
+    if (code == KS_ERR_NAME_NOT_ALLOWED && strlen(wire->refused_name) < sizeof(error->refused_name))
+        convert_copy_text(error->refused_name, sizeof(error->refused_name), wire->refused_name);
     return code;
 }
 

@@ -37,6 +37,7 @@ error_set(struct ks_error *error, ks_err code, const char *format, ...)
         return code;
     error->code = code;
     error->retryable = info->retryable;
+    error->refused_name[0] = '\0';
     snprintf(error->hint, sizeof(error->hint), "%s", info->hint);
     va_start(args, format);
     vsnprintf(error->message, sizeof(error->message), format, args);
@@ -65,4 +66,5 @@ error_clear(struct ks_error *error)
     error->message[0] = '\0';
     error->hint[0] = '\0';
     error->retryable = false;
+    error->refused_name[0] = '\0';
 }

@@ -70,6 +70,9 @@ struct ks_error {
     char message[512]; /* what failed, on which key or token, and why */
     char hint[640];    /* what to do next; may be a section for keysvcd.conf */
     bool retryable;    /* the same call may succeed later */
+    /* NAME_NOT_ALLOWED: the name of the request that the key's class refuses, as it was asked for;
+     * empty: the class allows none at all, or the service is too old to say. */
+    char refused_name[256];
 };
 
 /* "NO_KEY"; a sentence for people. Never NULL; an unknown value is INTERNAL. */

@@ -81,6 +81,8 @@ encode_error(struct buf *out, const struct reply *reply)
     error.message = (char *)(why && why->text[0] ? why->text : info->message);
     error.hint = (char *)(why && why->hint[0] ? why->hint : info->hint);
     error.retryable = info->retryable;
+    if (reply->err == KS_ERR_NAME_NOT_ALLOWED && why)
+        error.refused_name = (char *)why->refused_name;
     response.id = reply->id;
     response.result_case = KEYSVC__V1__RESPONSE__RESULT_ERROR;
     response.error = &error;

@@ -360,6 +360,7 @@ job_reply_pack(struct buf *out, const struct job_reply *reply)
     pack_u32(out, reply->err);
     pack_text(out, reply->why.text);
     pack_text(out, reply->why.hint);
+    pack_text(out, reply->why.refused_name);
     pack_blob(out, reply->data, reply->data_len);
     pack_u32(out, reply->algorithm);
     pack_u32(out, reply->execution_us);
@@ -377,6 +378,7 @@ job_reply_unpack(const void *data, size_t len, struct job_reply *out)
     out->err = unpack_enum(&in, KS_ERR_COUNT);
     unpack_text(&in, out->why.text, sizeof(out->why.text));
     unpack_text(&in, out->why.hint, sizeof(out->why.hint));
+    unpack_text(&in, out->why.refused_name, sizeof(out->why.refused_name));
     out->data = unpack_blob(&in, CHANNEL_MAX_BODY, &out->data_len);
     out->algorithm = unpack_enum(&in, KS_ALGORITHM_COUNT);
     out->execution_us = unpack_u32(&in);

@@ -166,6 +166,7 @@ check_name(const struct config_class *class, const char *field, enum certname_ki
             return KS_OK;
     }
     fault_set(why, "keys \"%s\" does not allow the %s %s", class->glob, field, name);
+    (void)text_copy(why->refused_name, sizeof(why->refused_name), name);
     fault_hint(why, "the option `names` of this section of keysvcd.conf says what is allowed");
     return KS_ERR_NAME_NOT_ALLOWED;
 }

@@ -262,6 +262,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(error.message[0] != '\0');
         CLEAN(error.message);
         CLEAN(error.hint);
+        CLEAN(error.refused_name);
     }
     return 0;
 }

@@ -121,6 +121,13 @@ fake_signature_in_bytes(const struct fake_request *request, const void *data, si
 void
 fake_error(const struct fake_request *request, unsigned int code, bool retryable)
 {
+    fake_refusal(request, code, retryable, "");
+}
+
+void
+fake_refusal(const struct fake_request *request, unsigned int code, bool retryable,
+             const char *name)
+{
     Keysvc__V1__Response response = answer_to(request);
     Keysvc__V1__Error error = KEYSVC__V1__ERROR__INIT;
 
@@ -128,6 +135,7 @@ fake_error(const struct fake_request *request, unsigned int code, bool retryable
     error.message = (char *)(uintptr_t) "the test\nwants it";
     error.hint = (char *)(uintptr_t) "change the test";
     error.retryable = retryable;
+    error.refused_name = (char *)(uintptr_t)name;
     response.result_case = KEYSVC__V1__RESPONSE__RESULT_ERROR;
     response.error = &error;
     fake_send(request->fd, &response, false);

@@ -77,6 +77,8 @@ void fake_key_on(const struct fake_request *request, const char *const *tokens, 
 void fake_key_of(const struct fake_request *request, const char *token, const char *class_glob);
 void fake_signature(const struct fake_request *request, const void *data, size_t len);
 void fake_error(const struct fake_request *request, unsigned int code, bool retryable);
+void fake_refusal(const struct fake_request *request, unsigned int code, bool retryable,
+                  const char *name);
 void fake_keys(const struct fake_request *request, const char *const *names, size_t n_names,
                bool more);
 void fake_status(const struct fake_request *request);

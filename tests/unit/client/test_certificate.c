@@ -23,7 +23,8 @@ struct talk {
     size_t lens[20];
     size_t n_lens;
     ks_err code; /* not KS_OK: this instead */
-    bool other;  /* another kind of answer */
+    char refused_name[300];
+    bool other; /* another kind of answer */
 };
 
 static struct talk talk;
@@ -42,7 +43,7 @@ answer(struct fake_server *from, const struct fake_request *request)
     snprintf(talk.challenge_password, sizeof(talk.challenge_password), "%s",
              request->challenge_password ? request->challenge_password : "");
     if (talk.code) {
-        fake_error(request, talk.code, false);
+        fake_refusal(request, talk.code, false, talk.refused_name);
     } else if (talk.other) {
         fake_csr(&(struct fake_request){
             .fd = request->fd, .id = request->id, .operation = CSR + (request->operation == CSR)});
@@ -269,6 +270,28 @@ Test(certificate, refusals_of_the_service_come_through)
         cr_expect_eq(ks_destroy(client, &KEY, &error), CODES[i]);
         cr_expect_str_eq(error.message, "the test wants it");
     }
+}
+
+Test(certificate, the_name_that_is_refused_comes_whole_or_not_at_all)
+{
+    const struct ks_csr_request wanted = {.common_name = "a"};
+    uint8_t *der;
+    size_t len;
+
+    talk.code = KS_ERR_NAME_NOT_ALLOWED;
+    memset(talk.refused_name, 'a', sizeof(error.refused_name) - 1);
+    cr_expect_eq(ks_csr(client, &KEY, &wanted, &der, &len, &error), KS_ERR_NAME_NOT_ALLOWED);
+    cr_expect_str_eq(error.refused_name, talk.refused_name);
+    memset(talk.refused_name, 'a', sizeof(error.refused_name));
+    cr_expect_eq(ks_csr(client, &KEY, &wanted, &der, &len, &error), KS_ERR_NAME_NOT_ALLOWED);
+    cr_expect_str_empty(error.refused_name);
+    snprintf(talk.refused_name, sizeof(talk.refused_name), "b\n.example");
+    cr_expect_eq(ks_csr(client, &KEY, &wanted, &der, &len, &error), KS_ERR_NAME_NOT_ALLOWED);
+    cr_expect_str_eq(error.refused_name, "b .example");
+    /* Of another outcome, and of none, nothing of before is left. */
+    talk.code = KS_ERR_BAD_REQUEST;
+    cr_expect_eq(ks_csr(client, &KEY, &wanted, &der, &len, &error), KS_ERR_BAD_REQUEST);
+    cr_expect_str_empty(error.refused_name);
 }
 
 struct nonsense {

@@ -147,10 +147,12 @@ Test(job, a_reply_reads_back_and_an_unknown_outcome_is_refused)
     struct job_reply out;
 
     fault_set(&reply.why, "no");
+    cr_assert(text_copy(reply.why.refused_name, sizeof(reply.why.refused_name), "a.example"));
     job_reply_pack(&packed, &reply);
     cr_assert_eq(job_reply_unpack(packed.data, packed.len, &out), KS_OK);
     cr_assert_eq(out.err, KS_ERR_PURPOSE);
     cr_assert_str_eq(out.why.text, "no");
+    cr_assert_str_eq(out.why.refused_name, "a.example");
     cr_assert_arr_eq(out.data, "sig", 3);
     cr_assert_eq(out.execution_us, 90);
     cr_assert_eq(out.n_unsynced, 7);

@@ -33,6 +33,7 @@ Test(csr, needs_a_class_with_names_and_a_request_with_one)
 
     class.names.n_items = 0;
     cr_assert_eq(csr_check(&CSR_JOB, &class, &why), KS_ERR_NAME_NOT_ALLOWED);
+    cr_assert_str_empty(why.refused_name);
     job.organization = "Köhler";
     cr_assert_eq(csr_rig_check(&job), KS_ERR_BAD_REQUEST);
     job.email = "admin@shop.example";
@@ -73,9 +74,12 @@ ParameterizedTest(struct name_case *c, csr, checks_every_name_against_the_class)
     struct job_alternative alternatives[] = {{CERTNAME_DNS, "shop.example"}, {c->kind, c->name}};
     struct job_csr job = CSR_JOB;
 
+    struct fault why = FAULT_INIT;
+
     job.alternatives = alternatives;
     job.n_alternatives = 2;
-    cr_assert_eq(csr_rig_check(&job), c->err, "%s", c->name);
+    cr_assert_eq(csr_check(&job, &CSR_CLASS, &why), c->err, "%s", c->name);
+    cr_assert_str_eq(why.refused_name, c->err == KS_ERR_NAME_NOT_ALLOWED ? c->name : "");
     if (c->kind < CERTNAME_DNS || c->kind > CERTNAME_EMAIL || !*c->name)
         return;
     job.common_name = c->name;
