@@ -474,6 +474,84 @@ asks_for()
     console status
 }
 
+# issued NAME...: they serve certificates of the CA.
+issued()
+{
+    fake "$@"
+    add "$@"
+    ca
+    console create-csr --directory "$DIR"
+    issue "$@"
+    console apply --directory "$DIR" --ca-file "$W/ca.crt"
+}
+
+is_self_signed()
+{
+    [ "$(openssl x509 -in "$W/$1/certificate.pem" -noout -issuer -nameopt RFC2253)" = "issuer=CN=$1.example" ]
+}
+
+@test "an answer of apply-self-signed that is lost: the agent is known by its key" {
+    issued A1 A2 A3
+    # By a CA as well as by a pin.
+    console trust A3 --yes --ca-file "$W/ca.crt"
+    for name in A1 A3; do echo self-signed:done-then-close >"$W/$name/mode"; done
+    echo self-signed:close >"$W/A2/mode"
+    fails 13 "2 succeeded, 1 failed" console apply-self-signed --all
+    [[ $output == *"A2     OUTCOME_UNKNOWN  the answer was lost, and it shows the certificate of before"* ]]
+    is_self_signed A1
+    is_self_signed A3
+    rm "$W"/A?/mode
+    console status
+    [ "$(console list --json | json "{a['trust']['kind'] for a in d['agents']}, any('expected' in a['trust'] for a in d['agents'] if a['name'] != 'A2')")" = \
+        "({'pinned'}, False)" ]
+    console retry
+    is_self_signed A2
+    console status
+}
+
+@test "who answers in its place while the answer is lost is nobody that is trusted, and learns nothing" {
+    local asked
+    issued A1
+    echo self-signed:impostor >"$W/A1/mode"
+    fails 13 "$(printf 'shows a certificate of another key, sha256 ')" console apply-self-signed A1
+    asked=$(requests A1)
+    fails 23 "its certificate changed" console status
+    fails 23 "its certificate changed" console retry
+    [ "$(requests A1)" = "$asked" ]
+    [ "$(tail -n 1 "$W/A1/requests")" = "POST /api/v1/identity/agent/self-signed Api-Token secret-of-A1" ]
+}
+
+@test "of a new key whose answer is lost the sha256 is told, for people to compare" {
+    issued A1 A2
+    echo self-signed:done-then-close >"$W/A1/mode"
+    echo self-signed:close >"$W/A2/mode"
+    run console apply-self-signed --rekey --all
+    [ "$status" = 13 ]
+    sha256=$(fingerprint A1 | tr -d : | tr A-F a-f)
+    [[ $output == *"A1     OUTCOME_UNKNOWN  the answer was lost, and it shows a certificate of another key, sha256 $sha256"* ]]
+    [[ $output == *"A1: hint: "*"console trust A1 --fingerprint $sha256"* ]]
+    [[ $output == *"A2     OUTCOME_UNKNOWN  the answer was lost, and it shows the certificate of before"* ]]
+    rm "$W"/A?/mode
+    fails 23 "its certificate changed" console status A1
+    console trust A1 --fingerprint "$sha256"
+    console status
+}
+
+@test "a console that is killed before apply-self-signed is answered knows the agent afterwards" {
+    local client end=$((SECONDS + 30))
+    issued A1
+    echo self-signed:done-then-hang >"$W/A1/mode"
+    "$KEYSVC_BUILD/client/agent/keysvc-agent" console apply-self-signed A1 --console-dir "$W/console" \
+        >/dev/null 2>&1 3>&- </dev/null &
+    client=$!
+    until is_self_signed A1; do [ "$SECONDS" -lt "$end" ]; sleep 0.05; done
+    kill -KILL "$client"
+    wait "$client" || true
+    rm "$W/A1/mode"
+    console status
+    [ "$(console list --json | json "'expected' in d['agents'][0]['trust']")" = False ]
+}
+
 @test "show has the fields that are the same, and marks the others" {
     fake A1 A2
     add A1 A2

@@ -27,7 +27,7 @@ ANSWERS = {
     "list": (200, ["not", "an", "object"]),
     "escape": (400, {"error": {"code": "BAD_REQUEST", "message": "\x1b[2Jbad\u009b", "hint": "", "retryable": False}}),
 }
-MODES = ["hang", "slow", "close", "half", "garbage", "huge", "redirect", "bare-500", "done-then-close"] + list(ANSWERS)
+MODES = ["hang", "slow", "close", "half", "garbage", "huge", "redirect", "bare-500", "done-then-close", "done-then-hang", "impostor"] + list(ANSWERS)
 
 
 def openssl(*arguments, text=""):
@@ -178,6 +178,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send(500, b"it broke")
         elif mode == "done-then-close":
             agent.answer(method, route, body)
+        elif mode == "done-then-hang":
+            agent.answer(method, route, body)
+            time.sleep(600)
+        elif mode == "impostor":
+            agent.new_key()
+            agent.self_sign()
         self.close_connection = True
 
     def drip(self, data):

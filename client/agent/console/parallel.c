@@ -87,7 +87,7 @@ detach(struct loop *loop, struct job *job)
     return exchange;
 }
 
-/* It shows what an earlier apply was to put there: from now on that is what is trusted. */
+/* It shows what an earlier change was to put there: from now on that is what is trusted. */
 static void
 settle_expected(struct job *job, const struct exchange *exchange)
 {

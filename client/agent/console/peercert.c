@@ -107,6 +107,14 @@ peercert_same(const X509 *one, const X509 *other)
 }
 
 bool
+peercert_same_key(const X509 *one, const X509 *other)
+{
+    EVP_PKEY *first = X509_get0_pubkey(one), *second = X509_get0_pubkey(other);
+
+    return first && second && EVP_PKEY_eq(first, second) == 1;
+}
+
+bool
 peercert_self_signed(X509 *certificate)
 {
     bool self_signed = X509_self_signed(certificate, 1) == 1;

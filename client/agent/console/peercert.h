@@ -35,6 +35,8 @@ void peercert_fingerprint(const X509 *certificate, char out[static PEERCERT_FING
 bool peercert_parse_fingerprint(const char *text, uint8_t out[static PEERCERT_SHA256_LEN]);
 
 bool peercert_same(const X509 *one, const X509 *other);
+/* Are they of one key? */
+bool peercert_same_key(const X509 *one, const X509 *other);
 /* Its issuer is its subject and its own key verifies it. */
 bool peercert_self_signed(X509 *certificate);
 

@@ -111,7 +111,7 @@ trust_judge(const struct trust *trust, X509 *leaf, STACK_OF(X509) * chain, time_
                                        out->why, sizeof(out->why));
     else
         snprintf(out->why, sizeof(out->why), "nothing is trusted of it yet");
-    if (out->trusted || !trust->expected || !peercert_same(leaf, trust->expected))
+    if (out->trusted || !trust->expected || !peercert_same_key(leaf, trust->expected))
         return;
     out->expected = out->trusted = trust_valid_now(leaf, now, late, sizeof(late));
 }

@@ -6,8 +6,9 @@
  * to the agent's name for a server. Judged in the middle of the TLS handshake (handshake.c), so an
  * impostor never sees a token of the API.
  *
- * `expected` is what an apply is about to put there: its answer may be lost, and the agent that then
- * shows it is not a stranger. It is as good as pinned until the next thing is known.
+ * `expected` is for a change under way, whose answer may be lost: a certificate with the key that the
+ * agent has then. Whoever ends a handshake with that key is no stranger, whatever else stands in the
+ * certificate. It is as good as pinned until the next thing is known.
  */
 #pragma once
 

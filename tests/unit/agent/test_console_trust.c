@@ -199,7 +199,7 @@ ParameterizedTest(struct refused *row, console_trust,
 
 Test(console_trust, what_is_expected_counts_until_something_else_is_trusted)
 {
-    struct world a = world(PKI_P256), b = world(PKI_P256);
+    struct world a = world(PKI_P256), b = world(PKI_ED25519);
     struct trust_verdict verdict;
 
     cr_assert_eq(trust_pin(&a.trust, a.self_signed), KS_OK);
@@ -212,6 +212,24 @@ Test(console_trust, what_is_expected_counts_until_something_else_is_trusted)
     cr_assert_not(judge(&a, a.issued, PKI_NOW + 31 * PKI_DAY, &verdict));
     cr_assert_eq(trust_pin(&a.trust, b.issued), KS_OK);
     cr_assert_not(is_trusted(&a, a.issued));
+    cr_assert_not(is_trusted(&a, a.self_signed));
+    end(&a);
+    end(&b);
+}
+
+Test(console_trust, what_is_expected_is_known_by_its_key)
+{
+    struct world a = world(PKI_P256), b = world(PKI_ED25519);
+    struct trust_verdict verdict;
+
+    cr_assert_eq(trust_pin(&a.trust, a.issued), KS_OK);
+    cr_assert_not(is_trusted(&a, a.self_signed));
+    cr_assert_eq(trust_expect(&a.trust, a.issued), KS_OK);
+    cr_assert(judge(&a, a.self_signed, PKI_NOW, &verdict));
+    cr_assert(verdict.expected);
+    cr_assert_not(judge(&a, a.self_signed, PKI_NOW + 400 * PKI_DAY, &verdict));
+    cr_assert_not(is_trusted(&a, b.self_signed));
+    trust_expect_nothing(&a.trust);
     cr_assert_not(is_trusted(&a, a.self_signed));
     end(&a);
     end(&b);
