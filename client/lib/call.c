@@ -3,8 +3,8 @@
  * call - attempts within one deadline
  *
  * Two questions decide about another attempt. Can the request have been carried out? What may be
- * done twice is repeated anyway; the rest only while keysvcd cannot have seen it whole. Will
- * waiting help? A quota or a queue empties at any time; a token process or a service is back soon
+ * done twice is repeated anyway; the rest only while keysvcd cannot have seen it whole, or when it
+ * was too BUSY to begin: each reload of its configuration has such moments. Will waiting help? A quota or a queue empties at any time; a token process or a service is back soon
  * after a restart, or it is not restarting: then one call has waited for it, and those behind fail at
  * once until it is back. A server that answers many with one thread would stand still else.
  */
@@ -62,6 +62,8 @@ static ks_err try_once(struct ks_client *client, const struct request *request,
                        struct attempt *attempt, struct response **out, struct ks_error *error);
 static bool may_retry(struct ks_client *client, const struct request *request,
                       struct attempt *attempt, const struct ks_error *error);
+static bool was_begun(const struct request *request, const struct attempt *attempt,
+                      const struct ks_error *error);
 static bool pause_before_next(struct attempt *attempt);
 static bool was_cut_off(const struct request *request, const struct attempt *attempt);
 static void note_outcome(struct ks_client *client, const struct request *request, ks_err err);
@@ -140,7 +142,7 @@ static bool
 may_retry(struct ks_client *client, const struct request *request, struct attempt *attempt,
           const struct ks_error *error)
 {
-    if (attempt->sent != CONNECTION_NOT_SENT && !REPEATABLE[request->operation])
+    if (was_begun(request, attempt, error) && !REPEATABLE[request->operation])
         return false;
     if (!error->retryable)
         return false;
@@ -158,6 +160,16 @@ may_retry(struct ks_client *client, const struct request *request, struct attemp
     default:
         return false;
     }
+}
+
+/* Or may have been. A login that was BUSY may have cost a try meanwhile: nobody asked for two. */
+static bool
+was_begun(const struct request *request, const struct attempt *attempt,
+          const struct ks_error *error)
+{
+    if (attempt->sent == CONNECTION_ANSWERED && error->code == KS_ERR_BUSY)
+        return request->operation == OPERATION_RETRY_LOGIN;
+    return attempt->sent != CONNECTION_NOT_SENT;
 }
 
 /* False: the time would be over. Half of the pause is by chance, so that many do not come at once.

@@ -34,8 +34,9 @@
  * sent twice: reads, signatures, CSRs and self-signed certificates, after BUSY, TOKEN_UNAVAILABLE
  * or a lost connection; what is gone is waited for up to 5 s, and by one call: once one has waited in
  * vain, the next fail at once until it is back. Generating, rotating, importing, destroying, changing the certificates
- * beside a key, reloading and retrying a login are never sent twice: if the connection or the time
- * is lost after the request may have left, the outcome is KS_ERR_OUTCOME_UNKNOWN.
+ * beside a key and reloading are sent again only after BUSY, when nothing was begun, and retrying a
+ * login never: if the connection or the time is lost after the request may have left, the outcome
+ * is KS_ERR_OUTCOME_UNKNOWN.
  *
  * Link with -lkeysvc (pkg-config keysvc). Of base/err.h the library exports the values only; their
  * texts are ks_err_name() and ks_err_message() below.

@@ -135,6 +135,28 @@ another_front()
     [ "$(generation)" = 6 ]
 }
 
+@test "a change that comes while the configuration is read again and again is made" {
+    world
+    start
+    (
+        while [ ! -e "$W/enough" ] && kill -HUP "$(pid)"; do
+            sleep 0.01
+        done
+    ) 3>&- &
+    reloads=$!
+    for ((i = 0; i < 20; i++)); do
+        keysvc key generate "web/$i" || failed="${failed-} $i"
+    done
+    often()
+    {
+        [ "$(generation)" -gt 20 ]
+    }
+    wait_for often
+    touch "$W/enough"
+    wait $reloads
+    [ -z "${failed-}" ]
+}
+
 @test "a class's purpose that changes is enforced after the reload" {
     world
     start

@@ -16,6 +16,7 @@ enum {
     ROTATE = 15,
     SIGN = 16,
     RELOAD = 19,
+    RETRY_LOGIN = 20,
 };
 
 #define N_THREADS 8

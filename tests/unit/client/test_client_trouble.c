@@ -64,7 +64,8 @@ static const struct retry_case RETRY[] = {
     {"sign, a code of the future", SIGN, {999, true, -1}, KS_ERR_INTERNAL, 1},
     {"get, BUSY", GET, {KS_ERR_BUSY, true, 1}, KS_OK, 2},
     {"get, lost", GET, {KS_OK, true, 1}, KS_OK, 2},
-    {"generate, BUSY", GENERATE, {KS_ERR_BUSY, true, -1}, KS_ERR_BUSY, 1},
+    {"generate, BUSY", GENERATE, {KS_ERR_BUSY, true, 2}, KS_OK, 3},
+    {"generate, BUSY for good", GENERATE, {KS_ERR_BUSY, false, -1}, KS_ERR_BUSY, 1},
     {"generate, lost", GENERATE, {KS_OK, true, 1}, KS_ERR_OUTCOME_UNKNOWN, 1},
     {"rotate, lost", ROTATE, {KS_OK, true, 1}, KS_ERR_OUTCOME_UNKNOWN, 1},
     {"rotate, TOKEN_UNAVAILABLE",
@@ -72,7 +73,9 @@ static const struct retry_case RETRY[] = {
      {KS_ERR_TOKEN_UNAVAILABLE, true, 1},
      KS_ERR_TOKEN_UNAVAILABLE,
      1},
+    {"reload, BUSY", RELOAD, {KS_ERR_BUSY, true, 1}, KS_OK, 2},
     {"reload, lost", RELOAD, {KS_OK, true, 1}, KS_ERR_OUTCOME_UNKNOWN, 1},
+    {"login, BUSY", RETRY_LOGIN, {KS_ERR_BUSY, true, -1}, KS_ERR_BUSY, 1},
 };
 
 static ks_err
@@ -87,6 +90,8 @@ run_operation(struct ks_client *client, int operation, struct ks_error *error)
         return ks_generate(client, "a", KS_KEY_TYPE_ANY, NULL, error);
     case ROTATE:
         return ks_rotate(client, "a", 1, NULL, error);
+    case RETRY_LOGIN:
+        return ks_retry_login(client, "main", error);
     default:
         return ks_reload(client, error);
     }

@@ -39,8 +39,9 @@ struct talk {
     struct received received;
     ks_err code;
     bool retryable;
-    bool other; /* another kind of answer */
-    bool lost;  /* no answer: the connection ends */
+    unsigned int n_busy; /* so often it is that first */
+    bool other;          /* another kind of answer */
+    bool lost;           /* no answer: the connection ends */
     char wrong_name[KS_NAME_MAX + 2];
     long locked_kib;   /* of this process, while the call is under way */
     const char *alias; /* not NULL: the service tells what the file gave */
@@ -91,6 +92,8 @@ answer(struct fake_server *from, const struct fake_request *request)
     talk.locked_kib = locked_kib();
     if (talk.lost)
         shutdown(request->fd, SHUT_RDWR);
+    else if (talk.n_busy > 0 && talk.n_busy--)
+        fake_error(request, KS_ERR_BUSY, true);
     else if (talk.code)
         fake_error(request, talk.code, talk.retryable);
     else if (talk.other)
@@ -351,9 +354,8 @@ Test(import, no_descriptor_left_is_an_error_with_its_cause)
 
 Test(import, refusals_come_through_and_are_not_tried_again)
 {
-    static const ks_err CODES[] = {KS_ERR_BAD_REQUEST,      KS_ERR_EXISTS, KS_ERR_UNSUPPORTED,
-                                   KS_ERR_DENIED,           KS_ERR_NO_KEY, KS_ERR_BUSY,
-                                   KS_ERR_TOKEN_UNAVAILABLE};
+    static const ks_err CODES[] = {KS_ERR_BAD_REQUEST, KS_ERR_EXISTS, KS_ERR_UNSUPPORTED,
+                                   KS_ERR_DENIED,      KS_ERR_NO_KEY, KS_ERR_TOKEN_UNAVAILABLE};
     struct ks_import_request wanted = wanted_with("x", 1);
 
     talk.retryable = true;
@@ -363,6 +365,18 @@ Test(import, refusals_come_through_and_are_not_tried_again)
         cr_expect_eq(fake_server_requests(server, IMPORT), i + 1, "sent twice: %s",
                      ks_err_name(CODES[i]));
     }
+    end_and_count();
+}
+
+Test(import, a_busy_service_is_sent_the_same_bytes_again)
+{
+    struct ks_import_request wanted = wanted_with(FILE_TEXT, strlen(FILE_TEXT));
+
+    talk.n_busy = 2;
+    cr_assert_eq(ks_import(client, "a", &wanted, &key, &error), KS_OK, "%s", error.message);
+    cr_assert_eq(fake_server_requests(server, IMPORT), 3);
+    cr_assert_eq(talk.received.len[0], strlen(FILE_TEXT));
+    cr_assert_arr_eq(talk.received.bytes[0], FILE_TEXT, strlen(FILE_TEXT));
     end_and_count();
 }
 

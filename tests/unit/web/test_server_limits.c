@@ -104,7 +104,7 @@ Test(server_limits, who_changes_keys_without_end_holds_up_nobody)
     pthread_t helper;
 
     rig.options.threads = 1;
-    rig.options.request_timeout_ms = 2 * PATIENCE_MS; /* both are idle while it is prepared */
+    rig.options.request_timeout_ms = 6 * PATIENCE_MS; /* both are idle while it is prepared */
     rig_start(&rig);
     other = rig_connect(&rig, 0);
     ssl = rig_connect(&rig, TLS1_3_VERSION);
