@@ -29,6 +29,11 @@
 #define THREADS_MAX 64
 #define CONNECTIONS_DEFAULT 256
 #define CONNECTIONS_MAX 8192
+/* A console of a hundred agents, a script of some hundred calls are not held up; who goes on without
+ * pause has a tenth of what the slower tokens sign. */
+#define HANDSHAKE_RATE_DEFAULT 50
+#define HANDSHAKE_BURST_DEFAULT 500
+#define HANDSHAKE_BURST_MAX 1000000
 #define SECOND 1000
 #define REQUEST_TIMEOUT_DEFAULT (30 * SECOND)
 #define REQUEST_TIMEOUT_MAX (600 * SECOND)
@@ -44,6 +49,8 @@ static cfg_opt_t listener_schema[] = {
     CONFFILE_ONE("threads"),
     CONFFILE_ONE("max-connections"),
     CONFFILE_ONE("max-connections-per-address"),
+    CONFFILE_ONE("handshake-rate-per-address"),
+    CONFFILE_ONE("handshake-burst-per-address"),
     CONFFILE_ONE("request-timeout"),
     CONFFILE_ONE("client-ca-file"),
     CONFFILE_LIST("client-names"),
@@ -128,6 +135,8 @@ set_defaults(struct agent_config *config)
     config->threads = THREADS_DEFAULT;
     config->max_connections = CONNECTIONS_DEFAULT;
     config->max_connections_per_address = CONNECTIONS_DEFAULT / 2;
+    config->handshake_rate = HANDSHAKE_RATE_DEFAULT;
+    config->handshake_burst = HANDSHAKE_BURST_DEFAULT;
     config->request_timeout_ms = REQUEST_TIMEOUT_DEFAULT;
 }
 
@@ -259,6 +268,10 @@ read_listener(const struct reading *reading, cfg_t *section)
     config->max_connections_per_address =
         confvalue_number(section, "max-connections-per-address", 1, CONNECTIONS_MAX,
                          (config->max_connections + 1) / 2);
+    if (conffile_get(section, "handshake-rate-per-address"))
+        config->handshake_rate = confvalue_rate(section, "handshake-rate-per-address");
+    config->handshake_burst = confvalue_number(section, "handshake-burst-per-address", 1,
+                                               HANDSHAKE_BURST_MAX, config->handshake_burst);
     config->request_timeout_ms = confvalue_time(section, "request-timeout", SECOND,
                                                 REQUEST_TIMEOUT_MAX, config->request_timeout_ms);
     err = read_clients(reading, section);

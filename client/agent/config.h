@@ -5,6 +5,7 @@
  *     agent    { state-dir = /var/lib/keysvc-agent  socket = /run/keysvc/keysvc.sock
  *                keys = "agents/{user}"  key-type = ec-p256  environment = default }
  *     listener { address = 127.0.0.1  port = 9999  threads = 4  max-connections = 256
+ *                handshake-rate-per-address = "50/s"  handshake-burst-per-address = 500
  *                request-timeout = 30s  client-ca-file = F  client-names = {"console.example"}
  *                client-scopes = {"certificate management"}
  *                certificate-file = F  certificate-password = P  certificate-alias = a }
@@ -39,6 +40,8 @@ struct agent_config {
     uint32_t threads;
     uint32_t max_connections;
     uint32_t max_connections_per_address; /* if not said, half of them */
+    uint32_t handshake_rate;              /* a second, of one address, behind the burst */
+    uint32_t handshake_burst;
     /* From the connection's first byte, or the last answer, to the request's last. */
     uint32_t request_timeout_ms;
     char client_ca_file[PATH_MAX];       /* empty: no client certificates are asked for */

@@ -52,7 +52,7 @@ void
 answer_init(struct web_request *request, const struct head *head, struct wiped *out)
 {
     *request = (struct web_request){
-        .head = head, .body = "", .peer = "", .out = out, .fields = {.max = FIELDS_MAX_LEN}};
+        .head = head, .body = "", .out = out, .fields = {.max = FIELDS_MAX_LEN}};
     request->close = head->close;
 }
 

@@ -14,8 +14,8 @@ struct web_request {
     const struct head *head;
     const void *body;
     size_t body_len;
-    const X509 *client; /* verified, or NULL */
-    const char *peer;
+    const X509 *client;  /* verified, or NULL */
+    const char *lapsed;  /* web_client_lapsed() */
     struct wiped *out;   /* where the answer goes */
     struct wiped fields; /* of the answer, from web_answer_header() */
     const char *why;     /* for the log, or NULL; web_log_why() */

@@ -1,80 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * connection - TLS and time around the reader, and the one place that calls the handler
+ * connection - its steps, and their time
  *
  * The deadline is a timer of its own: it is set when the connection begins and when an answer was
  * sent, to the end of the next request, and again for taking the answer. Bytes that trickle in do
  * not move it.
  */
-#include "client/web/connection.h"
+#include "client/web/connection_private.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
+#include <poll.h>
 
 #include <openssl/err.h>
 
-#include "base/clock.h"
 #include "client/web/answer.h"
-#include "client/web/reader.h"
 
 #define STEPS_A_TURN 32u /* system calls for one connection before the next one's turn */
 #define LINGER_MS 5000u  /* for what a client is still sending when it was refused */
-#define WHY_MAX 384u
-#define REFUSED 400 /* and above: the statuses of requests that had no effect */
 #define OUT_MAX_LEN (ANSWER_MAX_LEN + 16384u)
-
-enum state {
-    STATE_HANDSHAKE,
-    STATE_READ,
-    STATE_WRITE,
-    STATE_LINGER,
-};
-
-enum step {
-    STEP_ON,    /* another one at once */
-    STEP_READ,  /* when there is something to read */
-    STEP_WRITE, /* when there is room to write */
-    STEP_END,   /* it is over */
-};
-
-struct connection {
-    struct loop *loop;
-    struct connection *next, **link;
-    int fd;
-    SSL *ssl;
-    struct event *io, *deadline;
-    struct reader *reader;
-    struct wiped out;
-    size_t n_sent;
-    enum state state;
-    bool last;   /* no request after this one */
-    bool failed; /* TLS has no more to say */
-    char peer[INET6_ADDRSTRLEN];
-    struct peer_key key;
-};
 
 static bool connection_init(struct connection *connection);
 static void print_peer(const struct sockaddr_storage *peer, char out[static INET6_ADDRSTRLEN]);
-static bool start_tls(struct connection *connection);
 static void ready(evutil_socket_t fd, short events, void *context);
 static void late(evutil_socket_t fd, short events, void *context);
 static enum step step(struct connection *connection);
+static enum step step_new(struct connection *connection);
+static enum step step_turn(struct connection *connection);
+static bool is_gone(const struct connection *connection);
 static enum step step_handshake(struct connection *connection);
 static enum step step_read(struct connection *connection);
 static enum step read_more(struct connection *connection);
 static enum step step_write(struct connection *connection);
 static enum step step_linger(struct connection *connection);
 static void linger(struct connection *connection);
-static enum step tls_failed(struct connection *connection, int result);
-static bool first_error(char out[static WHY_MAX]);
-static void serve(struct connection *connection);
-static bool admit(struct connection *connection);
-static void refuse(struct connection *connection);
-static void log_request(struct connection *connection, const struct web_request *request,
-                        uint64_t begin_us);
-static const X509 *client_certificate(const SSL *ssl);
 static void set_deadline(struct connection *connection, uint32_t ms);
 static void wait_for(struct connection *connection, enum step what);
 
@@ -126,34 +86,7 @@ connection_init(struct connection *connection)
     connection->reader = reader_new(options->max_headers_len, options->max_body_len);
     connection->io = event_new(connection->loop->base, connection->fd, EV_READ, ready, connection);
     connection->deadline = evtimer_new(connection->loop->base, late, connection);
-    return connection->reader && connection->io && connection->deadline && start_tls(connection);
-}
-
-static bool
-start_tls(struct connection *connection)
-{
-    const struct server_options *options = connection->loop->options;
-    SSL_CTX *context = options->tls(connection->loop->state);
-
-    if (!context)
-        return false; /* whoever has none has said why */
-    connection->ssl = SSL_new(context);
-    SSL_CTX_free(context);
-    if (!connection->ssl || !SSL_set_fd(connection->ssl, connection->fd) ||
-        !SSL_set_min_proto_version(connection->ssl, TLS1_2_VERSION)) {
-        ERR_clear_error();
-        return false;
-    }
-    /* Cleansed: what was deciphered is wiped from OpenSSL's own buffers once we have it. */
-    SSL_set_options(connection->ssl, SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_NO_RENEGOTIATION |
-                                         SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_set_mode(connection->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                      SSL_MODE_RELEASE_BUFFERS);
-    /* Or SSL_read() goes on for as long as records without data come, as new keys by the thousand. */
-    SSL_clear_mode(connection->ssl, SSL_MODE_AUTO_RETRY);
-    SSL_set_accept_state(connection->ssl);
-    return true;
+    return connection->reader && connection->io && connection->deadline;
 }
 
 void
@@ -185,7 +118,7 @@ void
 connection_stop(struct connection *connection)
 {
     connection->last = true;
-    if (connection->state == STATE_HANDSHAKE ||
+    if (connection->state <= STATE_HANDSHAKE ||
         (connection->state == STATE_READ && !reader_begun(connection->reader)))
         connection_end(connection);
 }
@@ -218,10 +151,8 @@ static void
 late(evutil_socket_t fd, short events, void *context)
 {
     static const char *const DOING[] = {
-        [STATE_HANDSHAKE] = "handshake",
-        [STATE_READ] = "request",
-        [STATE_WRITE] = "answer",
-        [STATE_LINGER] = "end",
+        [STATE_NEW] = "handshake", [STATE_TURN] = "handshake", [STATE_HANDSHAKE] = "handshake",
+        [STATE_READ] = "request",  [STATE_WRITE] = "answer",   [STATE_LINGER] = "end",
     };
     struct connection *connection = context;
     bool idle = connection->state == STATE_READ && !reader_begun(connection->reader);
@@ -239,6 +170,10 @@ step(struct connection *connection)
 {
     ERR_clear_error();
     switch (connection->state) {
+    case STATE_NEW:
+        return step_new(connection);
+    case STATE_TURN:
+        return step_turn(connection);
     case STATE_HANDSHAKE:
         return step_handshake(connection);
     case STATE_READ:
@@ -250,13 +185,57 @@ step(struct connection *connection)
     }
 }
 
+/* Who only looks whether the port is open is not counted. */
+static enum step
+step_new(struct connection *connection)
+{
+    struct loop *loop = connection->loop;
+    uint32_t timeout_ms = loop->options->request_timeout_ms;
+    struct peer_turn turn;
+    bool granted;
+
+    if (is_gone(connection))
+        return STEP_END;
+    granted = peers_turn(loop->peers, &connection->key, timeout_ms, &turn);
+    if (turn.first && loop_may_log(loop, connection->peer))
+        log_warning("event=handshakes-wait peer=%s rate=%u", connection->peer,
+                    loop->options->handshake_rate);
+    if (!granted)
+        return STEP_END;
+    connection->wait_ms = turn.wait_ms;
+    connection->state = STATE_TURN;
+    if (turn.wait_ms == 0)
+        return STEP_ON;
+    set_deadline(connection, (uint32_t)turn.wait_ms + timeout_ms); /* waiting is not its fault */
+    return STEP_TURN;
+}
+
+/* Nothing is signed for whoever did not wait. */
+static enum step
+step_turn(struct connection *connection)
+{
+    if (is_gone(connection) || !connection_tls_start(connection))
+        return STEP_END;
+    connection->state = STATE_HANDSHAKE;
+    return STEP_ON;
+}
+
+/* Behind what it may have sent: a client of TLS does not end its side before the handshake. */
+static bool
+is_gone(const struct connection *connection)
+{
+    struct pollfd client = {.fd = connection->fd, .events = POLLRDHUP};
+
+    return poll(&client, 1, 0) != 0;
+}
+
 static enum step
 step_handshake(struct connection *connection)
 {
     int result = SSL_accept(connection->ssl);
 
     if (result != 1)
-        return tls_failed(connection, result);
+        return connection_tls_failed(connection, result);
     connection->state = STATE_READ;
     return STEP_ON;
 }
@@ -266,14 +245,14 @@ step_read(struct connection *connection)
 {
     enum reader_result result = reader_step(connection->reader);
 
-    if (result == READER_MORE && (!reader_asks(connection->reader) || admit(connection)))
+    if (result == READER_MORE && (!reader_asks(connection->reader) || connection_admit(connection)))
         return read_more(connection);
     if (result == READER_MORE)
         reader_refuse(connection->reader); /* its answer is there */
     else if (result == READER_WHOLE)
-        serve(connection);
+        connection_serve(connection);
     else
-        refuse(connection);
+        connection_refuse(connection);
     set_deadline(connection, connection->loop->options->request_timeout_ms);
     connection->state = STATE_WRITE;
     return STEP_ON;
@@ -299,7 +278,7 @@ read_more(struct connection *connection)
         connection->state = STATE_WRITE;
         return STEP_ON;
     }
-    return tls_failed(connection, result);
+    return connection_tls_failed(connection, result);
 }
 
 static enum step
@@ -313,7 +292,7 @@ step_write(struct connection *connection)
             SSL_write_ex(connection->ssl, connection->out.data + connection->n_sent, left, &sent);
 
         if (result != 1)
-            return tls_failed(connection, result);
+            return connection_tls_failed(connection, result);
         connection->n_sent += sent;
         return STEP_ON;
     }
@@ -364,125 +343,6 @@ step_linger(struct connection *connection)
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? STEP_READ : STEP_END;
 }
 
-/* What is to be waited for, or the end; who fails in the handshake is told about in the log. */
-static enum step
-tls_failed(struct connection *connection, int result)
-{
-    char why[WHY_MAX];
-
-    switch (SSL_get_error(connection->ssl, result)) {
-    case SSL_ERROR_WANT_READ:
-        return STEP_READ;
-    case SSL_ERROR_WANT_WRITE:
-        return STEP_WRITE;
-    case SSL_ERROR_ZERO_RETURN:
-        return STEP_END;
-    default:
-        break;
-    }
-    connection->failed = true;
-    if (connection->state == STATE_HANDSHAKE && first_error(why) &&
-        loop_may_log(connection->loop, connection->peer))
-        log_info("event=handshake-failed peer=%s why=\"%s\"", connection->peer, LOG_TEXT(why));
-    return STEP_END;
-}
-
-/* The first is the cause, with what a provider says of it. False: the client has just gone. */
-static bool
-first_error(char out[static WHY_MAX])
-{
-    const char *data = NULL;
-    int flags = 0;
-    unsigned long code = ERR_peek_error_all(NULL, NULL, NULL, &data, &flags);
-    const char *reason = ERR_reason_error_string(code);
-    bool text = data && (flags & ERR_TXT_STRING) && data[0] != '\0';
-
-    snprintf(out, WHY_MAX, "%s%s%s", reason ? reason : "?", text ? ": " : "", text ? data : "");
-    return code != 0;
-}
-
-/* --- its requests --- */
-
-static void
-serve(struct connection *connection)
-{
-    const struct server_options *options = connection->loop->options;
-    uint64_t begin_us = clock_mono_us();
-    struct web_request request;
-
-    answer_init(&request, reader_head(connection->reader), &connection->out);
-    request.body = reader_body(connection->reader, &request.body_len);
-    request.client = client_certificate(connection->ssl);
-    request.peer = connection->peer;
-    request.close = request.close || connection->last;
-    options->handle(&request, connection->loop->state);
-    if (request.code == 0)
-        answer_status(&request, 500);
-    connection->last = request.close;
-    log_request(connection, &request, begin_us);
-    answer_deinit(&request);
-}
-
-/* False: it was answered without its body, and nothing may follow. */
-static bool
-admit(struct connection *connection)
-{
-    const struct server_options *options = connection->loop->options;
-    uint64_t begin_us = clock_mono_us();
-    struct web_request request;
-    bool admitted;
-
-    if (!options->admit)
-        return true;
-    answer_init(&request, reader_head(connection->reader), &connection->out);
-    request.client = client_certificate(connection->ssl);
-    request.peer = connection->peer;
-    request.close = true;
-    options->admit(&request, connection->loop->state);
-    admitted = request.code == 0;
-    if (!admitted) {
-        connection->last = true;
-        log_request(connection, &request, begin_us);
-    }
-    answer_deinit(&request);
-    return admitted;
-}
-
-/* What was no request is answered here. */
-static void
-refuse(struct connection *connection)
-{
-    uint64_t begin_us = clock_mono_us();
-    struct web_request request;
-
-    answer_init(&request, reader_head(connection->reader), &connection->out);
-    request.close = true;
-    connection->last = true;
-    answer_status(&request, reader_code(connection->reader));
-    log_request(connection, &request, begin_us);
-    answer_deinit(&request);
-}
-
-/* What changed or showed something is logged, each time; a flood of what did not is cut short. */
-static void
-log_request(struct connection *connection, const struct web_request *request, uint64_t begin_us)
-{
-    const char *why = request->why;
-
-    if (request->code >= REFUSED && !loop_may_log(connection->loop, connection->peer))
-        return;
-    log_info("event=request peer=%s method=\"%s\" path=\"%s\" body=%zu status=%d us=%llu%s%s%s",
-             connection->peer, LOG_TEXT(request->head->method_text), LOG_TEXT(request->head->path),
-             request->body_len, request->code, (unsigned long long)(clock_mono_us() - begin_us),
-             why ? " why=\"" : "", why ? why : "", why ? "\"" : "");
-}
-
-static const X509 *
-client_certificate(const SSL *ssl)
-{
-    return SSL_get_verify_result(ssl) == X509_V_OK ? SSL_get0_peer_certificate(ssl) : NULL;
-}
-
 /* --- waiting --- */
 
 static void
@@ -493,14 +353,18 @@ set_deadline(struct connection *connection, uint32_t ms)
     evtimer_add(connection->deadline, &after);
 }
 
-/* STEP_ON: its turn comes again when the others had theirs. */
+/* STEP_ON: its turn comes again when the others had theirs. STEP_TURN: nothing but the clock. */
 static void
 wait_for(struct connection *connection, enum step what)
 {
-    const struct timeval now = {.tv_sec = 0};
+    uint64_t ms = what == STEP_TURN ? connection->wait_ms : 0;
+    const struct timeval after = {.tv_sec = (time_t)(ms / 1000),
+                                  .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+    bool timed = what == STEP_ON || what == STEP_TURN;
     short events = what == STEP_WRITE ? EV_WRITE : EV_READ;
 
     event_del(connection->io);
-    event_assign(connection->io, connection->loop->base, connection->fd, events, ready, connection);
-    event_add(connection->io, what == STEP_ON ? &now : NULL);
+    event_assign(connection->io, connection->loop->base, what == STEP_TURN ? -1 : connection->fd,
+                 what == STEP_TURN ? 0 : events, ready, connection);
+    event_add(connection->io, timed ? &after : NULL);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * connection - one client: handshake, requests one after the other, the end
+ * connection - one client: its turn, handshake, requests one after the other, the end
  *
- *     HANDSHAKE -> READ <-> WRITE -> LINGER
+ *     NEW -> TURN -> HANDSHAKE -> READ <-> WRITE -> LINGER
  *
  * All that can go wrong ends this connection and nothing else.
  */

@@ -38,9 +38,9 @@ web_client_certificate(const struct web_request *request)
 }
 
 const char *
-web_peer(const struct web_request *request)
+web_client_lapsed(const struct web_request *request)
 {
-    return request->peer;
+    return request->lapsed;
 }
 
 void

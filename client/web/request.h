@@ -30,8 +30,8 @@ const char *web_header(const struct web_request *request, const char *name);
 const void *web_body(const struct web_request *request, size_t *len);
 /* The client's verified certificate, borrowed; NULL: none. */
 const X509 *web_client_certificate(const struct web_request *request);
-/* "127.0.0.1" */
-const char *web_peer(const struct web_request *request);
+/* Why a certificate that was good in the handshake is none now; a constant. NULL: it is not so. */
+const char *web_client_lapsed(const struct web_request *request);
 
 /* HEAD gets the headers alone. An answer without a body, with a text (text/plain; charset=utf-8; a line end is added), with any. */
 void web_answer(struct web_request *request, int code);

@@ -128,7 +128,8 @@ server_start(struct server *server, struct fault *why)
     sigset_t all, before;
     ks_err err;
 
-    server->peers = peers_new(server->options.max_each);
+    server->peers = peers_new(server->options.max_each, server->options.handshake_rate,
+                              server->options.handshake_burst);
     server->loops = calloc(n, sizeof(*server->loops));
     server->threads = calloc(n, sizeof(*server->threads));
     if (!server->peers || !server->loops || !server->threads) {

@@ -29,6 +29,10 @@
  * the connection is closed. `state` is the loop's, from thread_new. */
 typedef SSL_CTX *(*server_tls_fn)(void *state);
 
+/* Before a request of a client that showed a certificate, which was verified in the handshake: why it holds
+ * no longer, a constant; NULL: it does. */
+typedef const char *(*server_client_fn)(SSL *ssl, void *state);
+
 /* One request; web_answer*() exactly once before it returns. */
 typedef void (*server_handler_fn)(struct web_request *request, void *state);
 
@@ -39,10 +43,14 @@ struct server_options {
     uint32_t max_connections;
     uint32_t
         max_each; /* connections of one address (peers.h); more are closed at once. 0: no such limit */
+    uint32_t handshake_rate; /* of one address a second, when handshake_burst are used up; more wait
+                                 for their turn, or are closed if it is too far. 0: no such limit */
+    uint32_t handshake_burst;
     uint32_t request_timeout_ms;
     size_t max_body_len; /* more: 413, without having read it */
     size_t max_headers_len;
     server_tls_fn tls;
+    server_client_fn client; /* NULL: what was verified once holds as long as the connection */
     server_handler_fn handle;
     /* NULL, or asked once when the head of a request is there and its body is not: an answer refuses
      * the body, and ends the connection. So strangers cannot have their bodies kept. */

@@ -8,6 +8,8 @@ agent_client - clients of keysvc-agent's HTTPS that curl is not
                                             not read an answer; 0 if the agent ends that within 20 s. API_TOKEN: who
     agent_client.py bodies PORT N           N connections with most of a body of 1 MiB; prints how many were answered 401
     agent_client.py silent PORT N           keeps opening connections that say nothing, N at a time, until its end
+    agent_client.py impatient PORT N S      N threads that make handshakes without pause for S seconds; prints how many
+                                            handshakes there were, and in how many seconds; 1 if one failed
     agent_client.py places PORT N           N connections are served, one more waits, and is served when another goes
     agent_client.py load PORT FILE          new connections one after the other until FILE exists, with TLS 1.2 and 1.3
                                             in turn; prints how many, and how many certificates; 1 if one failed
@@ -137,6 +139,26 @@ def silent(port, count):
         time.sleep(0.001)  # a test beside others
 
 
+def impatient(port, count, seconds):
+    begin = time.monotonic()
+    made = []
+
+    def hurry():
+        while time.monotonic() - begin < float(seconds):
+            connect(port).close()
+            made.append(True)
+        made.append("ended")
+
+    threads = [threading.Thread(target=hurry) for _ in range(int(count))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print("handshakes:", made.count(True))
+    print("seconds:", int(time.monotonic() - begin) + 1)
+    return 0 if made.count("ended") == int(count) else 1
+
+
 def places(port, count):
     held = [connect(port) for _ in range(int(count))]
     waiting = dial(port)
@@ -261,7 +283,7 @@ def changes(port, token, folder):
 
 def main():
     verb, *arguments = sys.argv[1:]
-    verbs = {"hold": hold, "slow": slow, "bodies": bodies, "silent": silent, "places": places, "load": load, "beside": beside, "changes": changes}
+    verbs = {"hold": hold, "slow": slow, "bodies": bodies, "silent": silent, "impatient": impatient, "places": places, "load": load, "beside": beside, "changes": changes}
     return verbs[verb](*arguments)
 
 

@@ -90,6 +90,31 @@ peak()
     wait_for serves
 }
 
+@test "who makes handshakes without pause waits for its turn, and nobody else does" {
+    local before made flood
+    world break
+    agent_world
+    AGENT_LISTENER='handshake-rate-per-address = "2/s" handshake-burst-per-address = 3' agent_config
+    start
+    agent_start
+    before=$(calls C_Sign)
+    client impatient "$PORT" 4 5 >"$W/made" 3>&- &
+    flood=$!
+    wait_for grep -q 'event=handshakes-wait peer=127.0.0.1 rate=2' "$W/agent.log"
+    for _ in 1 2 3; do
+        [[ $(https /nothing/here --interface 127.0.0.2) == 401 ]]
+    done
+    wait "$flood" || { cat "$W/made"; false; }
+    made=$(sed -n 's/^handshakes: //p' "$W/made")
+    # Not more than it may in that time, and none was refused; nor were there more signatures, with some of the audit's own.
+    [ "$made" -ge 4 ]
+    [ "$made" -le $((3 + 2 * $(sed -n 's/^seconds: //p' "$W/made"))) ]
+    [ $(($(calls C_Sign) - before)) -le $((made + 3 + 5)) ]
+    [ "$(grep -c 'event=handshakes-wait peer=127.0.0.1' "$W/agent.log")" = 1 ]
+    not grep -q 'event=handshakes-wait peer=127.0.0.2' "$W/agent.log"
+    [[ $(https /nothing/here) == 401 ]]
+}
+
 @test "a hundred megabytes are refused, however they are sent, and none of them is kept" {
     world
     agent_world

@@ -105,7 +105,7 @@ serves()
     serves
     serves --cert "$W/console.pem" --key "$W/console.key"
     not https / --cert "$W/stranger.pem" --key "$W/stranger.key"
-    wait_for grep -q 'event=handshake-failed peer=127.0.0.1 why="certificate verify failed"' "$W/agent.log"
+    wait_for grep -q 'event=handshake-failed peer=127.0.0.1 why="certificate verify failed: ' "$W/agent.log"
 }
 
 @test "the agent waits for keysvcd at its first start, and goes on without it later" {

@@ -182,6 +182,8 @@ serve(struct agent *agent, const sigset_t *signals, struct report *report)
         .threads = config->threads,
         .max_connections = config->max_connections,
         .max_each = config->max_connections_per_address,
+        .handshake_rate = config->handshake_rate,
+        .handshake_burst = config->handshake_burst,
         .request_timeout_ms = config->request_timeout_ms,
         .max_body_len = MAX_BODY_LEN,
         .max_headers_len = MAX_HEADERS_LEN,

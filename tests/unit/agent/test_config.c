@@ -60,6 +60,8 @@ Test(agent_config, an_empty_file_means_the_defaults)
     cr_assert_str_eq(config->address, "127.0.0.1");
     cr_assert_eq(config->port, 9999);
     cr_assert_eq(config->max_connections_per_address, 128);
+    cr_assert_eq(config->handshake_rate, 50);
+    cr_assert_eq(config->handshake_burst, 500);
     cr_assert_eq(config->request_timeout_ms, 30000);
     cr_assert_eq(config->key_type, KS_KEY_TYPE_ANY);
     cr_assert_null(config->client_names[0]);
@@ -73,7 +75,8 @@ Test(agent_config, every_option_is_read)
         "agent {\n state-dir = /srv/agent\n socket = /run/x.sock\n keys = \"a/{user}/b\"\n"
         " key-type = ed25519\n environment = prod-1\n}\n"
         "listener {\n address = \"::1\"\n port = 0\n threads = 2\n max-connections = 7\n"
-        " max-connections-per-address = 6\n request-timeout = 5s\n client-ca-file = /etc/ca.pem\n"
+        " max-connections-per-address = 6\n handshake-rate-per-address = \"7/s\"\n"
+        " handshake-burst-per-address = 8\n request-timeout = 5s\n client-ca-file = /etc/ca.pem\n"
         " client-names = {\"console.example\", \"second\"}\n"
         " client-scopes = {\"certificate management\"}\n certificate-file = /etc/x.p12\n"
         " certificate-password = \"s3cret\"\n certificate-alias = shop\n}\n");
@@ -88,6 +91,8 @@ Test(agent_config, every_option_is_read)
     cr_assert_eq(config->threads, 2);
     cr_assert_eq(config->max_connections, 7);
     cr_assert_eq(config->max_connections_per_address, 6);
+    cr_assert_eq(config->handshake_rate, 7);
+    cr_assert_eq(config->handshake_burst, 8);
     cr_assert_eq(config->request_timeout_ms, 5000);
     cr_assert_str_eq(config->client_ca_file, "/etc/ca.pem");
     cr_assert_str_eq(config->client_names[1], "second");
@@ -143,6 +148,9 @@ static const struct {
     {"listener {\n port = -1\n}\n", ":2:", "port"},
     {"listener {\n threads = 0\n}\n", ":2:", "threads"},
     {"listener {\n max-connections = 8193\n}\n", ":2:", "max-connections"},
+    {"listener {\n handshake-rate-per-address = 50\n}\n", ":2:", "handshake-rate-per-address"},
+    {"listener {\n handshake-rate-per-address = \"0/s\"\n}\n", ":2:", "handshake-rate-per-address"},
+    {"listener {\n handshake-burst-per-address = 0\n}\n", ":2:", "handshake-burst-per-address"},
     {"listener {\n request-timeout = 11m\n}\n", ":2:", "request-timeout"},
     {"listener {\n request-timeout = 30\n}\n", ":2:", "request-timeout"},
     {"listener {\n client-ca-file = /etc/ca.pem\n}\n", ":1:", "go together"},

@@ -33,7 +33,7 @@ Test(server, requests_follow_one_another_on_one_connection)
     cr_assert(strstr(answer, "\r\nContent-Length: 5\r\n"));
     cr_assert_str_eq(strstr(answer, "\r\n\r\n"), "\r\n\r\nhello");
     answer = rig_ask(ssl, "GET /peer HTTP/1.1\r\n" HOST "\r\n");
-    cr_assert_str_eq(strstr(answer, "\r\n\r\n"), "\r\n\r\n127.0.0.1 nobody\n");
+    cr_assert_str_eq(strstr(answer, "\r\n\r\n"), "\r\n\r\nnobody\n");
     answer = rig_ask(ssl, "GET /a%20b HTTP/1.1\r\n" HOST "\r\n");
     cr_assert_eq(strncmp(answer, "HTTP/1.1 404 ", 13), 0);
     cr_assert(strstr(answer, "nothing at /a b\n"));
@@ -82,7 +82,7 @@ Test(server, head_has_headers_only_and_the_connection_stays_in_step)
     n = SSL_read(ssl, text, sizeof(text) - 1);
     cr_assert(n > 0);
     text[n] = '\0';
-    cr_assert(strstr(text, "\r\nContent-Length: 17\r\n"));
+    cr_assert(strstr(text, "\r\nContent-Length: 7\r\n"));
     cr_assert_str_eq(strstr(text, "\r\n\r\n"), "\r\n\r\n");
     answer = rig_ask(ssl, "GET /peer HTTP/1.1\r\n" HOST "\r\n");
     cr_assert_eq(strncmp(answer, "HTTP/1.1 200 OK\r\n", 17), 0, "%s", answer);

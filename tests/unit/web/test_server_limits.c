@@ -97,6 +97,75 @@ send_flood(void *context)
 }
 
 /* Prepared beforehand, so that they come faster than they can be read. */
+Test(server_limits, more_handshakes_than_an_address_may_make_wait_for_their_turn)
+{
+    uint64_t begin_ms;
+
+    rig.options.handshake_rate = 10;
+    rig.options.handshake_burst = 3;
+    rig_start(&rig);
+    begin_ms = clock_mono_ms();
+    for (size_t i = 0; i < 8; i++)
+        cr_assert_eq(rig_status(&rig, GET), 200);
+    cr_assert(clock_mono_ms() - begin_ms >= 500, "five of them took no tenth of a second each");
+}
+
+/* A client hello of 15 KiB that does not end. */
+static int
+begin_handshake(void)
+{
+    int fd = rig_dial(&rig);
+
+    cr_assert_eq(send(fd, "\026\003\001\077\000\001\000\074\000", 9, MSG_NOSIGNAL), 9);
+    return fd;
+}
+
+Test(server_limits, whose_turn_is_too_far_is_closed_at_once)
+{
+    struct pollfd dialled[40];
+    size_t n_closed = 0;
+    char byte;
+
+    rig.options.threads = 1;
+    rig.options.max_connections = 50;
+    rig.options.handshake_rate = 1;
+    rig.options.handshake_burst = 1;
+    rig_start(&rig);
+    for (size_t i = 0; i < ARRAY_LEN(dialled); i++)
+        dialled[i] = (struct pollfd){.fd = begin_handshake(), .events = POLLIN};
+    cr_assert(poll(dialled, ARRAY_LEN(dialled), PATIENCE_MS / 2) > 0);
+    for (size_t i = 0; i < ARRAY_LEN(dialled); i++) {
+        n_closed += dialled[i].revents && recv(dialled[i].fd, &byte, 1, MSG_DONTWAIT) <= 0;
+        close(dialled[i].fd);
+    }
+    cr_assert(n_closed > 0 && n_closed < ARRAY_LEN(dialled), "%zu", n_closed);
+}
+
+Test(server_limits, who_is_gone_at_its_turn_gets_no_handshake)
+{
+    rig.options.threads = 1;
+    rig.options.handshake_rate = 2;
+    rig.options.handshake_burst = 1;
+    rig_start(&rig);
+    cr_assert_eq(rig_status(&rig, GET), 200);
+    for (size_t i = 0; i < 5; i++)
+        close(begin_handshake());
+    cr_assert_eq(rig_status(&rig, GET), 200); /* behind them */
+    /* Two; on a machine that is slow enough, one was not gone yet. */
+    cr_assert(rig.n_handshakes < 7, "%d", rig.n_handshakes);
+}
+
+Test(server_limits, who_only_looks_whether_the_port_is_open_has_made_no_handshake)
+{
+    rig.options.handshake_rate = 1;
+    rig.options.handshake_burst = 2;
+    rig_start(&rig);
+    for (size_t i = 0; i < 60; i++)
+        close(rig_dial(&rig));
+    cr_assert_eq(rig_status(&rig, GET), 200); /* not after a minute, which it would not wait */
+    cr_assert_eq(rig.n_handshakes, 1);
+}
+
 Test(server_limits, who_changes_keys_without_end_holds_up_nobody)
 {
     struct flood flood = {.records = BIO_new(BIO_s_mem())};

@@ -105,9 +105,30 @@ Test(server_tls, a_verified_client_certificate_is_shown_to_the_handler)
     X509_STORE_add_cert(SSL_CTX_get_cert_store(rig.contexts[0]), SSL_CTX_get0_certificate(client));
     SSL_CTX_set_verify(rig.contexts[0], SSL_VERIFY_PEER, NULL);
     ssl = connect_as(client);
-    cr_assert(strstr(rig_ask(ssl, GET), "127.0.0.1 /CN=console\n"));
+    cr_assert(strstr(rig_ask(ssl, GET), "\r\n\r\n/CN=console\n"));
     rig_hang_up(ssl);
     cr_assert_eq(rig_status(&rig, GET), 200); /* without one, as nobody */
+    SSL_CTX_free(client);
+}
+
+Test(server_tls, a_client_certificate_that_holds_no_longer_is_none_on_an_open_connection)
+{
+    SSL_CTX *client = SSL_CTX_new(TLS_client_method());
+    SSL *ssl, *without;
+
+    rig_certify(client, "console");
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(rig.contexts[0]), SSL_CTX_get0_certificate(client));
+    SSL_CTX_set_verify(rig.contexts[0], SSL_VERIFY_PEER, NULL);
+    without = rig_connect(&rig, 0);
+    ssl = connect_as(client);
+    cr_assert(strstr(rig_ask(ssl, GET), "\r\n\r\n/CN=console\n"));
+    rig.lapsed = "it was revoked";
+    cr_assert(strstr(rig_ask(ssl, GET), "\r\n\r\nnobody: it was revoked\n"));
+    cr_assert(strstr(rig_ask(without, GET), "\r\n\r\nnobody\n"));
+    rig.lapsed = NULL;
+    cr_assert(strstr(rig_ask(ssl, GET), "\r\n\r\n/CN=console\n"));
+    rig_hang_up(without);
+    rig_hang_up(ssl);
     SSL_CTX_free(client);
 }
 

@@ -20,10 +20,20 @@ give_context(void *state)
     struct rig *rig = state;
     int current = rig->current;
 
+    rig->n_handshakes++;
     if (current < 0)
         return NULL;
     SSL_CTX_up_ref(rig->contexts[current]);
     return rig->contexts[current];
+}
+
+static const char *
+judge(SSL *ssl, void *state)
+{
+    struct rig *rig = state;
+
+    cr_assert_not_null(SSL_get0_peer_certificate(ssl));
+    return rig->lapsed;
 }
 
 static void
@@ -61,6 +71,8 @@ handle(struct web_request *request, void *state)
         wait_to_go_on(state);
     if (client)
         X509_NAME_oneline(X509_get_subject_name(client), name, sizeof(name));
+    else if (web_client_lapsed(request))
+        snprintf(name, sizeof(name), "nobody: %s", web_client_lapsed(request));
     if (strcmp(path, "/header") == 0) {
         web_answer_header(request, "X-Good", "1");
         web_answer_header(request, "X-Bad", "1\r\nX-Worse: 1");
@@ -68,7 +80,7 @@ handle(struct web_request *request, void *state)
     if (strcmp(path, "/echo") == 0)
         web_answer_bytes(request, 200, "text/plain", body, len);
     else if (strcmp(path, "/peer") == 0)
-        web_answer_text(request, 200, "%s %s", web_peer(request), name);
+        web_answer_text(request, 200, "%s", name);
     else if (strcmp(path, "/long") == 0)
         answer_long(request);
     else if (strcmp(path, "/wait") == 0 || strcmp(path, "/header") == 0)
@@ -124,6 +136,7 @@ rig_init(struct rig *rig)
         .max_body_len = 1024 * 1024,
         .max_headers_len = 16384,
         .tls = give_context,
+        .client = judge,
         .handle = handle,
         .thread_new = thread_new,
         .context = rig,

@@ -6,7 +6,7 @@
 
 #include "client/web/server.h"
 
-/* `path`, and what the handler does: "/echo" the body; "/peer" who asks; "/none" no answer; "/wait"
+/* `path`, and what the handler does: "/echo" the body; "/peer" who asks, and why not; "/none" no answer; "/wait"
  * until go_on is set; "/long" 8 MiB; "/header" with one of its own; else 404. */
 struct rig {
     struct server_options options; /* to be changed before rig_start() */
@@ -15,6 +15,8 @@ struct rig {
     _Atomic int current;  /* which is given to new connections; negative: none */
     _Atomic bool waiting; /* a handler is in "/wait" */
     _Atomic bool go_on;
+    _Atomic int n_handshakes;   /* begun */
+    const char *_Atomic lapsed; /* why no client's certificate holds; NULL: each does */
 };
 
 void rig_init(struct rig *rig);
