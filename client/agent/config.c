@@ -53,6 +53,7 @@ static cfg_opt_t listener_schema[] = {
     CONFFILE_ONE("handshake-burst-per-address"),
     CONFFILE_ONE("request-timeout"),
     CONFFILE_ONE("client-ca-file"),
+    CONFFILE_ONE("client-crl-file"),
     CONFFILE_LIST("client-names"),
     CONFFILE_LIST("client-scopes"),
     CONFFILE_ONE("certificate-file"),
@@ -326,6 +327,10 @@ read_clients(const struct reading *reading, cfg_t *section)
     ks_err err;
 
     read_path(section, "client-ca-file", config->client_ca_file, sizeof(config->client_ca_file));
+    read_path(section, "client-crl-file", config->client_crl_file, sizeof(config->client_crl_file));
+    if (config->client_crl_file[0] && !conffile_get(section, "client-ca-file"))
+        conffile_value_error(conffile_get(section, "client-crl-file"),
+                             "there is no client-ca-file, of whose certificates it is");
     err = read_list(section, "client-names", config->client_names);
     if (!err)
         err = read_list(section, "client-scopes", config->client_scopes);

@@ -6,8 +6,8 @@
  *                keys = "agents/{user}"  key-type = ec-p256  environment = default }
  *     listener { address = 127.0.0.1  port = 9999  threads = 4  max-connections = 256
  *                handshake-rate-per-address = "50/s"  handshake-burst-per-address = 500
- *                request-timeout = 30s  client-ca-file = F  client-names = {"console.example"}
- *                client-scopes = {"certificate management"}
+ *                request-timeout = 30s  client-ca-file = F  client-crl-file = F
+ *                client-names = {"console.example"}  client-scopes = {"certificate management"}
  *                certificate-file = F  certificate-password = P  certificate-alias = a }
  *
  * A file that is missing is an empty one, if its path was not given. Command line options replace
@@ -45,6 +45,7 @@ struct agent_config {
     /* From the connection's first byte, or the last answer, to the request's last. */
     uint32_t request_timeout_ms;
     char client_ca_file[PATH_MAX];       /* empty: no client certificates are asked for */
+    char client_crl_file[PATH_MAX];      /* empty: no revocation lists are looked at */
     char *client_names[CONFIG_MAX_LIST]; /* subject CN or DNS name; NULL ends */
     char *client_scopes[CONFIG_MAX_LIST];
     char certificate_file[PATH_MAX];         /* a PKCS#12 taken at start; empty: none */

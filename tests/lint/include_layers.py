@@ -56,11 +56,12 @@ ARROWS = {
     # The console works on other hosts' agents and uses nothing of this one's state.
     "client/agent/console": ["client/agent/report.h", "client/agent/tame.h", "client/agent/certificate/", "client/provider/builtin.h"]
     + ["base/", "build-config.h"],
-    "client/agent/doctor": AGENT + ["client/agent/identity/", "base/"],
+    "client/agent/doctor": AGENT + ["client/agent/certificate/clientca.h", "client/agent/identity/", "base/"],
     "client/agent/identity": AGENT + ["client/agent/certificate/", "client/agent/store/", "base/"],
     # The agent serves with a key that it does not have, as any program: keysvc.so, linked in.
     "client/agent/serve": AGENT
-    + ["client/agent/identity/", "client/agent/upload/upload.h", "client/web/", "client/provider/builtin.h", "base/"],
+    + ["client/agent/certificate/clientca.h", "client/agent/identity/", "client/agent/upload/upload.h"]
+    + ["client/web/", "client/provider/builtin.h", "base/"],
     "client/agent/store": [
         "client/agent/api_token.h",
         "client/agent/certificate/chain.h",

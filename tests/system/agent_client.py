@@ -4,6 +4,8 @@
 agent_client - clients of keysvc-agent's HTTPS that curl is not
 
     agent_client.py hold PORT               a connection; prints "held", then "closed" when the agent closes it
+    agent_client.py known PORT CERT KEY     requests on one connection with a client's certificate until the answer's status
+                                            is another one than the first; prints both; 1 if that takes 60 s
     agent_client.py slow PORT PHASE         a byte each 50 ms, in the handshake, line, headers, body or chunk; or does
                                             not read an answer; 0 if the agent ends that within 20 s. API_TOKEN: who
     agent_client.py bodies PORT N           N connections with most of a body of 1 MiB; prints how many were answered 401
@@ -77,6 +79,26 @@ def hold(port):
         gone = True
     print("closed" if gone else "spoken to", flush=True)
     return 0 if gone else 1
+
+
+def known(port, certificate, key):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.load_cert_chain(certificate, key)
+    connection = context.wrap_socket(dial(port))
+    first = None
+    begin = time.monotonic()
+    while time.monotonic() - begin < 3 * PATIENCE:
+        connection.sendall(b"GET /e/default/api/v1/certificate/list HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        code, _ = answer(connection)
+        if code != first:
+            print(code, flush=True)
+            if first:
+                return 0
+            first = code
+        time.sleep(0.1)
+    return 1
 
 
 LOGIN = b"Authorization: Api-Token " + os.environ.get("API_TOKEN", "").encode() + b"\r\n"
@@ -283,7 +305,7 @@ def changes(port, token, folder):
 
 def main():
     verb, *arguments = sys.argv[1:]
-    verbs = {"hold": hold, "slow": slow, "bodies": bodies, "silent": silent, "impatient": impatient, "places": places, "load": load, "beside": beside, "changes": changes}
+    verbs = {"hold": hold, "known": known, "slow": slow, "bodies": bodies, "silent": silent, "impatient": impatient, "places": places, "load": load, "beside": beside, "changes": changes}
     return verbs[verb](*arguments)
 
 

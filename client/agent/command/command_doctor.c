@@ -40,6 +40,7 @@ look(struct invocation *invocation, struct doctor *doctor)
         doctor_certificate(doctor);
     doctor_key(doctor);
     doctor_configured(doctor);
+    doctor_clients(doctor);
     doctor_listener(doctor);
 }
 

@@ -55,4 +55,5 @@ void doctor_service(struct doctor *doctor); /* doctor_service.c: keysvcd, and wh
 void doctor_certificate(struct doctor *doctor); /* doctor_files.c: what serves; needs the agent */
 void doctor_key(struct doctor *doctor);         /* doctor_service.c: rules, class, the key, names */
 void doctor_configured(struct doctor *doctor);  /* doctor_files.c: certificate-file of agent.conf */
+void doctor_clients(struct doctor *doctor);     /* doctor_clients.c: CAs and lists of agent.conf */
 void doctor_listener(struct doctor *doctor);    /* doctor_listener.c: who listens, showing what */

@@ -48,11 +48,14 @@ by_certificate(struct rest_call *call)
 {
     const struct agent_config *config = call->rest->config;
     const X509 *certificate = web_client_certificate(call->request);
+    const char *lapsed = web_client_lapsed(call->request);
     const char *name = certificate ? configured_name(config, certificate) : NULL;
     unsigned int scopes = 0;
 
     if (!name)
-        return refuse(call, certificate ? "a certificate of another name" : "no token");
+        return refuse(call, certificate ? "a certificate of another name"
+                            : lapsed    ? lapsed
+                                        : "no token");
     /* A browser shows its certificate for any page that makes it ask, and says whose that is. */
     if (web_header(call->request, "Origin"))
         return refuse(call, "a certificate, for another's page");

@@ -53,6 +53,7 @@ static ks_err check_tls(struct agent *agent, struct report *report);
 static void *thread_new(void *context, struct fault *why);
 static void thread_free(void *state);
 static SSL_CTX *thread_tls(void *state);
+static const char *thread_client(SSL *ssl, void *state);
 static void admit(struct web_request *request, void *state);
 static void handle(struct web_request *request, void *state);
 
@@ -188,6 +189,7 @@ serve(struct agent *agent, const sigset_t *signals, struct report *report)
         .max_body_len = MAX_BODY_LEN,
         .max_headers_len = MAX_HEADERS_LEN,
         .tls = thread_tls,
+        .client = thread_client,
         .handle = handle,
         .admit = admit,
         .thread_new = thread_new,
@@ -282,6 +284,14 @@ thread_tls(void *state)
     struct thread *thread = state;
 
     return tls_context(thread->tls);
+}
+
+static const char *
+thread_client(SSL *ssl, void *state)
+{
+    struct thread *thread = state;
+
+    return tls_client_lapsed(thread->tls, ssl);
 }
 
 static void

@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 
 #include "base/log.h"
+#include "client/agent/serve/clients.h"
 #include "client/provider/builtin.h"
 
 /* What keysvcd signs with a key for TLS; a key exchange by RSA would want it to decrypt. */
@@ -16,20 +17,26 @@
 #define TLS_GROUPS "X25519:P-256:P-384:P-521"
 #define SESSION_CONTEXT "keysvc-agent"
 
+/* What a context is made of. Comparable with memcmp(). */
+struct sources {
+    int64_t number; /* of the set */
+    struct clients_seen clients;
+};
+
 struct tls {
     struct agent *agent;
     OSSL_LIB_CTX *libctx;
     SSL_CTX *context;
-    int64_t number; /* of the set in `context` */
-    int64_t failed; /* the last one that could not be loaded */
+    struct sources loaded; /* `context` */
+    struct sources failed; /* the last ones that could not be loaded */
 };
 
 static bool load_providers(OSSL_LIB_CTX *libctx, const char *socket);
 static CONF *write_conf(OSSL_LIB_CTX *libctx, const char *socket);
+static void refresh(struct tls *tls);
 static ks_err load_set(struct tls *tls, struct report *report);
 static ks_err build(struct tls *tls, const struct identity_set *set, SSL_CTX **out,
                     struct report *report);
-static ks_err take_client_cas(struct tls *tls, SSL_CTX *context, struct report *report);
 static bool take_chain(struct tls *tls, SSL_CTX *context, const struct ks_chain *chain);
 static X509 *read_certificate(struct tls *tls, const struct ks_blob *der);
 static bool take_key(struct tls *tls, SSL_CTX *context, const struct ks_key *key);
@@ -124,17 +131,33 @@ write_conf(OSSL_LIB_CTX *libctx, const char *socket)
 SSL_CTX *
 tls_context(struct tls *tls)
 {
-    int64_t number = identity_current_number(tls->agent, IDENTITY_OF_LISTENER);
-    struct report report = REPORT_INIT;
-
-    /* 0: the store cannot be asked just now. */
-    if (number != tls->number && number != 0 && load_set(tls, &report) && tls->failed != number) {
-        tls->failed = number;
-        log_error("event=certificate-not-loaded set=%lld serving=%lld why=\"%s\"",
-                  (long long)number, (long long)tls->number, LOG_TEXT(report.message));
-    }
+    refresh(tls);
     SSL_CTX_up_ref(tls->context);
     return tls->context;
+}
+
+const char *
+tls_client_lapsed(struct tls *tls, const SSL *ssl)
+{
+    refresh(tls);
+    return clients_lapsed(tls->context, tls->libctx, ssl);
+}
+
+static void
+refresh(struct tls *tls)
+{
+    struct sources now = {.number = identity_current_number(tls->agent, IDENTITY_OF_LISTENER),
+                          .clients = clients_look(tls->agent->config)};
+    struct report report = REPORT_INIT;
+
+    if (now.number == 0) /* the store cannot be asked just now */
+        now.number = tls->loaded.number;
+    if (memcmp(&now, &tls->loaded, sizeof(now)) != 0 && load_set(tls, &report) &&
+        memcmp(&now, &tls->failed, sizeof(now)) != 0) {
+        tls->failed = now;
+        log_error("event=certificate-not-loaded set=%lld serving=%lld why=\"%s\"",
+                  (long long)now.number, (long long)tls->loaded.number, LOG_TEXT(report.message));
+    }
 }
 
 /* The current set becomes the context; the one before stays if that fails. */
@@ -142,6 +165,7 @@ static ks_err
 load_set(struct tls *tls, struct report *report)
 {
     ks_auto(identity_set_deinitp) struct identity_set set = {0};
+    struct sources now = {.clients = clients_look(tls->agent->config)}; /* before they are read */
     SSL_CTX *context = NULL;
     ks_err err;
 
@@ -152,7 +176,8 @@ load_set(struct tls *tls, struct report *report)
         return err;
     SSL_CTX_free(tls->context);
     tls->context = context;
-    tls->number = set.number;
+    now.number = set.number;
+    tls->loaded = now;
     return KS_OK;
 }
 
@@ -177,7 +202,12 @@ build(struct tls *tls, const struct identity_set *set, SSL_CTX **out, struct rep
         return fail_openssl(report, "cannot serve with the certificate");
     if (!take_key(tls, context, &set->key))
         return fail_openssl(report, "cannot serve with the key's reference");
-    err = take_client_cas(tls, context, report);
+    err = clients_take(tls->agent->config, tls->libctx, context, report);
+    if (err && tls->context) { /* who serves goes on, and asks for no certificates */
+        log_error("event=client-certificates-refused why=\"%s\"", LOG_TEXT(report->message));
+        *report = (struct report)REPORT_INIT;
+        err = KS_OK;
+    }
     if (!err)
         *out = ks_steal(&context);
     return err;
@@ -230,27 +260,6 @@ take_key(struct tls *tls, SSL_CTX *context, const struct ks_key *key)
     taken = SSL_CTX_use_PrivateKey(context, reference) == 1;
     EVP_PKEY_free(reference);
     return taken;
-}
-
-/* Clients may show a certificate of these; none is asked of who has none. */
-static ks_err
-take_client_cas(struct tls *tls, SSL_CTX *context, struct report *report)
-{
-    const char *file = tls->agent->config->client_ca_file;
-    STACK_OF(X509_NAME) * names;
-
-    if (file[0] == '\0')
-        return KS_OK;
-    names = SSL_load_client_CA_file_ex(file, tls->libctx, NULL);
-    if (!names || !SSL_CTX_load_verify_file(context, file)) {
-        sk_X509_NAME_pop_free(names, X509_NAME_free);
-        ERR_clear_error();
-        return report_fail(report, KS_ERR_USAGE, "client-ca-file %s: no certificates can be read",
-                           file);
-    }
-    SSL_CTX_set_client_CA_list(context, names);
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    return KS_OK;
 }
 
 /* With OpenSSL's own words, and none of them left behind. */

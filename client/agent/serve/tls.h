@@ -24,7 +24,11 @@ ks_err tls_new(struct agent *agent, struct tls **out, struct report *report) KS_
 struct tls *tls_free(struct tls *tls);
 
 /*
- * For one new connection, up-ref'd (SSL_CTX_free); made anew if another set became current. Never
- * NULL: a set that cannot be loaded is logged, once, and the one before goes on serving.
+ * For one new connection, up-ref'd (SSL_CTX_free); made anew if another set became current, or the files of
+ * agent.conf about clients changed. Never NULL: a set that cannot be loaded is logged, once, and the one before
+ * goes on serving; without the CAs of clients there are no certificates of clients.
  */
 SSL_CTX *tls_context(struct tls *tls);
+
+/* Why the certificate that a client showed would be refused now, a constant; NULL: it would not. */
+const char *tls_client_lapsed(struct tls *tls, const SSL *ssl);

@@ -77,7 +77,7 @@ Test(agent_config, every_option_is_read)
         "listener {\n address = \"::1\"\n port = 0\n threads = 2\n max-connections = 7\n"
         " max-connections-per-address = 6\n handshake-rate-per-address = \"7/s\"\n"
         " handshake-burst-per-address = 8\n request-timeout = 5s\n client-ca-file = /etc/ca.pem\n"
-        " client-names = {\"console.example\", \"second\"}\n"
+        " client-crl-file = /etc/crl.pem\n client-names = {\"console.example\", \"second\"}\n"
         " client-scopes = {\"certificate management\"}\n certificate-file = /etc/x.p12\n"
         " certificate-password = \"s3cret\"\n certificate-alias = shop\n}\n");
 
@@ -95,6 +95,7 @@ Test(agent_config, every_option_is_read)
     cr_assert_eq(config->handshake_burst, 8);
     cr_assert_eq(config->request_timeout_ms, 5000);
     cr_assert_str_eq(config->client_ca_file, "/etc/ca.pem");
+    cr_assert_str_eq(config->client_crl_file, "/etc/crl.pem");
     cr_assert_str_eq(config->client_names[1], "second");
     cr_assert_null(config->client_names[2]);
     cr_assert_str_eq(config->client_scopes[0], "certificate management");
@@ -159,6 +160,7 @@ static const struct {
      ":1:", "go together"},
     {"listener {\n client-scopes = {\"certificate reading\"}\n}\n", ":1:", "go together"},
     {"listener {\n " ALL_THREE " client-names = {c}\n}\n", ":5:", "given twice"},
+    {"listener {\n client-crl-file = /etc/crl.pem\n}\n", ":2:", "no client-ca-file"},
     {"listener {\n client-names = {\"\"}\n}\n", ":2:", "a member is empty"},
     {"listener {\n client-ca-file = /etc/ca.pem\n client-names = {a}\n"
      " client-scopes = {\"certificate reading\", \"certificate managment\"}\n}\n",
