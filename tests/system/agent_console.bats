@@ -9,6 +9,7 @@ bats_require_minimum_version 1.5.0
 
 setup()
 {
+    load where_failed
     W=$(mktemp -d "${TMPDIR:-/tmp}/keysvc-console-XXXXXX")
     DIR=$W/issued
     FAKES=()
@@ -32,7 +33,7 @@ console()
 
 json()
 {
-    /usr/bin/python3 -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
+    /usr/bin/python3 -IS -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
 }
 
 # fake NAME...: starts them; each wants a token of its own.

@@ -20,6 +20,7 @@ bats_require_minimum_version 1.5.0
 
 : "${KEYSVC_BUILD:?the build folder}"
 SOURCE=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+. "$SOURCE/tests/system/where_failed.bash"
 # shellcheck source=../tokens/softhsm2.bash
 . "$SOURCE/tests/tokens/${TOKEN_KIND:-softhsm2}.bash"
 ME=$(id -u)
@@ -363,7 +364,7 @@ need_root()
 # build_option NAME: what the build was configured with.
 build_option()
 {
-    meson introspect "$KEYSVC_BUILD" --buildoptions | json "[o['value'] for o in d if o['name'] == '$1'][0]"
+    json "[o['value'] for o in d if o['name'] == '$1'][0]" <"$KEYSVC_BUILD/meson-info/intro-buildoptions.json"
 }
 
 # The filters of system calls are in every build but the sanitizers', and those without the option.
@@ -375,7 +376,7 @@ need_filter()
 # json EXPRESSION: what the document on standard input, d, holds there.
 json()
 {
-    /usr/bin/python3 -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
+    /usr/bin/python3 -IS -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
 }
 
 # with_module COMMAND...: a program that is not instrumented, given the sanitizer of a module of ours that is.
