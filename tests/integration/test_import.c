@@ -25,11 +25,12 @@
 #define ED_KEY "openssl genpkey -algorithm ED25519 -out key.pem; "
 #define CERTIFICATE "openssl req -x509 -new -key key.pem -subj /CN=shop.example -out crt.pem; "
 #define EXPORT "openssl pkcs12 -export -inkey key.pem -in crt.pem -out file -passout pass:\"$PW\" "
+/* A virtual machine starts for each: in the way that is short for who ends at once. */
+#define GENKEYPAIR "keytool -J-XX:TieredStopAtLevel=1 -J-XX:+UseSerialGC -genkeypair "
 #define KEYTOOL                                                                                    \
-    "keytool -genkeypair -alias shop -dname CN=shop.example -keystore file -storetype PKCS12 "     \
-    "-storepass \"$PW\" "
-#define KEYTOOL_CRT                                                                                \
-    "; keytool -exportcert -rfc -alias shop -keystore file -storepass \"$PW\" > crt.pem"
+    GENKEYPAIR "-alias shop -dname CN=shop.example -keystore file -storetype PKCS12 "              \
+               "-storepass \"$PW\" "
+#define KEYTOOL_CRT "; openssl pkcs12 -legacy -in file -passin pass:\"$PW\" -nokeys -out crt.pem"
 #define CERTTOOL                                                                                   \
     "certtool --to-p12 --load-privkey key.pem --load-certificate crt.pem --p12-name shop "         \
     "--outder --outfile file --password \"$PW\" "
@@ -295,8 +296,9 @@ Test(import, takes_the_key_of_several_that_is_selected)
     struct job_reply reply;
     size_t len;
 
-    run(KEYTOOL "-keyalg EC -groupname secp256r1; keytool -genkeypair -alias other -dname CN=other "
-                "-keystore file -storepass \"$PW\" -keyalg EC -groupname secp256r1" KEYTOOL_CRT);
+    run(KEYTOOL
+        "-keyalg EC -groupname secp256r1" KEYTOOL_CRT "; " GENKEYPAIR "-alias other "
+        "-dname CN=other -keystore file -storepass \"$PW\" -keyalg EC -groupname secp256r1");
     len = slurp("file", data);
     start(KS_KEY_TYPE_EC_P256);
     reply = ask(&job, sealed(data, len), sealed(PASSWORD, strlen(PASSWORD)));

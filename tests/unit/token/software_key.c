@@ -4,7 +4,25 @@
  */
 #include "software_key.h"
 
+#include <stdio.h>
+
 #include <criterion/criterion.h>
+#include <openssl/pem.h>
+
+static EVP_PKEY *
+rsa_key(unsigned int bits)
+{
+    EVP_PKEY *key;
+    char path[512];
+    FILE *file;
+
+    snprintf(path, sizeof(path), RSA_KEYS, bits);
+    file = fopen(path, "r");
+    cr_assert(file, "%s", path);
+    key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
+    fclose(file);
+    return key;
+}
 
 EVP_PKEY *
 software_key_new(enum ks_key_type type)
@@ -25,13 +43,13 @@ software_key_new(enum ks_key_type type)
         key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
         break;
     case KS_KEY_TYPE_RSA_2048:
-        key = EVP_RSA_gen(2048);
+        key = rsa_key(2048);
         break;
     case KS_KEY_TYPE_RSA_3072:
-        key = EVP_RSA_gen(3072);
+        key = rsa_key(3072);
         break;
     case KS_KEY_TYPE_RSA_4096:
-        key = EVP_RSA_gen(4096);
+        key = rsa_key(4096);
         break;
     default:
         break;
