@@ -54,6 +54,6 @@ install: build-tree
 	@meson install -C "$(BUILD)"
 
 clean:
-	rm -rf "$(BUILD)" "$(BUILD)"-sanitize "$(BUILD)"-clang "$(BUILD)"-fuzz
+	rm -rf "$(BUILD)" "$(BUILD)"-sanitize "$(BUILD)"-fuzz
 
 .PHONY: all deps build-tree demo check bench fuzz soak install clean
