@@ -25,6 +25,8 @@ ready_world()
     cp -a "$W/tokens" "$W/break/other/tokens"
     echo "directories.tokendir = $W/break/other/tokens" >"$W/break/other/softhsm2.conf"
     start
+    # SoftHSM makes no key while another process starts.
+    wait_for all_ready "${WORKERS-1}"
     keysvc key generate web/shop
     keysvc key generate web/second
     keysvc sign web/shop --in "$W/data" >"$W/signature"
