@@ -522,6 +522,20 @@ is_self_signed()
     [ "$(tail -n 1 "$W/A1/requests")" = "POST /api/v1/identity/agent/self-signed Api-Token secret-of-A1" ]
 }
 
+@test "a certificate of the agent's key that is shown without the key is believed by nobody" {
+    issued A1 A2
+    # Another one for its key, and one that it had before.
+    openssl pkey -in "$W/A1/key.pem" -pubout -out "$W/A1.pub"
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=A1.example 2>/dev/null |
+        openssl x509 -req -force_pubkey "$W/A1.pub" -CA "$W/ca.crt" -CAkey "$W/ca.key" -CAcreateserial -out "$W/A1/stolen.pem" 2>/dev/null
+    openssl req -x509 -new -key "$W/A2/key.pem" -subj /CN=A2.example -out "$W/A2/stolen.pem"
+    for name in A1 A2; do echo self-signed:shown >"$W/$name/mode"; done
+    fails 13 "0 succeeded, 2 failed" console apply-self-signed --all
+    fails 17 "unreachable" console status
+    rm "$W"/A?/shown.pem "$W"/A?/mode
+    console status
+}
+
 @test "of a new key whose answer is lost the sha256 is told, for people to compare" {
     issued A1 A2
     echo self-signed:done-then-close >"$W/A1/mode"

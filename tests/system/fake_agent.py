@@ -8,7 +8,8 @@ DIR/key.pem and DIR/certificate.pem are what it serves with, read for each conne
 missing, so a test changes the certificate by replacing the file. DIR/token is the token it wants, if it is there. DIR/mode
 says how it answers: nothing (well), or one of MODES below; "apply:close" does so to one route only. It writes the port
 into DIR/port when it listens, and a line for each request whose headers it has read, with its Authorization, into
-DIR/requests: what an impostor would know.
+DIR/requests: what an impostor would know. While DIR/shown.pem is there that certificate is shown, by somebody who has
+no key of it; the mode "shown" puts DIR/stolen.pem there.
 """
 import http.server
 import json
@@ -27,7 +28,7 @@ ANSWERS = {
     "list": (200, ["not", "an", "object"]),
     "escape": (400, {"error": {"code": "BAD_REQUEST", "message": "\x1b[2Jbad\u009b", "hint": "", "retryable": False}}),
 }
-MODES = ["hang", "slow", "close", "half", "garbage", "huge", "redirect", "bare-500", "done-then-close", "done-then-hang", "impostor"] + list(ANSWERS)
+MODES = ["hang", "slow", "close", "half", "garbage", "huge", "redirect", "bare-500", "done-then-close", "done-then-hang", "impostor", "shown"] + list(ANSWERS)
 
 
 def openssl(*arguments, text=""):
@@ -184,6 +185,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif mode == "impostor":
             agent.new_key()
             agent.self_sign()
+        elif mode == "shown":
+            agent.put("shown.pem", agent.read("stolen.pem"))
         self.close_connection = True
 
     def drip(self, data):
@@ -197,6 +200,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(1)
 
 
+def show(request, certificate):
+    """As far into TLS 1.2 as one comes without the certificate's key."""
+    def counted(data, size=3):
+        return len(data).to_bytes(size, "big") + data
+
+    renegotiation_info = b"\xff\x01\x00\x01\x00"
+    hello = b"\x03\x03" + bytes(32) + b"\x00" + b"\xc0\x2b\x00" + counted(renegotiation_info, 2)
+    messages = b"\x02" + counted(hello) + b"\x0b" + counted(counted(counted(certificate)))
+    request.recv(16384)
+    request.sendall(b"\x16\x03\x03" + counted(messages, 2))
+
+
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
@@ -205,6 +220,9 @@ class Server(http.server.ThreadingHTTPServer):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.agent.path("certificate.pem"), self.agent.path("key.pem"))
         request.settimeout(60)
+        if self.agent.path("shown.pem").exists():
+            show(request, ssl.PEM_cert_to_DER_cert(self.agent.read("shown.pem")))
+            return
         with context.wrap_socket(request, server_side=True) as connection:
             super().finish_request(connection, client_address)
 

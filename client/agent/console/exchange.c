@@ -272,12 +272,22 @@ curl_says(const struct exchange *exchange, CURLcode code)
     return exchange->curl_error[0] ? exchange->curl_error : curl_easy_strerror(code);
 }
 
+/* The handshake came to its end: only then the other side has the key of what it shows, and a request. */
+static bool
+was_connected(const struct exchange *exchange)
+{
+    curl_off_t after_us = 0;
+
+    return curl_easy_getinfo(exchange->curl, CURLINFO_APPCONNECT_TIME_T, &after_us) == CURLE_OK &&
+           after_us > 0;
+}
+
 static void
 explain_lost(struct exchange *exchange, CURLcode code)
 {
     bool timed_out = code == CURLE_OPERATION_TIMEDOUT;
 
-    if (exchange->changes) {
+    if (exchange->changes && was_connected(exchange)) {
         outcome_fail(&exchange->outcome, KS_ERR_OUTCOME_UNKNOWN,
                      "the answer was lost, it may be done or not: %s", curl_says(exchange, code));
         outcome_hint(&exchange->outcome, "see keysvc-agent console status, then console retry");
@@ -315,8 +325,12 @@ explain_failure(struct exchange *exchange, CURLcode code)
 void
 exchange_end(struct exchange *exchange, CURLcode code)
 {
-    if (code != CURLE_OK)
+    if (code != CURLE_OK) {
         explain_failure(exchange, code);
-    else if (exchange->asked)
+        /* It has shown somebody's certificate, without the key. */
+        if (exchange->handshake.verdict.trusted && !was_connected(exchange))
+            handshake_deinit(&exchange->handshake);
+    } else if (exchange->asked) {
         take_answer(exchange);
+    }
 }

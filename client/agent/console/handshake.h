@@ -15,7 +15,7 @@ struct handshake {
     const struct trust *trust;    /* NULL: only looked at; the caller sends nothing */
     const char *certificate_file; /* the console's own; NULL: none */
     const char *key_file;
-    /* Afterwards: */
+    /* Afterwards; nothing, if who was trusted did not end the handshake: */
     bool judged;
     struct trust_verdict verdict;
     X509 *leaf; /* as it was shown; NULL: it did not come so far */
