@@ -185,7 +185,8 @@ choose(const struct route_token *token, const struct call *call, uint64_t now_ms
     return best;
 }
 
-/* Would there be no worker left that has nothing of this caller's? */
+/* Would there be no worker left that has nothing of this caller's? One that is busy for seconds is none to leave,
+ * and none to wait for. */
 static bool
 would_take_all(const struct route_token *token, const struct place *place, uint64_t caller)
 {
@@ -196,8 +197,10 @@ would_take_all(const struct route_token *token, const struct place *place, uint6
     for (size_t w = 1; w <= CONFIG_MAX_WORKERS; w++) {
         const struct place *other = &token->places[w];
 
-        n_ready += route_place_ready(other);
-        n_taken += route_place_ready(other) && worker_has_of(other->worker, caller);
+        if (!route_place_ready(other) || worker_has_slow(other->worker))
+            continue;
+        n_ready++;
+        n_taken += worker_has_of(other->worker, caller);
     }
     return n_ready > 1 && n_taken + 1 == n_ready;
 }

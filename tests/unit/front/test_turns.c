@@ -258,3 +258,41 @@ Test(turns, a_caller_has_all_workers_while_nobody_else_asks)
         cr_skip_test("two callers are two users: needs root");
     cr_assert_eq(first_job_of_the_second_worker(false), 1);
 }
+
+Test(turns, who_has_a_key_made_has_the_other_workers_meanwhile)
+{
+    struct harness h = {.thread = 0};
+    struct channel *first, *second;
+    ks_auto(buf_deinit) struct buf storage = BUF_INIT;
+    struct job job;
+    int fd, other;
+    uint64_t id;
+
+    if (getuid() != 0)
+        cr_skip_test("two callers are two users: needs root");
+    harness_prepare(&h);
+    harness_start(&h);
+    first = harness_worker(&h, 1);
+    second = harness_worker(&h, 2);
+    worker_list(first, KEYS);
+    harness_settled(&h, 2);
+    fd = client_hello(&h);
+    other = hello_as(&h, OTHER_UID);
+    client_send_sign(other, 50, "web/shop@2", 0);
+    (void)take_sign(first, &id);
+    answer_after(first, id, 1);
+    client_expect(other, 50, KS_OK);
+    clock_shift(-10 * 1000000ll, 0); /* just now */
+    client_send_generate(fd, 1, "web/new");
+    worker_take(first, &storage, &job);
+    cr_assert_eq(job.operation, JOB_GENERATE);
+    client_send_sign(fd, 2, "web/shop@1", 0);
+    cr_assert_eq(take_sign(second, &id), 1);
+    answer_after(second, id, 1);
+    client_expect(fd, 2, KS_OK);
+    close(fd);
+    close(other);
+    channel_free(first);
+    channel_free(second);
+    harness_stop(&h);
+}
