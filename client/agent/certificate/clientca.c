@@ -5,10 +5,14 @@
 #include "client/agent/certificate/clientca.h"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 
+#include "base/file.h"
 #include "client/agent/certificate/chain.h"
 #include "client/agent/certificate/ossl.h"
 
+static bool read_lists(X509_STORE *store, const char *crl_file, struct fault *lists);
+static bool add_lists(X509_STORE *store, const struct buf *text);
 static void judge_lists(X509_STORE *store, OSSL_LIB_CTX *libctx, const char *crl_file,
                         struct fault *lists);
 static const char *list_trouble(X509_STORE *store, X509 *ca);
@@ -18,9 +22,8 @@ clientca_load(const char *ca_file, const char *crl_file, OSSL_LIB_CTX *libctx, X
               struct fault *lists, struct fault *why)
 {
     X509_STORE *store = X509_STORE_new();
-    X509_LOOKUP *lookup = store ? X509_STORE_add_lookup(store, X509_LOOKUP_file()) : NULL;
 
-    if (!lookup || !X509_STORE_load_file_ex(store, ca_file, libctx, NULL)) {
+    if (!store || !X509_STORE_load_file_ex(store, ca_file, libctx, NULL)) {
         X509_STORE_free(store);
         ERR_clear_error();
         fault_set(why, "client-ca-file %s: no certificates can be read", ca_file);
@@ -30,12 +33,44 @@ clientca_load(const char *ca_file, const char *crl_file, OSSL_LIB_CTX *libctx, X
     if (crl_file[0] == '\0')
         return KS_OK;
     X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
-    if (X509_load_crl_file(lookup, crl_file, X509_FILETYPE_PEM) > 0)
+    if (read_lists(store, crl_file, lists))
         judge_lists(store, libctx, crl_file, lists);
-    else
-        fault_set(lists, "client-crl-file %s: no revocation lists can be read", crl_file);
     ERR_clear_error();
     return KS_OK;
+}
+
+static bool
+read_lists(X509_STORE *store, const char *crl_file, struct fault *lists)
+{
+    ks_auto(buf_deinit) struct buf text = {.max = CLIENTCA_LISTS_MAX_LEN};
+    struct fault why = FAULT_INIT;
+    ks_err err = file_read(crl_file, &text, &why);
+
+    if (err == KS_ERR_TOO_LARGE)
+        fault_set(lists, "client-crl-file %s: it has more than %u bytes", crl_file,
+                  CLIENTCA_LISTS_MAX_LEN);
+    else if (err || !add_lists(store, &text))
+        fault_set(lists, "client-crl-file %s: no revocation lists can be read", crl_file);
+    return lists->text[0] == '\0';
+}
+
+/* All or none: what stands before the end of a file that is cut may be an older list. */
+static bool
+add_lists(X509_STORE *store, const struct buf *text)
+{
+    char no_password[] = ""; /* else it asks at the terminal */
+    BIO *in = BIO_new_mem_buf(text->data, (int)text->len);
+    STACK_OF(X509_INFO) *found = in ? PEM_X509_INFO_read_bio(in, NULL, NULL, no_password) : NULL;
+    bool added = false;
+
+    for (int i = 0; i < sk_X509_INFO_num(found); i++) {
+        X509_CRL *list = sk_X509_INFO_value(found, i)->crl;
+
+        added = (list && X509_STORE_add_crl(store, list) == 1) || added;
+    }
+    sk_X509_INFO_pop_free(found, X509_INFO_free);
+    BIO_free(in);
+    return added;
 }
 
 /* Each CA by its own list, and by those of who issued it. */
@@ -73,6 +108,9 @@ list_trouble(X509_STORE *store, X509 *ca)
         X509_CRL *list = sk_X509_CRL_value(lists, i);
         const ASN1_TIME *until = X509_CRL_get0_nextUpdate(list);
 
+        /* A handshake wants whole lists. */
+        if (X509_CRL_get_ext_by_NID(list, NID_delta_crl, -1) >= 0)
+            continue;
         if (X509_CRL_verify(list, X509_get0_pubkey(ca)) != 1)
             trouble = X509_V_ERR_CRL_SIGNATURE_FAILURE;
         else if (X509_cmp_current_time(X509_CRL_get0_lastUpdate(list)) >= 0)

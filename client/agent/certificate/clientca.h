@@ -13,6 +13,9 @@
 #include "base/err.h"
 #include "base/fault.h"
 
+/* A handshake hashes the whole list before it looks whether its CA has signed the stranger's certificate. */
+#define CLIENTCA_LISTS_MAX_LEN (4u * 1024 * 1024)
+
 /* `crl_file` may be empty: no lists are looked at. X509_STORE_free. `lists` says what is wrong with the
  * lists now, else it stays empty. USAGE: no certificates can be read. */
 ks_err clientca_load(const char *ca_file, const char *crl_file, OSSL_LIB_CTX *libctx,

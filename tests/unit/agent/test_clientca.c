@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <openssl/pem.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "pki.h"
@@ -13,6 +14,7 @@
 
 static char folder[] = "/tmp/keysvc-clientca-XXXXXX";
 static EVP_PKEY *root_key, *below_key, *client_key;
+static bool delta;                  /* the next lists are */
 static X509 *root, *below, *client; /* root issued below, which issued client */
 
 /* As they are judged, at the time of this machine's clock. */
@@ -81,6 +83,12 @@ add_list(X509 *issuer, EVP_PKEY *key, long left_s, X509 *revoked)
         cr_assert(X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(revoked)));
         cr_assert(X509_REVOKED_set_revocationDate(entry, at));
         cr_assert(X509_CRL_add0_revoked(list, entry));
+    }
+    if (delta) {
+        ASN1_INTEGER *base = ASN1_INTEGER_new();
+
+        cr_assert(X509_CRL_add1_ext_i2d(list, NID_delta_crl, base, 1, 0) == 1);
+        ASN1_INTEGER_free(base);
     }
     cr_assert(X509_CRL_sign(list, key, EVP_sha256()) > 0);
     cr_assert(PEM_write_X509_CRL(file, list));
@@ -157,6 +165,41 @@ Test(clientca, a_file_of_lists_that_is_none_refuses_everybody)
     fputs("no list\n", file);
     fclose(file);
     expect(CRL_FILE, "no revocation lists can be read", "unable to get certificate CRL");
+}
+
+Test(clientca, of_a_file_of_lists_that_is_cut_none_counts)
+{
+    struct stat st;
+
+    add_list(root, root_key, PKI_DAY, NULL);
+    add_list(below, below_key, PKI_DAY, NULL);
+    expect(CRL_FILE, NULL, NULL);
+    add_list(below, below_key, PKI_DAY, client);
+    cr_assert_eq(stat(CRL_FILE, &st), 0);
+    cr_assert_eq(truncate(CRL_FILE, st.st_size - 100), 0);
+    expect(CRL_FILE, "no revocation lists can be read", "unable to get certificate CRL");
+}
+
+Test(clientca, a_file_of_lists_that_is_too_large_is_none)
+{
+    add_list(root, root_key, PKI_DAY, NULL);
+    add_list(below, below_key, PKI_DAY, NULL);
+    cr_assert_eq(truncate(CRL_FILE, CLIENTCA_LISTS_MAX_LEN), 0);
+    expect(CRL_FILE, NULL, NULL);
+    cr_assert_eq(truncate(CRL_FILE, CLIENTCA_LISTS_MAX_LEN + 1), 0);
+    expect(CRL_FILE, "client-crl-file " CRL_FILE ": it has more than 4194304 bytes",
+           "unable to get certificate CRL");
+}
+
+Test(clientca, a_delta_list_is_no_list)
+{
+    add_list(root, root_key, PKI_DAY, NULL);
+    delta = true;
+    add_list(below, below_key, PKI_DAY, NULL);
+    expect(CRL_FILE, "of CN=Below: unable to get certificate CRL", "unable to get certificate CRL");
+    delta = false;
+    add_list(below, below_key, PKI_DAY, client);
+    expect(CRL_FILE, NULL, "certificate revoked");
 }
 
 Test(clientca, other_purposes_and_other_issuers_are_refused)
