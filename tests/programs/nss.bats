@@ -203,6 +203,7 @@ with_key()
     wait_for said 'keysvc-pkcs11: sign/ec/gone@1: no key'
     end_programs
     serve keysvc:sign/ec/changed@1
+    handshake "$PORT" # it listens before it has looked for its certificate
     keysvc key destroy sign/ec/changed@1 --yes
     keysvc key generate sign/ec/changed
     not handshake "$PORT"
