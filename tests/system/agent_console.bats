@@ -567,6 +567,29 @@ is_self_signed()
     [ "$(console list --json | json "'expected' in d['agents'][0]['trust']")" = False ]
 }
 
+@test "what an earlier change has left to be expected is not forgotten by apply-self-signed" {
+    fake A1
+    add A1
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$W/new.key" -out "$W/new.pem" \
+        -subj /CN=A1.example 2>/dev/null
+    /usr/bin/python3 - "$W/console/agents.json" "$W/new.pem" <<'END'
+import json, sys
+with open(sys.argv[1]) as file:
+    fleet = json.load(file)
+fleet["agents"][0]["trust"]["expected"] = open(sys.argv[2]).read()
+with open(sys.argv[1], "w") as file:
+    json.dump(fleet, file)
+END
+    # It is not, either, by one that comes to nothing.
+    echo self-signed:401 >"$W/A1/mode"
+    fails 3 "" console apply-self-signed A1
+    rm "$W/A1/mode"
+    mv "$W/new.key" "$W/A1/key.pem"
+    mv "$W/new.pem" "$W/A1/certificate.pem"
+    console apply-self-signed A1
+    console status
+}
+
 @test "show has the fields that are the same, and marks the others" {
     fake A1 A2
     add A1 A2

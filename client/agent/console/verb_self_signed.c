@@ -123,6 +123,15 @@ take_look(struct job *job, const struct handshake *handshake)
     }
 }
 
+/* What expect_all() has put there. */
+static void
+forget_own_key(struct trust *trust)
+{
+    if (trust->kind == TRUST_PINNED && trust->expected &&
+        peercert_same(trust->expected, sk_X509_value(trust->certificates, 0)))
+        trust_expect_nothing(trust);
+}
+
 static bool
 step(struct job *job, struct exchange *answered, struct exchange_request *next)
 {
@@ -135,7 +144,7 @@ step(struct job *job, struct exchange *answered, struct exchange_request *next)
         if (answered->outcome.code == KS_ERR_OUTCOME_UNKNOWN)
             return take_lost(job, answered, next);
         if (answered->outcome.code) {
-            trust_expect_nothing(&job->peer->trust);
+            forget_own_key(&job->peer->trust);
             return job_failed(job, answered);
         }
         if (!take_told(job, answered->answer))
@@ -153,7 +162,8 @@ step(struct job *job, struct exchange *answered, struct exchange_request *next)
     }
 }
 
-/* For a console that dies in the middle: the key stays, and whoever is pinned shows it already. */
+/* For a console that dies in the middle: the key stays, and whoever is pinned shows it already. What an
+ * earlier change left is expected still. */
 static ks_err
 expect_all(struct console *console, struct work *work, struct report *report)
 {
@@ -163,7 +173,7 @@ expect_all(struct console *console, struct work *work, struct report *report)
     for (size_t i = 0; i < work->n_jobs && !console->options.rekey; i++) {
         struct peer *peer = work->jobs[i].peer;
 
-        if (peer->trust.kind != TRUST_PINNED)
+        if (peer->trust.kind != TRUST_PINNED || peer->trust.expected)
             continue;
         peer->changed = true;
         if (trust_expect(&peer->trust, sk_X509_value(peer->trust.certificates, 0)))
