@@ -4,9 +4,10 @@
  *
  * Two questions decide about another attempt. Can the request have been carried out? What may be
  * done twice is repeated anyway; the rest only while keysvcd cannot have seen it whole, or when it
- * was too BUSY to begin: each reload of its configuration has such moments. Will waiting help? A quota or a queue empties at any time; a token process or a service is back soon
- * after a restart, or it is not restarting: then one call has waited for it, and those behind fail at
- * once until it is back. A server that answers many with one thread would stand still else.
+ * was too BUSY to begin: each reload of its configuration has such moments. Will waiting help? A
+ * quota or a queue empties at any time; a token process or a service is back soon after a restart,
+ * or it is not restarting: then one call has waited for it, and those behind fail at once until it
+ * is back. A server that answers many with one thread would stand still else.
  */
 #include "client/lib/call.h"
 

@@ -173,7 +173,6 @@ bind_with_rights(const struct config *config, const struct sockaddr_un *address,
 static ks_err
 set_rights(const struct config *config, struct fault *why)
 {
-
     if (is_grouped(config) && lchown(config->socket, (uid_t)-1, config->socket_gid) < 0) {
         fault_set(why, "cannot give %s to its group: %s", config->socket, strerror(errno));
         return KS_ERR_INTERNAL;
