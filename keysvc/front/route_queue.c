@@ -24,7 +24,7 @@ static void pump_queue(struct route_token *token, struct turns *queue);
 static struct worker *choose(const struct route_token *token, const struct call *call,
                              uint64_t now_ms);
 static bool would_take_all(const struct route_token *token, const struct place *place,
-                           uint64_t caller);
+                           uint64_t caller, uint64_t now_ms);
 static bool is_alone(const struct route_token *token, uint64_t caller, uint64_t now_ms,
                      uint64_t after_ms);
 static void note_caller(struct route_token *token, const struct call *call);
@@ -178,17 +178,18 @@ choose(const struct route_token *token, const struct call *call, uint64_t now_ms
 
         if (route_place_ready(place) && worker_has_room(place->worker, caller, alone) &&
             !(operation->slow && worker_has_slow(place->worker)) &&
-            !(sparing && would_take_all(token, place, caller)) &&
+            !(sparing && would_take_all(token, place, caller, now_ms)) &&
             (!best || worker_load(place->worker) < worker_load(best)))
             best = place->worker;
     }
     return best;
 }
 
-/* Would there be no worker left that has nothing of this caller's? One that is busy for seconds is none to leave,
- * and none to wait for. */
+/* Would there be no worker left that has nothing of this caller's? One that is busy for seconds, or hangs,
+ * is none to leave, and none to wait for. */
 static bool
-would_take_all(const struct route_token *token, const struct place *place, uint64_t caller)
+would_take_all(const struct route_token *token, const struct place *place, uint64_t caller,
+               uint64_t now_ms)
 {
     unsigned int n_ready = 0, n_taken = 0;
 
@@ -197,7 +198,8 @@ would_take_all(const struct route_token *token, const struct place *place, uint6
     for (size_t w = 1; w <= CONFIG_MAX_WORKERS; w++) {
         const struct place *other = &token->places[w];
 
-        if (!route_place_ready(other) || worker_has_slow(other->worker))
+        if (!route_place_ready(other) || worker_has_slow(other->worker) ||
+            worker_is_silent(other->worker, now_ms))
             continue;
         n_ready++;
         n_taken += worker_has_of(other->worker, caller);

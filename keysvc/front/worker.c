@@ -43,6 +43,7 @@ struct worker {
     struct event readable, writable;
     struct slot slots[WORKER_WINDOW];
     unsigned int n_open, n_slow;
+    uint64_t heard_ms; /* the last answer, or the first of the open jobs */
     uint64_t mean_us; /* what a job that is not slow takes */
     struct worker_audit audit;
 };
@@ -134,6 +135,12 @@ worker_has_slow(const struct worker *worker)
     return worker->n_slow > 0;
 }
 
+bool
+worker_is_silent(const struct worker *worker, uint64_t now_ms)
+{
+    return worker->n_open > 0 && now_ms > worker->heard_ms + WORKER_SILENT_MS;
+}
+
 unsigned int
 worker_load(const struct worker *worker)
 {
@@ -165,7 +172,8 @@ worker_send(struct worker *worker, struct call *call)
                           .n_files = call->n_files};
     note_doubt(call, slot->in_doubt);
     quota_files_lend(worker->front->quota, slot->n_files);
-    worker->n_open++;
+    if (worker->n_open++ == 0)
+        worker->heard_ms = clock_mono_ms();
     worker->n_slow += slot->slow;
     call->place = CALL_SENT;
     call->sent = true;
@@ -368,6 +376,7 @@ take_reply(struct worker *worker, const struct message *message)
     slot = reply.id ? find_slot(worker, reply.id) : NULL;
     if (!slot)
         return KS_ERR_BAD_REQUEST;
+    worker->heard_ms = clock_mono_ms();
     call = slot->call;
     if (call && !reply.err && call->operation->sane && !call->operation->sane(&reply))
         return KS_ERR_BAD_REQUEST;

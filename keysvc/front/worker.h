@@ -22,6 +22,8 @@
 #define WORKER_SHARE_US 200
 #define WORKER_SHARE_JOBS 1
 
+#define WORKER_SILENT_MS 1000 /* longer than a signature takes, and shorter than a hang is borne */
+
 struct worker;
 
 struct worker_owner {
@@ -45,6 +47,8 @@ bool worker_has_room(const struct worker *worker, uint64_t caller, bool alone);
 /* One of its open jobs is this caller's; one takes seconds. */
 bool worker_has_of(const struct worker *worker, uint64_t caller);
 bool worker_has_slow(const struct worker *worker);
+/* It has answered none of its open jobs for WORKER_SILENT_MS: its module may hang. */
+bool worker_is_silent(const struct worker *worker, uint64_t now_ms);
 
 /* How long a new job would wait, in jobs. */
 unsigned int worker_load(const struct worker *worker);

@@ -296,3 +296,41 @@ Test(turns, who_has_a_key_made_has_the_other_workers_meanwhile)
     channel_free(second);
     harness_stop(&h);
 }
+
+Test(turns, a_worker_that_hangs_does_not_keep_its_caller_from_the_others)
+{
+    struct harness h = {.thread = 0};
+    struct channel *first, *second;
+    int fd, other;
+    uint64_t id;
+
+    if (getuid() != 0)
+        cr_skip_test("two callers are two users: needs root");
+    harness_prepare(&h);
+    harness_start(&h);
+    first = harness_worker(&h, 1);
+    second = harness_worker(&h, 2);
+    worker_list(first, KEYS);
+    harness_settled(&h, 2);
+    fd = client_hello(&h);
+    other = hello_as(&h, OTHER_UID);
+    client_send_sign(other, 50, "web/shop@2", 0);
+    (void)take_sign(first, &id);
+    answer_after(first, id, 100);
+    client_expect(other, 50, KS_OK);
+    client_send_sign(fd, 1, "web/shop@1", 0);
+    (void)take_sign(first, &id); /* and no answer to it */
+    clock_shift(20 * WORKER_SILENT_MS * 1000ll, 0);
+    client_send_sign(other, 51, "web/shop@2", 0);
+    cr_assert_eq(take_sign(second, &id), 2);
+    answer_after(second, id, 100);
+    client_expect(other, 51, KS_OK);
+    clock_shift(10 * WORKER_SILENT_MS * 1000ll, 0); /* that was just now, however long this takes */
+    client_send_sign(fd, 2, "web/shop@1", 0);
+    cr_assert_eq(take_sign(second, &id), 1);
+    close(fd);
+    close(other);
+    channel_free(first);
+    channel_free(second);
+    harness_stop(&h);
+}
