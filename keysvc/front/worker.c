@@ -44,7 +44,7 @@ struct worker {
     struct slot slots[WORKER_WINDOW];
     unsigned int n_open, n_slow;
     uint64_t heard_ms; /* the last answer, or the first of the open jobs */
-    uint64_t mean_us; /* what a job that is not slow takes */
+    uint64_t mean_us;  /* what a job that is not slow takes */
     struct worker_audit audit;
 };
 
