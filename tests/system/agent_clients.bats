@@ -164,6 +164,24 @@ doctor_says()
     in_as other.example
 }
 
+@test "a revocation counts although the agent's own certificate cannot be loaded any more" {
+    clients_world
+    agent_start
+    holds console.example
+    /usr/bin/python3 - "$STATE/agent.db" <<'END'
+import sqlite3, sys
+store = sqlite3.connect(sys.argv[1], timeout=20)
+with store:
+    store.execute("UPDATE certificate_set SET chain = x'3000'")
+END
+    ca -revoke "$W/console.example.crt"
+    list -crldays 5
+    wait "$HELD"
+    [ "$(tail -n 1 "$W/held.console.example")" = 401 ]
+    refused_for "certificate revoked"
+    in_as other.example
+}
+
 @test "a certificate that expires keeps no rights on its open connection" {
     clients_world
     issue console.example -enddate "$(date -u -d '+20 seconds' +%y%m%d%H%M%SZ)"

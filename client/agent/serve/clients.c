@@ -53,6 +53,19 @@ clients_take(const struct agent_config *config, OSSL_LIB_CTX *libctx, SSL_CTX *c
     return KS_OK;
 }
 
+void
+clients_renew(const struct agent_config *config, OSSL_LIB_CTX *libctx, SSL_CTX *context)
+{
+    struct report report = REPORT_INIT;
+
+    if (clients_take(config, libctx, context, &report) == KS_OK)
+        return;
+    log_error("event=client-certificates-refused why=\"%s\"", LOG_TEXT(report.message));
+    SSL_CTX_set_cert_store(context, X509_STORE_new());
+    SSL_CTX_set_client_CA_list(context, NULL);
+    SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
+}
+
 const char *
 clients_lapsed(SSL_CTX *context, OSSL_LIB_CTX *libctx, const SSL *ssl)
 {

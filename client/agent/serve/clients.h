@@ -24,5 +24,8 @@ struct clients_seen clients_look(const struct agent_config *config);
 ks_err clients_take(const struct agent_config *config, OSSL_LIB_CTX *libctx, SSL_CTX *context,
                     struct report *report) KS_MUST_CHECK;
 
+/* The same while it serves: without the file of CAs, which is logged, there are no certificates of clients. */
+void clients_renew(const struct agent_config *config, OSSL_LIB_CTX *libctx, SSL_CTX *context);
+
 /* Why the certificate that was shown would be refused now by `context`, a constant; NULL: it would not. */
 const char *clients_lapsed(SSL_CTX *context, OSSL_LIB_CTX *libctx, const SSL *ssl);

@@ -17,18 +17,13 @@
 #define TLS_GROUPS "X25519:P-256:P-384:P-521"
 #define SESSION_CONTEXT "keysvc-agent"
 
-/* What a context is made of. Comparable with memcmp(). */
-struct sources {
-    int64_t number; /* of the set */
-    struct clients_seen clients;
-};
-
 struct tls {
     struct agent *agent;
     OSSL_LIB_CTX *libctx;
     SSL_CTX *context;
-    struct sources loaded; /* `context` */
-    struct sources failed; /* the last ones that could not be loaded */
+    int64_t loaded;              /* its set */
+    int64_t failed;              /* the last one that could not be loaded */
+    struct clients_seen clients; /* what it judges clients by */
 };
 
 static bool load_providers(OSSL_LIB_CTX *libctx, const char *socket);
@@ -143,20 +138,23 @@ tls_client_lapsed(struct tls *tls, const SSL *ssl)
     return clients_lapsed(tls->context, tls->libctx, ssl);
 }
 
+/* Who may not come in any more is kept out also while the set cannot be loaded. */
 static void
 refresh(struct tls *tls)
 {
-    struct sources now = {.number = identity_current_number(tls->agent, IDENTITY_OF_LISTENER),
-                          .clients = clients_look(tls->agent->config)};
+    struct clients_seen clients = clients_look(tls->agent->config);
+    int64_t number = identity_current_number(tls->agent, IDENTITY_OF_LISTENER);
     struct report report = REPORT_INIT;
 
-    if (now.number == 0) /* the store cannot be asked just now */
-        now.number = tls->loaded.number;
-    if (memcmp(&now, &tls->loaded, sizeof(now)) != 0 && load_set(tls, &report) &&
-        memcmp(&now, &tls->failed, sizeof(now)) != 0) {
-        tls->failed = now;
+    if (memcmp(&clients, &tls->clients, sizeof(clients)) != 0) {
+        tls->clients = clients;
+        clients_renew(tls->agent->config, tls->libctx, tls->context);
+    }
+    /* 0: the store cannot be asked just now. */
+    if (number != 0 && number != tls->loaded && load_set(tls, &report) && number != tls->failed) {
+        tls->failed = number;
         log_error("event=certificate-not-loaded set=%lld serving=%lld why=\"%s\"",
-                  (long long)now.number, (long long)tls->loaded.number, LOG_TEXT(report.message));
+                  (long long)number, (long long)tls->loaded, LOG_TEXT(report.message));
     }
 }
 
@@ -165,7 +163,7 @@ static ks_err
 load_set(struct tls *tls, struct report *report)
 {
     ks_auto(identity_set_deinitp) struct identity_set set = {0};
-    struct sources now = {.clients = clients_look(tls->agent->config)}; /* before they are read */
+    struct clients_seen clients = clients_look(tls->agent->config); /* before they are read */
     SSL_CTX *context = NULL;
     ks_err err;
 
@@ -176,8 +174,8 @@ load_set(struct tls *tls, struct report *report)
         return err;
     SSL_CTX_free(tls->context);
     tls->context = context;
-    now.number = set.number;
-    tls->loaded = now;
+    tls->loaded = set.number;
+    tls->clients = clients;
     return KS_OK;
 }
 
@@ -186,7 +184,7 @@ build(struct tls *tls, const struct identity_set *set, SSL_CTX **out, struct rep
 {
     ks_auto(context_freep) SSL_CTX *context =
         SSL_CTX_new_ex(tls->libctx, NULL, TLS_server_method());
-    ks_err err;
+    ks_err err = KS_OK;
 
     ERR_clear_error();
     if (!context || !SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) ||
@@ -202,12 +200,10 @@ build(struct tls *tls, const struct identity_set *set, SSL_CTX **out, struct rep
         return fail_openssl(report, "cannot serve with the certificate");
     if (!take_key(tls, context, &set->key))
         return fail_openssl(report, "cannot serve with the key's reference");
-    err = clients_take(tls->agent->config, tls->libctx, context, report);
-    if (err && tls->context) { /* who serves goes on, and asks for no certificates */
-        log_error("event=client-certificates-refused why=\"%s\"", LOG_TEXT(report->message));
-        *report = (struct report)REPORT_INIT;
-        err = KS_OK;
-    }
+    if (tls->context) /* who serves goes on */
+        clients_renew(tls->agent->config, tls->libctx, context);
+    else
+        err = clients_take(tls->agent->config, tls->libctx, context, report);
     if (!err)
         *out = ks_steal(&context);
     return err;
