@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -116,6 +117,7 @@ discard_socket(int fd)
 {
     int n_unread = 0;
 
+    shutdown(fd, SHUT_RD); /* nothing comes after the look */
     if (ioctl(fd, FIONREAD, &n_unread) == 0 && n_unread == 0)
         close(fd);
     else

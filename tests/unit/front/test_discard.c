@@ -4,12 +4,33 @@
 #include <criterion/criterion.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define WAIT_MS 20000 /* a bound for what should come at once */
 #define LINGER_S 60   /* longer than any test */
 #define N_SLOW 3
+
+/* Sends something as soon as somebody has looked whether there is something. */
+static int late = -1;
+static bool late_was_taken;
+
+int
+ioctl(int fd, unsigned long request, ...)
+{
+    va_list args;
+    long result;
+
+    va_start(args, request);
+    result = syscall(SYS_ioctl, fd, request, va_arg(args, void *));
+    va_end(args);
+    if (late >= 0 && request == FIONREAD)
+        late_was_taken = send(late, "x", 1, MSG_NOSIGNAL) == 1;
+    return (int)result;
+}
 
 /* A socket whose close() waits for whoever reads nothing from the other end. */
 static int
@@ -79,4 +100,16 @@ Test(discard, many_files_are_closed_by_one_thread_after_the_other)
         cr_assert(has_ended(readers[i], WAIT_MS));
         close(readers[i]);
     }
+}
+
+Test(discard, a_client_sends_nothing_more_once_it_was_looked_what_he_has_sent)
+{
+    int ends[2];
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    late = ends[1];
+    late_was_taken = true;
+    discard_socket(ends[0]);
+    cr_assert_not(late_was_taken, "closed with something in it that nobody has looked at");
+    close(ends[1]);
 }
