@@ -181,6 +181,7 @@ ESC=$'\033'
 # watched UID: blocks in $W/blocks until watch_end.
 watch_begin()
 {
+    rm -f "$W/blocks" # of another test
     IN_PLACE=exec as "$1" keysvc status --watch=100ms >"$W/blocks" 2>&1 3>&- &
     WATCH=$!
     wait_for grep -q ready "$W/blocks"
