@@ -118,6 +118,7 @@ worker_start(struct worker *worker)
     worker->due = false;
     worker->said[0] = '\0';
     worker->no_login = KS_OK;
+    worker->messages = (struct log_limit){0}; /* the one before has said them */
     backoff_started(&worker->backoff, clock_mono_ms());
     if (launch(worker, &why) == KS_OK) {
         worker->state = WORKER_STARTING;

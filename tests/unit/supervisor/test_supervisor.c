@@ -203,8 +203,9 @@ Test(supervisor, restarts_a_worker_that_talks_without_end, .init = open_one, .fi
                  "start login login-ok ready flood serve\n"
                  "start login login-ok ready serve\n");
     stage_start(&stage);
-    stage_expect(&stage, "front worker main-1", 2);
+    stage_expect(&stage, "main-1 login-go", 2);
     cr_assert_eq(stage_stop(&stage), 0);
+    cr_assert_eq(stage_count(&stage, "main-1 began"), 2, "what the first said is not the second's");
     cr_assert_eq(stage_count(&stage, "front began"), 1);
 }
 
