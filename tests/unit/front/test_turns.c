@@ -207,41 +207,61 @@ Test(turns, a_worker_gets_no_more_ahead_of_a_lone_caller_than_takes_a_moment)
     cr_assert_leq(jobs_before_the_other(false), WORKER_ALONE_JOBS + 1);
 }
 
+/* With a front, two workers and two callers, of whom the other has just asked. */
+struct pair {
+    struct harness h;
+    struct channel *first, *second;
+    int fd, other;
+};
+
+static void
+pair_begin(struct pair *p)
+{
+    uint64_t id;
+
+    *p = (struct pair){.h = {.thread = 0}};
+    harness_prepare(&p->h);
+    harness_start(&p->h);
+    p->first = harness_worker(&p->h, 1);
+    p->second = harness_worker(&p->h, 2);
+    worker_list(p->first, KEYS);
+    harness_settled(&p->h, 2);
+    p->fd = client_hello(&p->h);
+    p->other = hello_as(&p->h, OTHER_UID);
+    client_send_sign(p->other, 50, "web/shop@2", 0);
+    (void)take_sign(p->first, &id);
+    answer_after(p->first, id, 100);
+    client_expect(p->other, 50, KS_OK);
+}
+
+static void
+pair_end(struct pair *p)
+{
+    close(p->fd);
+    close(p->other);
+    channel_free(p->first);
+    channel_free(p->second);
+    harness_stop(&p->h);
+}
+
 /* Many jobs of one caller, then one of another's: the version of the key of the first job that the second of two
  * workers gets. */
 static uint32_t
 first_job_of_the_second_worker(bool other_has_just_asked)
 {
-    struct harness h = {.thread = 0};
-    struct channel *first, *second;
-    int fd, other;
+    struct pair p;
     uint32_t version;
     uint64_t id;
 
-    harness_prepare(&h);
-    harness_start(&h);
-    first = harness_worker(&h, 1);
-    second = harness_worker(&h, 2);
-    worker_list(first, KEYS);
-    harness_settled(&h, 2);
-    fd = client_hello(&h);
-    other = hello_as(&h, OTHER_UID);
-    client_send_sign(other, 50, "web/shop@2", 0);
-    (void)take_sign(first, &id);
-    answer_after(first, id, 100);
-    client_expect(other, 50, KS_OK);
+    pair_begin(&p);
     /* Just now, however long this thread has to wait for a processor; or a while ago. */
     clock_shift(other_has_just_asked ? -10 * 1000000ll : 500 * 1000, 0);
     for (uint64_t i = 1; i <= 10; i++)
-        client_send_sign(fd, i, "web/shop@1", 0);
-    seen(fd);
-    client_send_sign(other, 51, "web/shop@2", 0);
-    version = take_sign(second, &id);
-    close(fd);
-    close(other);
-    channel_free(first);
-    channel_free(second);
-    harness_stop(&h);
+        client_send_sign(p.fd, i, "web/shop@1", 0);
+    seen(p.fd);
+    client_send_sign(p.other, 51, "web/shop@2", 0);
+    version = take_sign(p.second, &id);
+    pair_end(&p);
     return version;
 }
 
@@ -261,76 +281,42 @@ Test(turns, a_caller_has_all_workers_while_nobody_else_asks)
 
 Test(turns, who_has_a_key_made_has_the_other_workers_meanwhile)
 {
-    struct harness h = {.thread = 0};
-    struct channel *first, *second;
+    struct pair p;
     ks_auto(buf_deinit) struct buf storage = BUF_INIT;
     struct job job;
-    int fd, other;
     uint64_t id;
 
     if (getuid() != 0)
         cr_skip_test("two callers are two users: needs root");
-    harness_prepare(&h);
-    harness_start(&h);
-    first = harness_worker(&h, 1);
-    second = harness_worker(&h, 2);
-    worker_list(first, KEYS);
-    harness_settled(&h, 2);
-    fd = client_hello(&h);
-    other = hello_as(&h, OTHER_UID);
-    client_send_sign(other, 50, "web/shop@2", 0);
-    (void)take_sign(first, &id);
-    answer_after(first, id, 1);
-    client_expect(other, 50, KS_OK);
+    pair_begin(&p);
     clock_shift(-10 * 1000000ll, 0); /* just now */
-    client_send_generate(fd, 1, "web/new");
-    worker_take(first, &storage, &job);
+    client_send_generate(p.fd, 1, "web/new");
+    worker_take(p.first, &storage, &job);
     cr_assert_eq(job.operation, JOB_GENERATE);
-    client_send_sign(fd, 2, "web/shop@1", 0);
-    cr_assert_eq(take_sign(second, &id), 1);
-    answer_after(second, id, 1);
-    client_expect(fd, 2, KS_OK);
-    close(fd);
-    close(other);
-    channel_free(first);
-    channel_free(second);
-    harness_stop(&h);
+    client_send_sign(p.fd, 2, "web/shop@1", 0);
+    cr_assert_eq(take_sign(p.second, &id), 1);
+    answer_after(p.second, id, 1);
+    client_expect(p.fd, 2, KS_OK);
+    pair_end(&p);
 }
 
 Test(turns, a_worker_that_hangs_does_not_keep_its_caller_from_the_others)
 {
-    struct harness h = {.thread = 0};
-    struct channel *first, *second;
-    int fd, other;
+    struct pair p;
     uint64_t id;
 
     if (getuid() != 0)
         cr_skip_test("two callers are two users: needs root");
-    harness_prepare(&h);
-    harness_start(&h);
-    first = harness_worker(&h, 1);
-    second = harness_worker(&h, 2);
-    worker_list(first, KEYS);
-    harness_settled(&h, 2);
-    fd = client_hello(&h);
-    other = hello_as(&h, OTHER_UID);
-    client_send_sign(other, 50, "web/shop@2", 0);
-    (void)take_sign(first, &id);
-    answer_after(first, id, 100);
-    client_expect(other, 50, KS_OK);
-    client_send_sign(fd, 1, "web/shop@1", 0);
-    (void)take_sign(first, &id); /* and no answer to it */
+    pair_begin(&p);
+    client_send_sign(p.fd, 1, "web/shop@1", 0);
+    (void)take_sign(p.first, &id); /* and no answer to it */
     clock_shift(20 * WORKER_SILENT_MS * 1000ll, 0);
-    client_send_sign(other, 51, "web/shop@2", 0);
-    cr_assert_eq(take_sign(second, &id), 2);
-    answer_after(second, id, 100);
-    client_expect(other, 51, KS_OK);
+    client_send_sign(p.other, 51, "web/shop@2", 0);
+    cr_assert_eq(take_sign(p.second, &id), 2);
+    answer_after(p.second, id, 100);
+    client_expect(p.other, 51, KS_OK);
     clock_shift(10 * WORKER_SILENT_MS * 1000ll, 0); /* that was just now, however long this takes */
-    client_send_sign(fd, 2, "web/shop@1", 0);
-    cr_assert_eq(take_sign(second, &id), 1);
-    close(fd);
-    close(other);
-    channel_free(first);
-    channel_free(second);
-    harness_stop(&h);
+    client_send_sign(p.fd, 2, "web/shop@1", 0);
+    cr_assert_eq(take_sign(p.second, &id), 1);
+    pair_end(&p);
 }
