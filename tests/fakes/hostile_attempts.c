@@ -348,7 +348,7 @@ execute(const char *program)
         _exit(errno == EACCES || errno == EPERM ? 127 : 126);
     }
     if (pid < 0) {
-        execve("/nonexistent/program", argv, none);
+        execve("/proc/nonexistent/program", argv, none);
         return errno == ENOENT ? 0 : errno;
     }
     waitpid(pid, &status, 0);

@@ -120,7 +120,7 @@ Test(device, a_token_that_is_none_is_like_none)
     CK_SESSION_HANDLE opened;
     CK_BYTE signature[64];
 
-    rig_write("rules", "token:other /nonexistent\n");
+    rig_write("rules", "token:other /proc/nonexistent\n");
     cr_assert_eq(rig_sign(signature), CKR_DEVICE_REMOVED);
     rig_write("rules", "");
     cr_assert_eq(rig_open_session(&opened), CKR_OK);

@@ -305,7 +305,7 @@ Test(token, says_that_the_token_is_absent)
 
 Test(token, says_that_the_module_is_missing)
 {
-    text_copy(rig->token.profile.module, sizeof(rig->token.profile.module), "/nonexistent.so");
+    text_copy(rig->token.profile.module, sizeof(rig->token.profile.module), "/proc/nonexistent.so");
     cr_assert_not(rig_start(rig));
     cr_assert_eq(rig->state.state, TOKEN_STATE_FAILED);
     cr_assert_eq(rig_wait(rig), CONTROL_EXIT_SETUP);

@@ -134,9 +134,9 @@ serve_in_software()
     fails 2 "need --program" keysvc doctor --file x
     fails 2 "not the name of a program" keysvc doctor --program /usr/sbin/nginx
     fails 2 "not the name of a program" keysvc doctor --program ..
-    finding skipped reference "No such file" --config-dir /nonexistent
+    finding skipped reference "No such file" --config-dir /proc/nonexistent
     finding wrong rules "no such user" --user no-such-user
-    finding wrong reference "No such file" --file /nonexistent/x.pem
+    finding wrong reference "No such file" --file /proc/nonexistent/x.pem
 }
 
 # ---------------------------------------------------------------- configuration and module

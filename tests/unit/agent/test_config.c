@@ -207,8 +207,8 @@ Test(agent_config, a_file_that_was_named_must_be_there)
     struct agent_config *config = NULL;
     struct fault why = FAULT_INIT;
 
-    cr_assert_eq(config_load("/nonexistent/agent.conf", &config, &why), KS_ERR_USAGE);
-    cr_assert_not_null(strstr(why.text, "/nonexistent/agent.conf"), "%s", why.text);
+    cr_assert_eq(config_load("/proc/nonexistent/agent.conf", &config, &why), KS_ERR_USAGE);
+    cr_assert_not_null(strstr(why.text, "/proc/nonexistent/agent.conf"), "%s", why.text);
     cr_assert_eq(config_load("/tmp", &config, &why), KS_ERR_USAGE);
 }
 

@@ -227,7 +227,7 @@ Test(cli, a_key_is_shown_as_table_json_pem_and_reference, .timeout = 60)
     cr_assert_not_null(strstr(out, "\"version\": 2"));
     cr_assert_not_null(strstr(out, "-----END KEYSVC KEY REFERENCE-----"));
     cr_assert_eq(
-        run_program(server, "key show web/shop --out-file /nonexistent/x", out, sizeof(out)),
+        run_program(server, "key show web/shop --out-file /proc/nonexistent/x", out, sizeof(out)),
         KS_ERR_INTERNAL);
     fake_server_stop(server, true);
 }

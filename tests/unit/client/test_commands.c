@@ -42,8 +42,8 @@ static const struct {
     {"status", "", KS_ERR_NO_SERVICE},
     {"token list", "", KS_ERR_NO_SERVICE},
     {"token show", "main", KS_ERR_NO_SERVICE},
-    {"token init", "main --keysvcd /nonexistent/keysvcd", KS_ERR_USAGE},
-    {"token change-pin", "main --keysvcd /nonexistent/keysvcd", KS_ERR_USAGE},
+    {"token init", "main --keysvcd /proc/nonexistent/keysvcd", KS_ERR_USAGE},
+    {"token change-pin", "main --keysvcd /proc/nonexistent/keysvcd", KS_ERR_USAGE},
     {"token retry-login", "main", KS_ERR_NO_SERVICE},
     {"token rescan", "main", KS_ERR_NO_SERVICE},
     {"key generate", "web/shop", KS_ERR_NO_SERVICE},
@@ -55,15 +55,16 @@ static const struct {
     {"key certificate", "web/shop get", KS_ERR_NO_SERVICE},
     {"key public", "web/shop", KS_ERR_NO_SERVICE},
     {"key reference", "web/shop", KS_ERR_NO_SERVICE},
-    {"sign", "web/shop --in /etc/passwd --out-file /nonexistent/x", KS_ERR_NO_SERVICE},
+    {"sign", "web/shop --in /etc/passwd --out-file /proc/nonexistent/x", KS_ERR_NO_SERVICE},
     {"csr", "web/shop", KS_ERR_NO_SERVICE},
     {"self-sign", "web/shop", KS_ERR_NO_SERVICE},
     {"policy explain", "--key web/shop --operation sign", KS_ERR_NO_SERVICE},
-    {"audit show", "--audit-dir /nonexistent", KS_ERR_INTERNAL},
-    {"audit verify", "--audit-dir /nonexistent", KS_ERR_INTERNAL},
+    {"audit show", "--audit-dir /proc/nonexistent", KS_ERR_INTERNAL},
+    {"audit verify", "--audit-dir /proc/nonexistent", KS_ERR_INTERNAL},
     {"metrics", "", KS_ERR_NO_SERVICE},
     {"reload", "", KS_ERR_NO_SERVICE},
-    {"doctor", "--config /nonexistent/x --keysvcd /nonexistent/keysvcd", KS_ERR_NO_SERVICE},
+    {"doctor", "--config /proc/nonexistent/x --keysvcd /proc/nonexistent/keysvcd",
+     KS_ERR_NO_SERVICE},
 };
 
 static void
@@ -124,12 +125,12 @@ Test(commands, each_verb_has_a_line_and_an_object_for_its_error, .timeout = 120)
         name_of(&CLI_COMMANDS[i], name, sizeof(name));
         cr_assert_str_eq(name, VERB[i].name, "not in the order of the table");
         snprintf(arguments, sizeof(arguments), "%s %s", name, VERB[i].arguments);
-        cr_expect_eq(run_program("/nonexistent/keysvc.sock", arguments, out, sizeof(out)),
+        cr_expect_eq(run_program("/proc/nonexistent/keysvc.sock", arguments, out, sizeof(out)),
                      (int)VERB[i].code, "%s", out);
         if (!is_doctor)
             expect_one_line(out, VERB[i].code, name);
         snprintf(arguments, sizeof(arguments), "%s %s --json", name, VERB[i].arguments);
-        cr_expect_eq(run_program("/nonexistent/keysvc.sock", arguments, out, sizeof(out)),
+        cr_expect_eq(run_program("/proc/nonexistent/keysvc.sock", arguments, out, sizeof(out)),
                      (int)VERB[i].code, "%s", out);
         if (is_doctor)
             expect_findings(out);
@@ -145,13 +146,13 @@ Test(commands, each_verb_says_wrong_usage_in_one_line_and_in_an_object, .timeout
     for (size_t i = 0; i < CLI_N_COMMANDS; i++) {
         name_of(&CLI_COMMANDS[i], name, sizeof(name));
         snprintf(arguments, sizeof(arguments), "%s --nonsense", name);
-        cr_expect_eq(run_program("/nonexistent/keysvc.sock", arguments, out, sizeof(out)), 2);
+        cr_expect_eq(run_program("/proc/nonexistent/keysvc.sock", arguments, out, sizeof(out)), 2);
         expect_one_line(out, KS_ERR_USAGE, name);
         snprintf(arguments, sizeof(arguments), "%s --nonsense --json", name);
-        cr_expect_eq(run_program("/nonexistent/keysvc.sock", arguments, out, sizeof(out)), 2);
+        cr_expect_eq(run_program("/proc/nonexistent/keysvc.sock", arguments, out, sizeof(out)), 2);
         expect_error_object(out, KS_ERR_USAGE, name);
         snprintf(arguments, sizeof(arguments), "%s --help", name);
-        cr_expect_eq(run_program("/nonexistent/keysvc.sock", arguments, out, sizeof(out)), 0);
+        cr_expect_eq(run_program("/proc/nonexistent/keysvc.sock", arguments, out, sizeof(out)), 0);
         cr_expect_not_null(strstr(out, "Usage: keysvc"), "%s", out);
     }
 }

@@ -71,7 +71,7 @@ Test(doctor_program, finds_processes_by_name_and_by_executable)
     cr_expect_eq(processes.list[1].pid, 30);
     cr_expect_not(processes.more);
     program_processes_deinit(&processes);
-    program_find("/nonexistent", "shopd", &processes);
+    program_find("/proc/nonexistent", "shopd", &processes);
     cr_assert_eq(processes.n, 0);
     cr_assert_null(program_lead(&processes));
 }

@@ -97,8 +97,8 @@ Test(password, a_file_that_is_missing_is_named)
     ks_auto(secret_freep) struct secret *secret = NULL;
     struct fault why = FAULT_INIT;
 
-    cr_assert_eq(password_whole(&cli, "/nonexistent/p", &secret, &why), KS_ERR_USAGE);
-    cr_assert_not_null(strstr(why.text, "/nonexistent/p"));
+    cr_assert_eq(password_whole(&cli, "/proc/nonexistent/p", &secret, &why), KS_ERR_USAGE);
+    cr_assert_not_null(strstr(why.text, "/proc/nonexistent/p"));
     cr_assert_null(secret);
 }
 

@@ -252,7 +252,7 @@ is_told(CK_ATTRIBUTE *more, CK_ULONG n_more)
     int file;
 
     p11->C_Finalize(NULL);
-    setenv("KEYSVC_SOCKET", "/nonexistent/keysvc.sock", 1);
+    setenv("KEYSVC_SOCKET", "/proc/nonexistent/keysvc.sock", 1);
     session = rig_session();
     file = hear_stderr();
     cr_assert_eq(p11->C_FindObjectsInit(session, &wanted, 1), CKR_DEVICE_ERROR);

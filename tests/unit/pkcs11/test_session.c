@@ -9,7 +9,7 @@
 static void
 start(void)
 {
-    setenv("KEYSVC_SOCKET", "/nonexistent/keysvc.sock", 1);
+    setenv("KEYSVC_SOCKET", "/proc/nonexistent/keysvc.sock", 1);
     cr_assert_eq(C_GetFunctionList(&p11), CKR_OK);
     cr_assert_eq(p11->C_Initialize(NULL), CKR_OK);
 }

@@ -216,10 +216,10 @@ Test(provider, says_where_nobody_answers)
 {
     EVP_PKEY *key;
 
-    rig_start(&rig, KS_KEY_TYPE_EC_P256, "socket = /nonexistent/s\ntimeout = 100ms");
+    rig_start(&rig, KS_KEY_TYPE_EC_P256, "socket = /proc/nonexistent/s\ntimeout = 100ms");
     key = rig_key(&rig);
     cr_assert_not(signs(key));
-    cr_assert(rig_said(RIG_LABEL ": NO_SERVICE: /nonexistent/s"));
+    cr_assert(rig_said(RIG_LABEL ": NO_SERVICE: /proc/nonexistent/s"));
     EVP_PKEY_free(key);
     rig_stop(&rig);
 }

@@ -85,7 +85,7 @@ stage_token(struct stage *stage, char *out, size_t cap, const char *name,
     char profile[PATH_LEN], text[1024];
 
     snprintf(profile, sizeof(profile), "%s.conf", name);
-    snprintf(text, sizeof(text), "module = /nonexistent/module.so\n%s", profile_options);
+    snprintf(text, sizeof(text), "module = /proc/nonexistent/module.so\n%s", profile_options);
     stage_write(stage, profile, text, 0600);
     snprintf(out, cap, "token %s { profile = %s label = %s pin-file = \"%s/%s.pin\" user = %u }\n",
              name, name, label, stage->folder, name, TOKEN_ID);

@@ -280,7 +280,7 @@ Test(login, does_not_log_in_when_the_marker_cannot_be_written)
     struct fault why = FAULT_INIT;
     struct login *lost = NULL;
 
-    cr_assert_eq(login_new("/nonexistent/folder", &section, &lost, &why), KS_OK);
+    cr_assert_eq(login_new("/proc/nonexistent/folder", &section, &lost, &why), KS_OK);
     login_free(under_test);
     under_test = lost;
     cr_assert_eq(begin(), KS_ERR_INTERNAL);

@@ -75,7 +75,7 @@ Test(spawn, leaves_no_descriptor_open_but_the_given_ones)
 
 Test(spawn, says_which_step_failed)
 {
-    struct spawn spawn = {.path = "/nonexistent/program",
+    struct spawn spawn = {.path = "/proc/nonexistent/program",
                           .argv = {"program"},
                           .uid = CONFIG_NO_ID,
                           .gid = CONFIG_NO_ID};
@@ -84,7 +84,7 @@ Test(spawn, says_which_step_failed)
 
     cr_assert_eq(spawn_process(&spawn, NULL, 0, &pid, &why), KS_ERR_INTERNAL);
     cr_assert_str_eq(why.text,
-                     "/nonexistent/program: cannot execute it: No such file or directory");
+                     "/proc/nonexistent/program: cannot execute it: No such file or directory");
 }
 
 Test(spawn, refuses_a_group_that_does_not_exist)
