@@ -22,7 +22,7 @@
 #include "front/refusals.h"
 
 #define MAX_SOCKETS 8
-#define MAX_ACCEPTS 16 /* in one turn: the connections that are there get their turn too */
+#define MAX_ACCEPTS 4 /* in one turn: the connections that are there get their turn too */
 /* Descriptors that are no client's socket, the workers' sockets aside: our own, those that clients
  * pass for their imports, and one message full of them. */
 #define SPARE_FILES (64 + QUOTA_FILES + PASSED_RECEIVE_MAX)

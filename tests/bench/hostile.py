@@ -8,8 +8,9 @@ hostile - what one uid that opens and sends all it can does to another's latency
 As root, since the two callers must be two users. A victim signs at a steady pace: on one connection that stays, and as
 often on a new one for each signature. For each attack, in rounds: the victim alone, the victim beside the attack, and the
 victim beside programs of the attacker's that never touch the service and burn as much of the processors as the attacking
-programs did: what the machine takes, and not the service. Shown are medians over the rounds, in microseconds, the ratio of
-the 99th percentile to the victim alone and to the burning, and the processor time of keysvc-front.
+programs did: what the machine takes, and not the service. `calculate`, the first row, is what he does to others who only
+calculates, without pause, and never touches the service. Shown are medians over the rounds, in microseconds, the ratio of
+the 99th percentile to the victim alone, to the burning and to beside `calculate`, and the processor time of keysvc-front.
 """
 import argparse
 import ctypes
@@ -69,9 +70,9 @@ def main():
                 world.slices.enter("ours", world.daemon.pid)
             frames = Frames(world)
             print_header()
-            for name in options.only or ATTACKS:
+            for name in ["calculate"] + (options.only or list(ATTACKS)):
                 rows.append(measure(world, frames, name, options))
-                print_row(rows[-1])
+                print_row(rows[-1], rows[0])
         finally:
             world.stop()
             if options.slices:
@@ -333,6 +334,18 @@ def reconnect(frames):
         connection.close()
 
 
+def spin(frames):
+    """Connections that say nothing and end, by programs that never wait for room."""
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.setblocking(False)
+        try:
+            connection.connect(frames.path)
+        except OSError:
+            pass
+        connection.close()
+
+
 def greet(frames):
     """Connections that say Hello, and end without reading."""
     while True:
@@ -393,8 +406,14 @@ def burn(share):
         time.sleep(max(0.0, (time.perf_counter() - begun) * (1 / share - 1)) if share < 1 else 0)
 
 
+def calculate(frames):
+    """Nothing of the service: what any program may do to others."""
+    while True:
+        pass
+
+
 ATTACKS = {function.__name__.replace("_", "-"): function for function in (
-    idle, sign, sign_rsa, sign_large, denied, status, listing, unread, garbage, reconnect, greet, half_frames, imports)}
+    idle, sign, sign_rsa, sign_large, denied, status, listing, unread, garbage, reconnect, spin, greet, half_frames, imports)}
 
 
 class Attack:
@@ -444,7 +463,7 @@ def measure(world, frames, name, options):
     share = []
     for _ in range(options.rounds):
         rounds["alone"].append(watch(world, frames, options.seconds))
-        with Attack(world, ATTACKS[name], frames) as attack:
+        with Attack(world, ATTACKS.get(name, calculate), frames) as attack:
             rounds["during"].append(watch(world, frames, options.seconds))
         share.append(attack.share)
         settle(frames)
@@ -490,18 +509,18 @@ def settle(frames):
 
 
 def print_header():
-    print(f"{'':12} {'a connection that stays':^52} {'a new one for each signature':^52}")
-    print(f"{'attack':12} " + 2 * f"{'alone 50%':>9} {'99%':>6} {'attack':>7} {'99%':>6} {'burn 99%':>8} {'/alone':>6} {'/burn':>5} "
+    print(f"{'':12} {'a connection that stays':^58} {'a new one for each signature':^58}")
+    print(f"{'attack':12} " + 2 * f"{'alone 50%':>9} {'99%':>6} {'attack':>7} {'99%':>6} {'burn 99%':>8} {'/alone':>6} {'/burn':>5} {'/calc':>5} "
           + "failed hostile front waits")
 
 
-def print_row(row):
+def print_row(row, calculating):
     alone, during, burning = row["alone"], row["during"], row["burn"]
     text = f"{row['attack']:12} "
     for how in ("held", "fresh"):
         p50, p99 = f"{how}_p50", f"{how}_p99"
         text += (f"{alone[p50]:9.0f} {alone[p99]:6.0f} {during[p50]:7.0f} {during[p99]:6.0f} {burning[p99]:8.0f} "
-                 f"{during[p99] / alone[p99]:6.1f} {during[p99] / burning[p99]:5.1f} ")
+                 f"{during[p99] / alone[p99]:6.1f} {during[p99] / burning[p99]:5.1f} {during[p99] / calculating['during'][p99]:5.1f} ")
     print(text + f"{during['failed']:6.0f} {row['share']:7.2f} {during['front']:5.2f} {during['front_waits']:5.2f}", flush=True)
 
 
