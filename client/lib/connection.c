@@ -8,16 +8,13 @@
 #include "client/lib/connection.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include "base/clock.h"
 #include "client/lib/error.h"
+#include "client/lib/socket.h"
 #include "proto/wire/frame.h"
 
 #define INPUT_LEN (32 * 1024) /* bytes read at once; larger frames are gathered */
@@ -37,8 +34,7 @@ struct wait {
 };
 
 struct connection {
-    int fd;
-    ino_t inode; /* of fd */
+    struct socket socket;
     pid_t pid;
     uid_t euid;
     pthread_mutex_t send_lock;
@@ -53,13 +49,6 @@ struct connection {
     uint8_t input[INPUT_LEN];
 };
 
-static int socket_new(ino_t *inode);
-static bool fd_is_ours(const struct connection *connection);
-static void close_fd(const struct connection *connection);
-static ks_err dial_socket(struct connection *connection, const char *path, uint64_t deadline_ms,
-                          struct ks_error *error);
-static bool connect_in_line(int fd, const struct sockaddr_un *address, uint64_t deadline_ms);
-static uint32_t time_left(uint64_t deadline_ms);
 static void wait_begin(struct connection *connection, struct wait *wait);
 static void wait_end(struct connection *connection, struct wait *wait);
 static ks_err wait_for(struct connection *connection, struct wait *wait, uint64_t deadline_ms,
@@ -79,8 +68,7 @@ connection_new(struct connection **out, struct ks_error *error)
 
     if (!connection)
         return error_set(error, KS_ERR_INTERNAL, "no memory for a connection");
-    connection->fd = socket_new(&connection->inode);
-    if (connection->fd < 0) {
+    if (!socket_open(&connection->socket)) {
         free(connection);
         return error_set(error, KS_ERR_INTERNAL, "no socket: %s", strerror(errno));
     }
@@ -98,7 +86,7 @@ connection_free(struct connection *connection)
 {
     if (!connection)
         return NULL;
-    close_fd(connection);
+    socket_close(&connection->socket);
     frame_reader_deinit(&connection->frames);
     pthread_mutex_destroy(&connection->send_lock);
     pthread_mutex_destroy(&connection->lock);
@@ -109,7 +97,7 @@ connection_free(struct connection *connection)
 struct connection *
 connection_abandon(struct connection *connection, bool in_use)
 {
-    close_fd(connection);
+    socket_close(&connection->socket);
     if (in_use)
         return NULL;
     frame_reader_deinit(&connection->frames);
@@ -128,7 +116,8 @@ connection_stale(struct connection *connection)
 {
     bool dead;
 
-    if (connection_foreign(connection) || connection->euid != geteuid() || !fd_is_ours(connection))
+    if (connection_foreign(connection) || connection->euid != geteuid() ||
+        !socket_is_ours(&connection->socket))
         return true;
     pthread_mutex_lock(&connection->lock);
     dead = connection->dead;
@@ -148,46 +137,6 @@ connection_unlock(struct connection *connection)
     pthread_mutex_unlock(&connection->lock);
 }
 
-/* --- the descriptor ---
- *
- * The program does not know of it. One that closes all it does not know (daemon(), closefrom()) soon
- * has a file of its own under the number, into which no request may go; one that has closed its
- * standard output must not write into our socket. */
-
-/* Above standard error; -1: errno. */
-static int
-socket_new(ino_t *inode)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct stat st;
-
-    if (fd >= 0 && fd <= STDERR_FILENO) {
-        int low = fd;
-
-        fd = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-        close(low);
-    }
-    if (fd >= 0 && fstat(fd, &st) == 0)
-        *inode = st.st_ino;
-    return fd;
-}
-
-static bool
-fd_is_ours(const struct connection *connection)
-{
-    struct stat st;
-
-    return fstat(connection->fd, &st) == 0 && S_ISSOCK(st.st_mode) &&
-           st.st_ino == connection->inode;
-}
-
-static void
-close_fd(const struct connection *connection)
-{
-    if (fd_is_ours(connection))
-        close(connection->fd);
-}
-
 /* --- dialling --- */
 
 ks_err
@@ -200,9 +149,10 @@ connection_dial(struct connection *connection, const char *path, const char *pro
     uint32_t version;
     ks_err err;
 
-    err = dial_socket(connection, path, deadline_ms, error);
+    err = socket_dial(&connection->socket, path, deadline_ms, error);
     if (err)
         return err;
+    connection->reached = true;
     err = connection_call(connection, &hello, deadline_ms, &sent, &response, error);
     if (err)
         return err;
@@ -223,68 +173,7 @@ connection_reached(const struct connection *connection)
     return connection->reached;
 }
 
-static ks_err
-dial_socket(struct connection *connection, const char *path, uint64_t deadline_ms,
-            struct ks_error *error)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    ks_err err;
-    int why;
-
-    if (!text_copy(address.sun_path, sizeof(address.sun_path), path))
-        return error_set(error, KS_ERR_USAGE, "%s: longer than a socket's path can be", path);
-    connection->reached =
-        connect(connection->fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ||
-        (errno == EAGAIN && connect_in_line(connection->fd, &address, deadline_ms));
-    if (connection->reached)
-        return KS_OK;
-    why = errno;
-    if (why == EAGAIN)
-        return error_set(error, KS_ERR_BUSY, "%s: too many wait for keysvcd to accept them", path);
-    err = error_set(error, KS_ERR_NO_SERVICE, "%s: %s", path, strerror(why));
-    if (error)
-        error->retryable = why == ENOENT || why == ECONNREFUSED;
-    /* It runs, most likely: who is told to start it would look in the wrong place. */
-    if (why == EACCES)
-        error_hint(error, "this user may not pass to the socket, or not write to it; keysvc doctor "
-                          "says which folder stops it");
-    return err;
-}
-
-/* There is no room among those that wait to be accepted. Who waits for it in connect() gets it before
- * those who only look again and again, of whom others may have many. False: errno. */
-static bool
-connect_in_line(int fd, const struct sockaddr_un *address, uint64_t deadline_ms)
-{
-    int flags = fcntl(fd, F_GETFL), done = -1, why = EAGAIN;
-    uint32_t left_ms;
-
-    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
-        return false;
-    while (done < 0 && (why == EAGAIN || why == EINTR) && (left_ms = time_left(deadline_ms)) > 0) {
-        const struct timeval wait = {.tv_sec = left_ms / 1000,
-                                     .tv_usec = (suseconds_t)(left_ms % 1000) * 1000};
-
-        if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0)
-            break;
-        done = connect(fd, (const struct sockaddr *)address, sizeof(*address));
-        why = errno;
-    }
-    if (fcntl(fd, F_SETFL, flags) < 0)
-        done = -1;
-    errno = why;
-    return done == 0;
-}
-
 /* --- one call --- */
-
-static uint32_t
-time_left(uint64_t deadline_ms)
-{
-    uint64_t now_ms = clock_mono_ms();
-
-    return now_ms < deadline_ms ? (uint32_t)(deadline_ms - now_ms) : 0;
-}
 
 static ks_err
 too_late(struct ks_error *error)
@@ -296,7 +185,7 @@ ks_err
 connection_call(struct connection *connection, const struct request *request, uint64_t deadline_ms,
                 enum connection_sent *sent, struct response **out, struct ks_error *error)
 {
-    uint32_t left_ms = time_left(deadline_ms);
+    uint32_t left_ms = socket_time_left(deadline_ms);
     uint32_t margin_ms = left_ms / 8 < ANSWER_MARGIN_MS ? left_ms / 8 : ANSWER_MARGIN_MS;
     ks_auto(buf_deinit) struct buf frame = BUF_INIT;
     struct wait wait;
@@ -366,7 +255,7 @@ wait_for(struct connection *connection, struct wait *wait, uint64_t deadline_ms,
     ks_err err = KS_OK;
 
     pthread_mutex_lock(&connection->lock);
-    while (!wait->response && !connection->dead && time_left(deadline_ms) > 0) {
+    while (!wait->response && !connection->dead && socket_time_left(deadline_ms) > 0) {
         if (connection->reading) {
             pthread_cond_timedwait(&wait->wake, &connection->lock, &until);
             continue;
@@ -391,8 +280,8 @@ wait_for(struct connection *connection, struct wait *wait, uint64_t deadline_ms,
 static void
 wait_for_fd(const struct connection *connection, short events, uint64_t deadline_ms)
 {
-    struct pollfd ready = {.fd = connection->fd, .events = events};
-    uint32_t left_ms = time_left(deadline_ms);
+    struct pollfd ready = {.fd = connection->socket.fd, .events = events};
+    uint32_t left_ms = socket_time_left(deadline_ms);
 
     if (left_ms > 0)
         (void)poll(&ready, 1, (int)left_ms);
@@ -420,7 +309,7 @@ send_part(struct connection *connection, const struct request *request, const st
         header->cmsg_len = CMSG_LEN(fds_len);
         memcpy(CMSG_DATA(header), request->fds, fds_len);
     }
-    return sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sendmsg(connection->socket.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* What kept the kernel from sending, other than a full socket. A connection that was closed by the
@@ -430,7 +319,7 @@ send_failed(struct connection *connection, int cause, size_t done, struct ks_err
 {
     if (cause == EPIPE || cause == ECONNRESET)
         return KS_OK;
-    if (!fd_is_ours(connection)) {
+    if (!socket_is_ours(&connection->socket)) {
         die(connection, KS_ERR_NO_SERVICE, CLOSED_BY_PROGRAM);
         return error_set(error, KS_ERR_NO_SERVICE, CLOSED_BY_PROGRAM);
     }
@@ -459,7 +348,7 @@ send_bytes(struct connection *connection, const struct request *request, const s
             continue;
         if (n < 0 && errno != EAGAIN)
             return send_failed(connection, errno, done, error);
-        if (time_left(deadline_ms) == 0) {
+        if (socket_time_left(deadline_ms) == 0) {
             /* A frame cut off in the middle leaves no place for another one. */
             if (done > 0)
                 die(connection, KS_ERR_NO_SERVICE, "keysvcd stopped reading in the middle");
@@ -517,11 +406,11 @@ read_some(struct connection *connection, uint64_t deadline_ms)
     ssize_t n;
 
     wait_for_fd(connection, POLLIN, deadline_ms);
-    if (!fd_is_ours(connection)) {
+    if (!socket_is_ours(&connection->socket)) {
         die(connection, KS_ERR_NO_SERVICE, CLOSED_BY_PROGRAM);
         return;
     }
-    n = recv(connection->fd, connection->input, INPUT_LEN, MSG_DONTWAIT);
+    n = recv(connection->socket.fd, connection->input, INPUT_LEN, MSG_DONTWAIT);
     if (n > 0)
         read_frames(connection, connection->input, (size_t)n);
     else if (n == 0 || (errno != EINTR && errno != EAGAIN))
