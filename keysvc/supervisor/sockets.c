@@ -18,7 +18,7 @@
 #include "supervisor/durable.h"
 
 #define FOLDER_MODE 0755
-#define BACKLOG 16 /* whoever connects without a pause makes others wait for so many of his */
+#define BACKLOG 32 /* whoever connects without a pause makes others wait for so many of his */
 
 static bool is_grouped(const struct config *config);
 static mode_t mode_of(const struct config *config);

@@ -52,8 +52,10 @@ class Refused(Exception):
 class Client:
     def __init__(self, path, timeout=30):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(timeout)
+        # With settimeout() connect() would not wait where many wait to be accepted, but fail.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", timeout, 0))
         self.socket.connect(path)
+        self.socket.settimeout(timeout)
         self.n_requests = 0
         self.received = b""
         hello = pb.Hello(protocol_version=1, program="client.py")

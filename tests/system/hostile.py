@@ -26,8 +26,9 @@ F_ADD_SEALS, SEALS = 1033, 0x0002 | 0x0004 | 0x0008  # SHRINK, GROW, WRITE
 
 def connect(path):
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(WAIT_S)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", WAIT_S, 0))
     connection.connect(path)
+    connection.settimeout(WAIT_S)
     return connection
 
 
