@@ -13,6 +13,7 @@
 static ks_err token_add(struct route *route, const char *name);
 static void token_free(struct route_token *token);
 static void worker_room(void *context);
+static void worker_listed(void *context);
 static void worker_gone(void *context, struct worker *worker);
 
 ks_err
@@ -67,7 +68,7 @@ ks_err
 route_worker(struct route *route, const struct control_worker *worker, int fd)
 {
     struct route_token *token = route_token_find(route, worker->token);
-    struct worker_owner owner = {token, worker_room, route_group_move, worker_gone};
+    struct worker_owner owner = {token, worker_room, worker_listed, route_group_move, worker_gone};
     struct place *place;
     ks_err err;
 
@@ -77,13 +78,17 @@ route_worker(struct route *route, const struct control_worker *worker, int fd)
     }
     place = &token->places[worker->worker_index];
     place->worker = worker_free(place->worker);
+    place->listed = false;
     err = worker_new(route->front, token->name, worker->worker_index, fd, &owner, &place->worker);
     if (err)
         return err;
+    /* The first may have come back with another token: it says itself what is on it. */
+    place->listed = worker->worker_index > 1 && token->places[1].listed;
     if (!place->told)
         place->state = TOKEN_STATE_READY;
     place->told = false;
     log_info("event=worker token=%s worker=%u", token->name, worker->worker_index);
+    route_queue_fail_hopeless(token);
     route_queue_pump(token);
     return KS_OK;
 }
@@ -150,7 +155,18 @@ route_flush(struct route *route)
 bool
 route_place_ready(const struct place *place)
 {
-    return place->worker && place->state == TOKEN_STATE_READY;
+    return place->worker && place->listed && place->state == TOKEN_STATE_READY;
+}
+
+/* A token that nobody has listed is one that is starting, whoever is ready to. */
+static enum token_state
+known_state(const struct route_token *token)
+{
+    for (size_t w = 1; w <= CONFIG_MAX_WORKERS; w++) {
+        if (token->places[w].listed)
+            return token->state.state;
+    }
+    return token->state.state == TOKEN_STATE_READY ? TOKEN_STATE_STARTING : token->state.state;
 }
 
 bool
@@ -163,7 +179,7 @@ route_describe(const struct route *route, size_t index, struct reply_token *out)
     token = route->tokens[index];
     *out = (struct reply_token){
         .name = token->name,
-        .state = token_state_name(token->state.state),
+        .state = token_state_name(known_state(token)),
         .text = token->state.text,
         .profile = "",
         .group = "",
@@ -291,12 +307,15 @@ ks_err
 route_token_unavailable(const struct route_token *token, struct fault *why)
 {
     const struct control_state *state = &token->state;
+    const struct place *first = &token->places[1];
+    const char *how = token_state_name(state->state);
 
     /* The token may be ready and its first worker not: then the state has nothing to say. */
-    fault_set(why, "token %s is not ready (%s)%s%s", token->name,
-              state->state == TOKEN_STATE_READY ? "a process of it is being restarted"
-                                                : token_state_name(state->state),
-              state->text[0] ? ": " : "", state->text);
+    if (state->state == TOKEN_STATE_READY)
+        how = first->worker && !first->listed ? "it has not told its keys yet"
+                                              : "a process of it is being restarted";
+    fault_set(why, "token %s is not ready (%s)%s%s", token->name, how, state->text[0] ? ": " : "",
+              state->text);
     return state->state == TOKEN_STATE_LOGIN_BLOCKED ? KS_ERR_LOGIN_BLOCKED
                                                      : KS_ERR_TOKEN_UNAVAILABLE;
 }
@@ -318,6 +337,16 @@ worker_room(void *context)
     route_queue_pump(context);
 }
 
+/* Its other workers serve the same one. */
+static void
+worker_listed(void *context)
+{
+    struct route_token *token = context;
+
+    for (size_t w = 1; w <= CONFIG_MAX_WORKERS; w++)
+        token->places[w].listed = token->places[w].worker != NULL;
+}
+
 static void
 worker_gone(void *context, struct worker *worker)
 {
@@ -327,7 +356,7 @@ worker_gone(void *context, struct worker *worker)
         if (token->places[w].worker != worker)
             continue;
         token->places[w].worker = worker_free(worker);
-        token->places[w].told = false;
+        token->places[w].told = token->places[w].listed = false;
     }
     route_queue_fail_hopeless(token);
     route_queue_pump(token);

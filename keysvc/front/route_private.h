@@ -13,7 +13,8 @@
 struct place {
     struct worker *worker; /* NULL: there is none */
     enum token_state state;
-    bool told; /* the supervisor has said its state since the last worker came or went */
+    bool told;   /* the supervisor has said its state since the last worker came or went */
+    bool listed; /* the directory holds the keys of the token that it serves */
     uint64_t n_restarts;
 };
 

@@ -57,6 +57,7 @@ static ks_err take_stats(struct worker *worker, const struct message *message);
 static void note_unsynced(struct worker *worker, uint64_t n_unsynced);
 static void note_time(struct worker *worker, uint64_t execution_us);
 static ks_err take_key(struct worker *worker, const struct message *message);
+static ks_err take_end(struct worker *worker, const struct message *message);
 static struct slot *find_slot(struct worker *worker, uint64_t id);
 static void free_slot(struct worker *worker, struct slot *slot);
 static void fail_open_calls(struct worker *worker);
@@ -276,8 +277,7 @@ take_message(struct worker *worker, const struct message *message)
     case JOB_MESSAGE_DIRECTORY_KEY:
         return take_key(worker, message);
     case JOB_MESSAGE_DIRECTORY_END:
-        doubts_settle(worker->front->doubts, worker->token);
-        return message->len == 0 ? directory_end(directory, worker->token) : KS_ERR_BAD_REQUEST;
+        return take_end(worker, message);
     default:
         return KS_ERR_BAD_REQUEST;
     }
@@ -344,6 +344,19 @@ take_key(struct worker *worker, const struct message *message)
     if (!err && news)
         look_news(worker->front->look, worker->token, &key);
     return err;
+}
+
+static ks_err
+take_end(struct worker *worker, const struct message *message)
+{
+    ks_err err = message->len == 0 ? directory_end(worker->front->directory, worker->token)
+                                   : KS_ERR_BAD_REQUEST;
+
+    if (err)
+        return err;
+    doubts_settle(worker->front->doubts, worker->token);
+    worker->owner.listed(worker->owner.context);
+    return KS_OK;
 }
 
 /* Says nothing about the request: another token that shows the key may do it. */

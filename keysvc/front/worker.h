@@ -28,7 +28,8 @@ struct worker;
 
 struct worker_owner {
     void *context;
-    void (*room)(void *context); /* an answer came: there is room for another job */
+    void (*room)(void *context);   /* an answer came: there is room for another job */
+    void (*listed)(void *context); /* a listing of the first worker's has come to its end */
     /* A call that it does not do after all: true: somebody else does. */
     bool (*elsewhere)(struct call *call);
     void (*gone)(void *context, struct worker *worker); /* its calls have failed: free it */

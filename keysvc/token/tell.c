@@ -6,10 +6,10 @@
 
 #include "base/log.h"
 
-static void send_key(struct worker *worker, const struct key *key);
+static ks_err send_key(struct worker *worker, const struct key *key);
 static void note_purpose(struct worker *worker, struct key *key);
 
-static void
+static ks_err
 send_key(struct worker *worker, const struct key *key)
 {
     ks_auto(buf_deinit) struct buf body = BUF_INIT;
@@ -19,8 +19,7 @@ send_key(struct worker *worker, const struct key *key)
     entry.public_key_len = key->spki.len;
     memcpy(entry.public_key, key->spki.der, key->spki.len);
     job_key_pack(&body, &entry);
-    if (channel_queue(worker->front, JOB_MESSAGE_DIRECTORY_KEY, &body, NULL, 0) != KS_OK)
-        log_error("event=directory-lost token=%s key=%s", worker->token->name, key->label);
+    return channel_queue(worker->front, JOB_MESSAGE_DIRECTORY_KEY, &body, NULL, 0);
 }
 
 static void
@@ -46,7 +45,8 @@ tell_changes(struct worker *worker)
 
     while ((key = keys_take_changed(worker->keys))) {
         note_purpose(worker, key);
-        send_key(worker, key);
+        if (send_key(worker, key) != KS_OK)
+            log_error("event=directory-lost token=%s key=%s", worker->token->name, key->label);
     }
 }
 
@@ -67,15 +67,18 @@ tell_directory(struct worker *worker)
     err = channel_queue(worker->front, JOB_MESSAGE_DIRECTORY_BEGIN, NULL, NULL, 0);
     for (size_t i = 0; !err && i < keys_count(worker->keys); i++) {
         if (keys_at(worker->keys, i)->state != JOB_KEY_GONE)
-            send_key(worker, keys_at(worker->keys, i));
+            err = send_key(worker, keys_at(worker->keys, i));
     }
     if (!err)
         err = channel_queue(worker->front, JOB_MESSAGE_DIRECTORY_END, NULL, NULL, 0);
     if (!err)
         err = channel_flush(worker->front);
-    if (err)
-        log_error("event=directory-lost token=%s outcome=%s", worker->token->name,
-                  err_info(err)->name);
+    if (!err)
+        return;
+    log_error("event=directory-lost token=%s outcome=%s", worker->token->name, err_info(err)->name);
+    /* A front that is there waits for the end of the list: the next process tells it. */
+    if (err != KS_ERR_NO_SERVICE && worker->exit_code == WORKER_GO_ON)
+        worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
 }
 
 void

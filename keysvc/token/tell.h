@@ -3,8 +3,8 @@
  * tell - what a token process tells without being asked: its keys and its audit's state to the front,
  * what the keys are for to its audit
  *
- * Keys are worker 1's to tell. What cannot be sent is logged; a front that is gone shows up in the
- * next read.
+ * Keys are worker 1's to tell. What cannot be sent is logged, and ends the process if it was the whole
+ * list, without which the front gives it no job; a front that is gone shows up in the next read.
  */
 #pragma once
 

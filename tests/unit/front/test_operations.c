@@ -366,8 +366,9 @@ Test(operations, destroys_what_is_meant_and_what_is_doubled)
     end(fd);
 }
 
-Test(operations, before_a_token_has_told_its_keys_it_is_asked_itself)
+Test(operations, a_key_that_a_token_did_not_list_is_its_own_to_destroy)
 {
+    static const char *const none[] = {NULL};
     Keysvc__V1__Request request = request_of(KEYSVC__V1__REQUEST__OPERATION_DESTROY);
     ks_auto(buf_deinit) struct buf storage = BUF_INIT;
     struct job job;
@@ -375,6 +376,7 @@ Test(operations, before_a_token_has_told_its_keys_it_is_asked_itself)
 
     harness_start(&h);
     worker = harness_worker(&h, 1);
+    worker_list(worker, none);
     harness_settled(&h, 0);
     fd = client_hello(&h);
     client_send(fd, &request);

@@ -190,6 +190,7 @@ Test(route, a_workers_death_answers_what_it_had)
     client_send_get(fd, 4, "web/shop", 0);
     client_expect(fd, 4, KS_OK);
     worker = harness_worker(&h, 1);
+    worker_list(worker, KEYS);
     harness_settled(&h, N_KEYS);
     client_send_sign(fd, 5, "web/shop@1", 0);
     worker_answer(worker, worker_take_id(worker, JOB_SIGN), KS_OK, "again");

@@ -157,6 +157,31 @@ Test(serve, answers_what_came_before_nonsense_and_drops_the_front)
     bed->worker.front = channel_free(bed->worker.front);
 }
 
+/* The front waits for the end of the list, and takes no part of it for the whole. */
+Test(serve, ends_when_the_list_of_keys_cannot_be_sent)
+{
+    ks_auto(buf_deinit) struct buf large = BUF_INIT;
+
+    tell_directory(&bed->worker);
+    cr_assert_eq(bed->worker.exit_code, WORKER_GO_ON);
+    cr_assert(buf_reserve(&large, CHANNEL_MAX_CONFIG));
+    memset(large.data, 0, CHANNEL_MAX_CONFIG);
+    for (large.len = CHANNEL_MAX_CONFIG; large.len > 0; large.len /= 2) {
+        while (channel_queue(bed->worker.front, JOB_MESSAGE_STATS, &large, NULL, 0) == KS_OK)
+            ;
+    }
+    tell_directory(&bed->worker);
+    cr_assert_eq(bed->worker.exit_code, CONTROL_EXIT_TOKEN_LOST);
+}
+
+/* Another one is given to it. */
+Test(serve, goes_on_when_the_front_is_gone)
+{
+    front = channel_free(front);
+    tell_directory(&bed->worker);
+    cr_assert_eq(bed->worker.exit_code, WORKER_GO_ON);
+}
+
 Test(serve, tells_the_front_a_new_key_before_it_answers_with_it)
 {
     ks_auto(message_deinit) struct message message = MESSAGE_INIT;
