@@ -1,111 +1,10 @@
+#!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 #
-# agent_console.bats - keysvc-agent console against agents that misbehave (fake_agent.py): real TLS, no keysvcd.
-# What it does with real agents is in agent_fleet.bats.
+# agent_console.bats - keysvc-agent console against agents that misbehave; apply-self-signed is in
+# agent_console_self_signed.bats. What it does with real agents is in agent_fleet.bats.
 
-bats_require_minimum_version 1.5.0
-
-: "${KEYSVC_BUILD:?the build folder}"
-
-setup()
-{
-    load where_failed
-    W=$(mktemp -d "${TMPDIR:-/tmp}/keysvc-console-XXXXXX")
-    DIR=$W/issued
-    FAKES=()
-    # What it must not heed: no proxy listens there.
-    export https_proxy=http://127.0.0.1:9 HTTPS_PROXY=http://127.0.0.1:9 ALL_PROXY=http://127.0.0.1:9
-}
-
-teardown()
-{
-    if [ "${#FAKES[@]}" -gt 0 ]; then
-        kill "${FAKES[@]}" || true
-        wait "${FAKES[@]}" 2>/dev/null || true
-    fi
-    rm -rf "$W"
-}
-
-console()
-{
-    "$KEYSVC_BUILD/client/agent/keysvc-agent" console "$1" --console-dir "$W/console" "${@:2}" </dev/null 3>&-
-}
-
-json()
-{
-    /usr/bin/python3 -IS -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
-}
-
-# fake NAME...: starts them; each wants a token of its own.
-fake()
-{
-    local name end=$((SECONDS + 30))
-    for name in "$@"; do
-        mkdir -p "$W/$name"
-        [ -e "$W/$name/token" ] || echo "secret-of-$name" >"$W/$name/token"
-        /usr/bin/python3 -B "$BATS_TEST_DIRNAME/fake_agent.py" "$W/$name" >"$W/$name/log" 2>&1 3>&- &
-        FAKES+=($!)
-    done
-    for name in "$@"; do
-        until [ -s "$W/$name/port" ]; do
-            [ "$SECONDS" -lt "$end" ] || { cat "$W/$name/log"; return 1; }
-            sleep 0.05
-        done
-    done
-}
-
-address()
-{
-    echo "127.0.0.1:$(cat "$W/$1/port")"
-}
-
-fingerprint()
-{
-    openssl x509 -in "$W/$1/certificate.pem" -noout -fingerprint -sha256 | sed 's/.*=//'
-}
-
-# add NAME...: the fakes, each pinned by its fingerprint.
-add()
-{
-    local name
-    for name in "$@"; do
-        console add "$name" "$(address "$name")" --token-file "$W/$name/token" --fingerprint "$(fingerprint "$name")" \
-            >/dev/null
-    done
-}
-
-ca()
-{
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$W/ca.key" -out "$W/ca.crt" \
-        -subj "/CN=Console Test CA" -days 30 2>/dev/null
-}
-
-# issue NAME...: what the CA's administrator does by hand.
-issue()
-{
-    local name
-    for name in "$@"; do
-        openssl x509 -req -in "$DIR/$name.req" -CA "$W/ca.crt" -CAkey "$W/ca.key" -out "$DIR/$name.crt" -CAcreateserial \
-            -copy_extensions copyall -days 20 2>/dev/null
-    done
-}
-
-# fails CODE TEXT COMMAND...
-fails()
-{
-    local code=$1 text=$2
-    shift 2
-    run "$@"
-    if [ "$status" != "$code" ] || [[ $output != *"$text"* ]]; then
-        printf 'expected exit code %s and "%s", not %s and:\n%s\n' "$code" "$text" "$status" "$output" >&2
-        return 1
-    fi
-}
-
-requests()
-{
-    wc -l <"$W/$1/requests" 2>/dev/null || echo 0
-}
+load console
 
 # ---------------------------------------------------------------- trust
 
@@ -201,12 +100,7 @@ open(sys.argv[1], "w").write(json.dumps(d))' "$W/console/agents.json" "$W/A1/cer
 }
 
 @test "trust pins what is self-signed, and of an issued one trusts the CA, for the agent's name only" {
-    fake A1
-    add A1
-    ca
-    console create-csr --directory "$DIR"
-    issue A1
-    console apply --directory "$DIR" --ca-file "$W/ca.crt"
+    applied A1
     fails 23 "does not show the CA" console trust A1 --yes
     console trust A1 --yes --ca-file "$W/ca.crt"
     [ "$(console list --json | json "d['agents'][0]['trust']['kind']")" = ca ]
@@ -323,11 +217,7 @@ while True:
 }
 
 @test "two files for one agent, one of no certificate, and one with something behind are refused" {
-    fake A1 A2 A3
-    add A1 A2 A3
-    ca
-    console create-csr --directory "$DIR"
-    issue A1 A2 A3
+    issued A1 A2 A3
     cp "$DIR/A1.crt" "$DIR/A1.pem"
     echo nonsense >"$DIR/A2.crt"
     openssl x509 -in "$DIR/A3.crt" -outform DER -out "$DIR/A3.crt.new"
@@ -340,11 +230,7 @@ while True:
 }
 
 @test "what an agent refuses is told with its checks, and nothing is believed of it" {
-    fake A1
-    add A1
-    ca
-    console create-csr --directory "$DIR"
-    issue A1
+    issued A1
     rm "$DIR/A1.req"
     # Behind the console's back it has another key: only the agent can tell.
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$W/new.pem"
@@ -357,21 +243,13 @@ while True:
 }
 
 @test "an agent that applied it and does not serve it is found out" {
-    fake A1
-    add A1
-    ca
-    console create-csr --directory "$DIR"
-    issue A1
+    issued A1
     echo apply:lie >"$W/A1/mode"
     fails 23 "shows another one" console apply --directory "$DIR" --ca-file "$W/ca.crt"
 }
 
 @test "an answer that is lost after the change is no loss: the new certificate is looked for" {
-    fake A1 A2
-    add A1 A2
-    ca
-    console create-csr --directory "$DIR"
-    issue A1 A2
+    issued A1 A2
     echo apply:done-then-close >"$W/A1/mode"
     echo apply:close >"$W/A2/mode"
     fails 13 "1 succeeded, 1 failed" console apply --directory "$DIR" --ca-file "$W/ca.crt"
@@ -383,11 +261,7 @@ while True:
 
 @test "a console that is killed between the change and its end knows the agent afterwards" {
     local client end=$((SECONDS + 30))
-    fake A1
-    add A1
-    ca
-    console create-csr --directory "$DIR"
-    issue A1
+    issued A1
     echo status:hang >"$W/A1/mode"
     "$KEYSVC_BUILD/client/agent/keysvc-agent" console apply --console-dir "$W/console" --directory "$DIR" \
         --ca-file "$W/ca.crt" >/dev/null 2>&1 3>&- </dev/null &
@@ -455,139 +329,6 @@ asks_for()
     run console create-csr --directory "$DIR"
     [ "$status" = 0 ]
     [[ $output == *"A1.req: CN=A1.example; DNS:A1.example, IP:127.0.0.1"* ]]
-}
-
-@test "back to self-signed, with a new key or not, and the new certificate is the trusted one" {
-    fake A1 A2
-    add A1 A2
-    ca
-    console create-csr --directory "$DIR"
-    issue A1 A2
-    console apply --directory "$DIR" --ca-file "$W/ca.crt"
-    key=$(openssl pkey -in "$W/A1/key.pem" -pubout)
-    fails 2 "say which" console apply-self-signed
-    [[ $output == *"keysvc-agent-console(1)"* ]]
-    console apply-self-signed 'A*'
-    [ "$(openssl pkey -in "$W/A1/key.pem" -pubout)" = "$key" ]
-    console status
-    console apply-self-signed --all --rekey
-    [ "$(openssl pkey -in "$W/A1/key.pem" -pubout)" != "$key" ]
-    console status
-}
-
-# issued NAME...: they serve certificates of the CA.
-issued()
-{
-    fake "$@"
-    add "$@"
-    ca
-    console create-csr --directory "$DIR"
-    issue "$@"
-    console apply --directory "$DIR" --ca-file "$W/ca.crt"
-}
-
-is_self_signed()
-{
-    [ "$(openssl x509 -in "$W/$1/certificate.pem" -noout -issuer -nameopt RFC2253)" = "issuer=CN=$1.example" ]
-}
-
-@test "an answer of apply-self-signed that is lost: the agent is known by its key" {
-    issued A1 A2 A3
-    # By a CA as well as by a pin.
-    console trust A3 --yes --ca-file "$W/ca.crt"
-    for name in A1 A3; do echo self-signed:done-then-close >"$W/$name/mode"; done
-    echo self-signed:close >"$W/A2/mode"
-    fails 13 "2 succeeded, 1 failed" console apply-self-signed --all
-    [[ $output == *"A2     OUTCOME_UNKNOWN  the answer was lost, and it shows the certificate of before"* ]]
-    is_self_signed A1
-    is_self_signed A3
-    rm "$W"/A?/mode
-    console status
-    [ "$(console list --json | json "{a['trust']['kind'] for a in d['agents']}, any('expected' in a['trust'] for a in d['agents'] if a['name'] != 'A2')")" = \
-        "({'pinned'}, False)" ]
-    console retry
-    is_self_signed A2
-    console status
-}
-
-@test "who answers in its place while the answer is lost is nobody that is trusted, and learns nothing" {
-    local asked
-    issued A1
-    echo self-signed:impostor >"$W/A1/mode"
-    fails 13 "$(printf 'shows a certificate of another key, sha256 ')" console apply-self-signed A1
-    asked=$(requests A1)
-    fails 23 "its certificate changed" console status
-    fails 23 "its certificate changed" console retry
-    [ "$(requests A1)" = "$asked" ]
-    [ "$(tail -n 1 "$W/A1/requests")" = "POST /api/v1/identity/agent/self-signed Api-Token secret-of-A1" ]
-}
-
-@test "a certificate of the agent's key that is shown without the key is believed by nobody" {
-    issued A1 A2
-    # Another one for its key, and one that it had before.
-    openssl pkey -in "$W/A1/key.pem" -pubout -out "$W/A1.pub"
-    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=A1.example 2>/dev/null |
-        openssl x509 -req -force_pubkey "$W/A1.pub" -CA "$W/ca.crt" -CAkey "$W/ca.key" -CAcreateserial -out "$W/A1/stolen.pem" 2>/dev/null
-    openssl req -x509 -new -key "$W/A2/key.pem" -subj /CN=A2.example -out "$W/A2/stolen.pem"
-    for name in A1 A2; do echo self-signed:shown >"$W/$name/mode"; done
-    fails 13 "0 succeeded, 2 failed" console apply-self-signed --all
-    fails 17 "unreachable" console status
-    rm "$W"/A?/shown.pem "$W"/A?/mode
-    console status
-}
-
-@test "of a new key whose answer is lost the sha256 is told, for people to compare" {
-    issued A1 A2
-    echo self-signed:done-then-close >"$W/A1/mode"
-    echo self-signed:close >"$W/A2/mode"
-    run console apply-self-signed --rekey --all
-    [ "$status" = 13 ]
-    sha256=$(fingerprint A1 | tr -d : | tr A-F a-f)
-    [[ $output == *"A1     OUTCOME_UNKNOWN  the answer was lost, and it shows a certificate of another key, sha256 $sha256"* ]]
-    [[ $output == *"A1: hint: "*"console trust A1 --fingerprint $sha256"* ]]
-    [[ $output == *"A2     OUTCOME_UNKNOWN  the answer was lost, and it shows the certificate of before"* ]]
-    rm "$W"/A?/mode
-    fails 23 "its certificate changed" console status A1
-    console trust A1 --fingerprint "$sha256"
-    console status
-}
-
-@test "a console that is killed before apply-self-signed is answered knows the agent afterwards" {
-    local client end=$((SECONDS + 30))
-    issued A1
-    echo self-signed:done-then-hang >"$W/A1/mode"
-    "$KEYSVC_BUILD/client/agent/keysvc-agent" console apply-self-signed A1 --console-dir "$W/console" \
-        >/dev/null 2>&1 3>&- </dev/null &
-    client=$!
-    until is_self_signed A1; do [ "$SECONDS" -lt "$end" ]; sleep 0.05; done
-    kill -KILL "$client"
-    wait "$client" || true
-    rm "$W/A1/mode"
-    console status
-    [ "$(console list --json | json "'expected' in d['agents'][0]['trust']")" = False ]
-}
-
-@test "what an earlier change has left to be expected is not forgotten by apply-self-signed" {
-    fake A1
-    add A1
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$W/new.key" -out "$W/new.pem" \
-        -subj /CN=A1.example 2>/dev/null
-    /usr/bin/python3 - "$W/console/agents.json" "$W/new.pem" <<'END'
-import json, sys
-with open(sys.argv[1]) as file:
-    fleet = json.load(file)
-fleet["agents"][0]["trust"]["expected"] = open(sys.argv[2]).read()
-with open(sys.argv[1], "w") as file:
-    json.dump(fleet, file)
-END
-    # It is not, either, by one that comes to nothing.
-    echo self-signed:401 >"$W/A1/mode"
-    fails 3 "" console apply-self-signed A1
-    rm "$W/A1/mode"
-    mv "$W/new.key" "$W/A1/key.pem"
-    mv "$W/new.pem" "$W/A1/certificate.pem"
-    console apply-self-signed A1
-    console status
 }
 
 @test "show has the fields that are the same, and marks the others" {
