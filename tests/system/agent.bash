@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# agent.bash - a keysvc-agent in the world of harness.bash
+# agent.bash - a keysvc-agent in the world of harness.bash; loaded at the head of a suite, for what comes before and after
+# each test
 #
 #     world
 #     agent_world                  a class and a rule for its keys, STATE, agent.conf with port 0
@@ -11,6 +12,18 @@
 #
 # As root the agent is a numeric user without an account, so its keys are agents/$AGENT/NAME; otherwise everybody is who
 # runs the tests. KEY_TYPE is the keys' type.
+
+setup()
+{
+    load harness
+}
+
+teardown()
+{
+    show_log_if_failed
+    end_agent
+    end_world
+}
 
 if [ "$(id -u)" = 0 ]; then
     AGENT=64821
@@ -115,6 +128,12 @@ agent_stop()
     AGENT_PID=
     AGENT_STARTS=$(grep -c 'event=listening' "$W/agent.log" || true)
     [ "$code" = 0 ] || { echo "keysvc-agent ended with $code" >&2; return 1; }
+}
+
+# client VERB PORT ...: agent_client.py
+client()
+{
+    /usr/bin/python3 -B "$SOURCE/tests/system/agent_client.py" "$@"
 }
 
 # For teardown, before end_world.

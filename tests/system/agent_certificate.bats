@@ -3,18 +3,7 @@
 #
 # agent_certificate.bats - from self-signed to CA-issued and back, by the commands; what a CA does is openssl's
 
-setup()
-{
-    load harness
-    load agent
-}
-
-teardown()
-{
-    show_log_if_failed
-    end_agent
-    end_world
-}
+load agent
 
 # An agent's world with identity agent, and a CA in $W/ca.
 certificate_world()

@@ -3,18 +3,7 @@
 #
 # agent_clients.bats - client certificates that lose their rights: revoked, expired, without a list that holds
 
-setup()
-{
-    load harness
-    load agent
-}
-
-teardown()
-{
-    show_log_if_failed
-    end_agent
-    end_world
-}
+load agent
 
 # A CA with its database, console.example and other.example by it, its list, and the agent with all that.
 clients_world()

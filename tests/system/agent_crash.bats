@@ -7,12 +7,8 @@
 # next command finds all in order. ../unit/agent/test_switch_crash.c does the same at each step, without a token; here it
 # is each third one, or STRIDE=1 for all.
 
-setup()
-{
-    load harness
-    load agent
-    STRIDE=${STRIDE-3}
-}
+load agent
+STRIDE=${STRIDE-3}
 
 teardown()
 {

@@ -3,11 +3,7 @@
 #
 # agent_doctor.bats - keysvc-agent doctor: each failure is found, and told with what mends it
 
-setup()
-{
-    load harness
-    load agent
-}
+load agent
 
 teardown()
 {

@@ -4,12 +4,8 @@
 #
 # FLEET is how many the last test has: as many as fit into half a minute of two processors if not said.
 
-setup()
-{
-    load harness
-    load agent
-    FLEET_PIDS=()
-}
+load agent
+FLEET_PIDS=()
 
 teardown()
 {

@@ -3,18 +3,7 @@
 #
 # agent_identity.bats - identities of keysvc-agent: made at first use, as files and in the store
 
-setup()
-{
-    load harness
-    load agent
-}
-
-teardown()
-{
-    show_log_if_failed
-    end_agent
-    end_world
-}
+load agent
 
 # What the files of an identity say.
 certificate_text()

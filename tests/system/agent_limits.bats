@@ -3,24 +3,7 @@
 #
 # agent_limits.bats - keysvc-agent before clients that are slow, many, large or hostile, and before a token that is
 
-setup()
-{
-    load harness
-    load agent
-}
-
-teardown()
-{
-    show_log_if_failed
-    end_agent
-    end_world
-}
-
-# client VERB PORT ...: agent_client.py
-client()
-{
-    /usr/bin/python3 -B "$SOURCE/tests/system/agent_client.py" "$@"
-}
+load agent
 
 # https PATH [CURL-OPTION...]: the status.
 https()

@@ -3,11 +3,7 @@
 #
 # agent_openapi.bats - docs/openapi.yaml says what the agent does, all of it
 
-setup()
-{
-    load harness
-    load agent
-}
+load agent
 
 teardown()
 {

@@ -3,18 +3,7 @@
 #
 # agent_owned.bats - what somebody who owns the agent's process, and so its user, does not get
 
-setup()
-{
-    load harness
-    load agent
-}
-
-teardown()
-{
-    show_log_if_failed
-    end_agent
-    end_world
-}
+load agent
 
 # refused OUTCOME COMMAND...: by keysvcd, to the agent's user.
 refused()

@@ -3,12 +3,8 @@
 #
 # agent_rest.bats - the REST interface with curl: uploads, tokens, client certificates, agent.conf's own certificate
 
-setup()
-{
-    load harness
-    load agent
-    PASSWORD='Sesame 31337-öffne'
-}
+load agent
+PASSWORD='Sesame 31337-öffne'
 
 teardown()
 {

@@ -3,20 +3,9 @@
 #
 # agent_run.bats - keysvc-agent as a service: its own certificate, HTTPS, and what happens to keysvcd meanwhile
 
-setup()
-{
-    load harness
-    load agent
-    NAME=$(hostname)
-    CLIENTS='client-names = {"console.example"} client-scopes = {"certificate management"}'
-}
-
-teardown()
-{
-    show_log_if_failed
-    end_agent
-    end_world
-}
+load agent
+NAME=$(hostname)
+CLIENTS='client-names = {"console.example"} client-scopes = {"certificate management"}'
 
 # https PATH [CURL-OPTION...]: the status; the agent's certificate is checked, and its name.
 https()
@@ -25,12 +14,6 @@ https()
     shift
     curl -sS --max-time 30 -o "$W/answer" -w '%{http_code}\n' --cacert "$STATE/identities/agent/current/certificate.pem" \
         --resolve "$NAME:$PORT:127.0.0.1" "$@" "https://$NAME:$PORT$path"
-}
-
-# client VERB PORT ...: agent_client.py
-client()
-{
-    /usr/bin/python3 -B "$SOURCE/tests/system/agent_client.py" "$@"
 }
 
 # serves [CURL-OPTION...]: the agent answers; to whom it does not know, whatever.

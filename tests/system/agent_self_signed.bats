@@ -4,18 +4,7 @@
 # agent_self_signed.bats - certificate-apply-self-signed and certificate-rollback where something is missing: the key, the
 # token, time, a name
 
-setup()
-{
-    load harness
-    load agent
-}
-
-teardown()
-{
-    show_log_if_failed
-    end_agent
-    end_world
-}
+load agent
 
 serving()
 {
