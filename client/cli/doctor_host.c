@@ -30,6 +30,8 @@
 #define LANDLOCK_ALL_ABI 6      /* has all that keysvcd's processes ask for */
 #define LOGIN_MARKER ".login-tried"
 #define PIN_CHANGE_MARKER ".pin-change"
+#define CHECKPOINT ".checkpoint"
+#define REFUSED_CHECKPOINT CHECKPOINT ".refused"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5; missing in older headers */
@@ -201,6 +203,26 @@ check_pin_change(struct doctor *doctor, int folder, const char *path, const char
                  token, new_file);
 }
 
+/* A chain does not go on from its kept checkpoint (supervisor/checkpoint.h), which so stays where it was:
+ * the records since then can be cut off unnoticed. Is the kept one moved away, somebody has looked. */
+static void
+check_checkpoint(struct doctor *doctor, int folder, const char *path, const char *name)
+{
+    int chain_len = (int)(strlen(name) - strlen(REFUSED_CHECKPOINT));
+    char kept[NAME_MAX + 1], mend[2 * PATH_MAX];
+
+    snprintf(kept, sizeof(kept), "%.*s" CHECKPOINT, chain_len, name);
+    if (faccessat(folder, kept, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
+    snprintf(mend, sizeof(mend),
+             "keysvc audit verify says which records are missing. Keep the chain and both files as "
+             "evidence; if it was done on purpose, move %s/%s away.",
+             path, kept);
+    doctor_wrong(doctor, KS_ERR_EXISTS, "checkpoint", mend,
+                 "%s/%s: the audit chain %.*s was cut or replaced: no checkpoint is kept since",
+                 path, name, chain_len, name);
+}
+
 void
 doctor_state(struct doctor *doctor)
 {
@@ -215,6 +237,8 @@ doctor_state(struct doctor *doctor)
     while ((entry = readdir(folder))) {
         if (ends_with(entry->d_name, PIN_CHANGE_MARKER))
             check_pin_change(doctor, dirfd(folder), path, entry->d_name);
+        if (ends_with(entry->d_name, REFUSED_CHECKPOINT))
+            check_checkpoint(doctor, dirfd(folder), path, entry->d_name);
         if (!ends_with(entry->d_name, LOGIN_MARKER))
             continue;
         marked = true;

@@ -61,6 +61,26 @@ check_folders(struct doctor *doctor, const char *path)
     return true;
 }
 
+/* Root may everything, and would not see what stops the others; keysvcd makes it 0666 or 0660. */
+static void
+check_open_to_others(struct doctor *doctor, const char *path)
+{
+    char folder[PATH_MAX];
+    struct stat st, socket;
+
+    snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
+    if (folder[0] != '\0' && stat(folder, &st) == 0 && !(st.st_mode & (S_IXGRP | S_IXOTH)))
+        doctor_note(doctor, "socket", "If others are to use the service: chmod a+x.",
+                    "%s has mode %03o: nobody but its owner and root comes to the socket", folder,
+                    st.st_mode & 0777);
+    if (stat(path, &socket) == 0 && !(socket.st_mode & (S_IWGRP | S_IWOTH)))
+        doctor_note(doctor, "socket",
+                    "Restart keysvcd, which makes it anew: 0666, or 0660 with "
+                    "`socket-group`.",
+                    "%s has mode %03o: nobody but its owner and root may use it", path,
+                    socket.st_mode & 0777);
+}
+
 void
 doctor_socket(struct doctor *doctor, struct cli *cli)
 {
@@ -77,18 +97,37 @@ doctor_socket(struct doctor *doctor, struct cli *cli)
         return;
     if (stat(path, &st) != 0)
         doctor_wrong(doctor, KS_ERR_NO_SERVICE, "socket",
-                     "Start keysvcd (systemctl start keysvcd), or name its socket with --socket.",
+                     "Start keysvcd (systemctl start keysvcd), or name its socket with --socket; "
+                     "if it runs, somebody removed its socket: restart it.",
                      "%s: %s", path, strerror(errno));
     else if (!S_ISSOCK(st.st_mode))
         doctor_wrong(doctor, KS_ERR_NO_SERVICE, "socket",
                      "Remove it, and see `socket` in keysvcd.conf.", "%s is no socket", path);
     else if (access(path, W_OK) != 0)
-        doctor_wrong(doctor, KS_ERR_NO_SERVICE, "socket",
-                     "Put the user into the socket's group; see `socket-group` in keysvcd.conf.",
-                     "%s (owner %u, group %u, mode %03o): %s", path, st.st_uid, st.st_gid,
-                     st.st_mode & 0777, strerror(errno));
+        doctor_wrong(
+            doctor, KS_ERR_NO_SERVICE, "socket",
+            st.st_mode & S_IWGRP
+                ? "Put the user into the socket's group; see `socket-group` in keysvcd.conf."
+                : "Restart keysvcd, which makes it anew: 0666, or 0660 with `socket-group`.",
+            "%s (owner %u, group %u, mode %03o): %s", path, st.st_uid, st.st_gid, st.st_mode & 0777,
+            strerror(errno));
     else
         doctor_fine(doctor, "socket", "%s is there and open to this user", path);
+    if (S_ISSOCK(st.st_mode) && access(path, W_OK) == 0)
+        check_open_to_others(doctor, path);
+}
+
+static const char *
+mend_service(const char *path, ks_err err, const struct ks_error *error)
+{
+    if (err == KS_ERR_DEADLINE)
+        return "It hangs: see its log, then restart it.";
+    if (err != KS_ERR_NO_SERVICE)
+        return error->hint;
+    if (access(path, W_OK) != 0 && errno == EACCES)
+        return "See the finding on the socket: this user does not come to it.";
+    return "Start keysvcd (systemctl start keysvcd); if it does not stay, its log says why "
+           "(journalctl -u keysvcd).";
 }
 
 void
@@ -104,12 +143,7 @@ doctor_service(struct doctor *doctor, struct cli *cli)
     ks_client_set_timeout(client, cli->timeout_ms ? cli->timeout_ms : ASK_TIMEOUT_MS);
     err = ks_status(client, &status, &error);
     if (err) {
-        doctor_wrong(doctor, err, "service",
-                     err == KS_ERR_DEADLINE     ? "It hangs: see its log, then restart it."
-                     : err == KS_ERR_NO_SERVICE ? "Start keysvcd (systemctl start keysvcd); if it "
-                                                  "does not stay, its log says why (journalctl -u "
-                                                  "keysvcd)."
-                                                : error.hint,
+        doctor_wrong(doctor, err, "service", mend_service(ks_client_socket(client), err, &error),
                      "%s: %s", ks_err_name(err), error.message);
         return;
     }
@@ -133,6 +167,16 @@ doctor_service(struct doctor *doctor, struct cli *cli)
     ks_status_free(status);
 }
 
+static bool
+any_ready(const struct ks_status *status)
+{
+    for (size_t i = 0; i < status->n_tokens; i++) {
+        if (strcmp(status->tokens[i].state, "ready") == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Who the service says we are, and whether any rule names us. */
 static void
 check_caller(struct doctor *doctor, struct ks_client *client, const struct ks_status *status)
@@ -154,6 +198,8 @@ check_caller(struct doctor *doctor, struct ks_client *client, const struct ks_st
         doctor_wrong(doctor, err, "rules", error.hint, "%s: %s", ks_err_name(err), error.message);
     else if (key)
         doctor_fine(doctor, "rules", "you may see keys, %s@%u among them", key->name, key->version);
+    else if (!any_ready(status))
+        doctor_skip(doctor, "rules", "keys are seen once a token is ready");
     else
         doctor_note(doctor, "rules",
                     "If it should: keysvc policy explain --key NAME --operation get says which "
@@ -176,6 +222,10 @@ doctor_known_trouble(const char *text, const char *otherwise)
         {"no login was tried",
          "Write the user PIN into that file, one line, owner root, mode 0600; keysvcd then logs in "
          "by itself."},
+        {"the module cannot be loaded",
+         "See the finding on the module below; keysvcd tries again by itself."},
+        {"cannot open its store",
+         "See the findings on its folder below; keysvcd tries again by itself."},
         {"does not initialise",
          "See what it needs (device, daemon, configuration, rights of the token's user). Does it "
          "work with sandbox = off in the token's section? Then the log names the calls that are "

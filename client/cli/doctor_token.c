@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-#include "client/cli/doctor_files.h"
+#include "client/cli/doctor_program.h"
 
 #define PIN_FILE_MAX 1024 /* bytes; keysvcd refuses more */
 #define SOFTHSM_ENVIRONMENT "SOFTHSM2_CONF="
@@ -135,6 +135,7 @@ check_token_folder(struct doctor *doctor, const struct doctor_fact *fact, const 
                    const struct doctor_user *user)
 {
     char mend[256];
+    struct program_stop stop;
     struct stat st;
 
     if (stat(folder, &st) != 0 && errno == EACCES)
@@ -148,6 +149,13 @@ check_token_folder(struct doctor *doctor, const struct doctor_fact *fact, const 
                      doctor_mend_folder(&st, S_IRWXO, mend, sizeof(mend)),
                      "token %s: uid %u cannot use %s (owner %u, mode %03o)", fact->name, user->uid,
                      folder, st.st_uid, st.st_mode & 0777);
+    else if (!program_reach(-1, user, folder, S_IRWXO, &stop) && errno == EACCES)
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token-folder",
+                     "Let the token's user pass that folder: by its group, or chmod a+x.",
+                     "token %s: uid %u does not come to %s: %.200s has mode %03o (owner %u, group "
+                     "%u)",
+                     fact->name, user->uid, folder, stop.path, stop.st.st_mode & 0777,
+                     stop.st.st_uid, stop.st.st_gid);
     else if (st.st_mode & S_IRWXO)
         doctor_wrong(doctor, KS_ERR_DENIED, "token-folder", "chmod 0700.",
                      "token %s: everybody can look into %s (mode %03o)", fact->name, folder,
@@ -166,7 +174,9 @@ check_environment(struct doctor *doctor, const struct doctor_fact *fact)
 
     if (strncmp(fact->value, SOFTHSM_ENVIRONMENT, strlen(SOFTHSM_ENVIRONMENT)) != 0)
         return;
-    if (stat(path, &st) != 0)
+    if (stat(path, &st) != 0 && errno == EACCES)
+        doctor_skip(doctor, "softhsm2.conf", "%s: %s; root sees more", path, strerror(errno));
+    else if (stat(path, &st) != 0)
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "softhsm2.conf",
                      "Write the file: directories.tokendir = /var/lib/...", "token %s: %s: %s",
                      fact->name, path, strerror(errno));

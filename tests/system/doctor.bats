@@ -78,12 +78,42 @@ token_option()
     grep 'which costs one try' "$W/doctor.json"
 }
 
+@test "a chain that does not go on from its kept checkpoint, until somebody has moved that away" {
+    world
+    printf 'x\n' | tee "$W/state/main-1.checkpoint" >"$W/state/main-1.checkpoint.refused"
+    finding wrong checkpoint "the audit chain main-1 was cut or replaced"
+    grep "move $W/state/main-1.checkpoint away" "$W/doctor.json"
+    rm "$W/state/main-1.checkpoint"
+    doctor --json >"$W/doctor.json" || true
+    not grep '"checkpoint"' "$W/doctor.json"
+}
+
+@test "a socket or its folder that somebody has closed: root is told, who comes to neither" {
+    world
+    start
+    not finding note socket ""
+    chmod 600 "$KEYSVC_SOCKET"
+    finding note socket "$KEYSVC_SOCKET has mode 600"
+    chmod 666 "$KEYSVC_SOCKET"
+    chmod 700 "$W/run"
+    finding note socket "$W/run has mode 700"
+    [ "$ME" != 0 ] || as $BOB keysvc doctor --config "$W/none" --json >"$W/doctor.json" || true
+    [ "$ME" != 0 ] || grep 'See the finding on the socket' "$W/doctor.json"
+    chmod 755 "$W/run"
+    # Removed under a service that runs: to start it again would do nothing.
+    rm "$KEYSVC_SOCKET"
+    finding wrong socket "No such file"
+    grep 'restart it' "$W/doctor.json"
+}
+
 @test "a PIN file that is not there: no login was tried, and no login is said to have failed" {
     world
     rm "$W/pin"
     start nowait
     wait_for token_is login-blocked
     finding wrong token "no login was tried: the PIN file $W/pin of token main does not exist"
+    # Nobody is sent to the rules for keys that no token shows.
+    finding skipped rules "once a token is ready"
     not grep 'a login failed' "$W/doctor.json"
 }
 

@@ -165,6 +165,35 @@ Test(doctor, a_folder_whose_group_may_nothing_is_to_be_owned)
     cr_assert_not_null(strstr(doctor_mend_folder(&of_root, S_IRWXO, mend, sizeof(mend)), "chown"));
 }
 
+static void
+check_token_folder(void)
+{
+    doctor_free(doctor);
+    doctor = doctor_new();
+    fact("uid", "64799%s", "");
+    fact("gid", "64799%s", "");
+    fact("environment", "SOFTHSM2_CONF=%s/softhsm2.conf", folder);
+    doctor_tokens(doctor);
+}
+
+Test(doctor, a_token_folder_behind_a_closed_one_is_wrong)
+{
+    char tokens[128], text[160];
+
+    snprintf(tokens, sizeof(tokens), "%s/tokens", folder);
+    snprintf(text, sizeof(text), "directories.tokendir = %s\n", tokens);
+    make("softhsm2.conf", text);
+    make("tokens", NULL);
+    cr_assert_eq(chmod(tokens, 0777), 0);
+    check_token_folder();
+    snprintf(text, sizeof(text), "%s has mode 700", folder);
+    cr_assert(found(DOCTOR_WRONG, "token-folder", text));
+    cr_assert_eq(chmod(folder, 0711), 0);
+    check_token_folder();
+    cr_assert_not(found(DOCTOR_WRONG, "token-folder", text));
+    cr_assert(found(DOCTOR_WRONG, "token-folder", "everybody can look"));
+}
+
 /* --- devices --- */
 
 static int
