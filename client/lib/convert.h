@@ -128,12 +128,12 @@ ks_err response_check(const struct response *response, enum operation operation,
 uint32_t response_protocol_version(const struct response *response);
 ks_err response_status(const struct response *response, struct ks_status **out,
                        struct ks_error *error) KS_MUST_CHECK;
-/* Of GET, GENERATE, ROTATE or IMPORT. */
-ks_err response_key(const struct response *response, struct ks_key *out,
-                    struct ks_error *error) KS_MUST_CHECK;
+/* Of GET, GENERATE, ROTATE or IMPORT: this key and no other; version 0: any of the name. */
+ks_err response_key(const struct response *response, const char *name, uint32_t version,
+                    struct ks_key *out, struct ks_error *error) KS_MUST_CHECK;
 /* Of IMPORT, from a service that may not tell what the file gave. *out: ks_imported_free. */
-ks_err response_imported(const struct response *response, struct ks_imported **out,
-                         struct ks_error *error) KS_MUST_CHECK;
+ks_err response_imported(const struct response *response, const char *name, uint32_t version,
+                         struct ks_imported **out, struct ks_error *error) KS_MUST_CHECK;
 /* *keys: free(). */
 ks_err response_list(const struct response *response, struct ks_key **keys, size_t *n_keys,
                      bool *more, struct ks_error *error) KS_MUST_CHECK;

@@ -219,7 +219,8 @@ imported_freep(struct ks_imported **imported)
 }
 
 ks_err
-response_imported(const struct response *response, struct ks_imported **out, struct ks_error *error)
+response_imported(const struct response *response, const char *name, uint32_t version,
+                  struct ks_imported **out, struct ks_error *error)
 {
     const Keysvc__V1__Imported *wire = response->message->import->imported;
     ks_auto(imported_freep) struct ks_imported *imported = calloc(1, sizeof(*imported));
@@ -228,7 +229,7 @@ response_imported(const struct response *response, struct ks_imported **out, str
 
     if (!imported)
         return error_set(error, KS_ERR_INTERNAL, "no memory for what was imported");
-    err = response_key(response, &imported->key, error);
+    err = response_key(response, name, version, &imported->key, error);
     if (!err && n > KS_CHAIN_MAX)
         err = convert_unexpected(error, "%zu certificates for %s@%u; at most %u can be", n,
                                  imported->key.name, imported->key.version, KS_CHAIN_MAX);

@@ -184,9 +184,16 @@ copy_key(const Keysvc__V1__Key *wire, struct ks_key *out, struct ks_error *error
 
 /* Get, Generate, Rotate and Import share one place in the union and one type. */
 ks_err
-response_key(const struct response *response, struct ks_key *out, struct ks_error *error)
+response_key(const struct response *response, const char *name, uint32_t version,
+             struct ks_key *out, struct ks_error *error)
 {
-    return copy_key(response->message->get, out, error);
+    ks_err err = copy_key(response->message->get, out, error);
+
+    if (err)
+        return err;
+    if (strcmp(out->name, name) != 0 || (version != 0 && out->version != version))
+        return convert_unexpected(error, "another key than the one that was asked for");
+    return KS_OK;
 }
 
 ks_err

@@ -31,7 +31,9 @@ ks_import(struct ks_client *client, const char *name, const struct ks_import_req
     struct ks_key unwanted;
     ks_err err = import_call(client, name, wanted, &response, error);
 
-    return err ? err : response_key(response, out ? out : &unwanted, error);
+    return err ? err
+               : response_key(response, name, wanted->from_version + 1, out ? out : &unwanted,
+                              error);
 }
 
 ks_err
@@ -41,7 +43,7 @@ ks_import_all(struct ks_client *client, const char *name, const struct ks_import
     ks_auto(response_freep) struct response *response = NULL;
     ks_err err = import_call(client, name, wanted, &response, error);
 
-    return err ? err : response_imported(response, out, error);
+    return err ? err : response_imported(response, name, wanted->from_version + 1, out, error);
 }
 
 struct ks_imported *

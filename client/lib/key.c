@@ -24,8 +24,8 @@ struct ks_list {
 static ks_err next_page(struct ks_list *list, struct ks_error *error);
 
 ks_err
-key_call(struct ks_client *client, const struct request *request, struct ks_key *out,
-         struct ks_error *error)
+key_call(struct ks_client *client, const struct request *request, const char *name,
+         uint32_t version, struct ks_key *out, struct ks_error *error)
 {
     ks_auto(response_freep) struct response *response = NULL;
     struct ks_key unwanted;
@@ -34,7 +34,7 @@ key_call(struct ks_client *client, const struct request *request, struct ks_key 
     err = call_run(client, request, &response, error);
     if (err)
         return err;
-    return response_key(response, out ? out : &unwanted, error);
+    return response_key(response, name, version, out ? out : &unwanted, error);
 }
 
 ks_err
@@ -70,7 +70,7 @@ ks_get(struct ks_client *client, const char *name, struct ks_key *out, struct ks
         return error_set(error, KS_ERR_BAD_REQUEST, "\"%.120s\" is not NAME or NAME@VERSION",
                          name ? name : "");
     request.get.name = bare;
-    return key_call(client, &request, out, error);
+    return key_call(client, &request, bare, request.get.version, out, error);
 }
 
 ks_err
@@ -87,7 +87,7 @@ ks_generate(struct ks_client *client, const char *name, enum ks_key_type type, s
         return err;
     if ((unsigned int)type >= KS_KEY_TYPE_COUNT)
         return error_set(error, KS_ERR_USAGE, "no such key type");
-    return key_call(client, &request, out, error);
+    return key_call(client, &request, name, 1, out, error);
 }
 
 ks_err
@@ -105,7 +105,7 @@ ks_rotate(struct ks_client *client, const char *name, uint32_t from_version, str
     if (from_version == 0 || from_version >= KEYNAME_VERSION_MAX)
         return error_set(error, KS_ERR_BAD_REQUEST, "%s: %u is not a version to rotate from", name,
                          from_version);
-    return key_call(client, &request, out, error);
+    return key_call(client, &request, name, from_version + 1, out, error);
 }
 
 ks_err

@@ -191,7 +191,7 @@ struct ks_key {
 };
 
 /* `name`: "web/shop" (the newest version) or "web/shop@2". NO_KEY, DENIED, BAD_REQUEST (not a
- * name). */
+ * name). A service that answers with another name or version, here and below: INTERNAL. */
 KS_API_CALL ks_err ks_get(struct ks_client *client, const char *name, struct ks_key *out,
                           struct ks_error *error);
 

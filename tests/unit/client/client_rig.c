@@ -57,7 +57,7 @@ client_rig_answer(struct fake_server *server, const struct fake_request *request
     case GET:
     case GENERATE:
     case ROTATE:
-        fake_key(request, "web/shop", 2);
+        fake_asked_key(request);
         break;
     case SIGN:
         fake_signature(request, request->data, request->data_len < 64 ? request->data_len : 64);

@@ -68,6 +68,16 @@ fake_key(const struct fake_request *request, const char *name, uint32_t version)
     fake_send(request->fd, &response, false);
 }
 
+void
+fake_asked_key(const struct fake_request *request)
+{
+    uint32_t version = request->version + 1;
+
+    if (request->operation == KEYSVC__V1__REQUEST__OPERATION_GET)
+        version = request->version ? request->version : 2;
+    fake_key(request, request->name, version);
+}
+
 static void
 send_signature(const struct fake_request *request, const void *data, size_t len, bool in_bytes)
 {

@@ -394,6 +394,10 @@ flatten(const Keysvc__V1__Request *request, struct fake_request *flat)
     case KEYSVC__V1__REQUEST__OPERATION_GENERATE:
         flat->name = request->generate->name;
         break;
+    case KEYSVC__V1__REQUEST__OPERATION_ROTATE:
+        flat->name = request->rotate->name;
+        flat->version = request->rotate->from_version;
+        break;
     case KEYSVC__V1__REQUEST__OPERATION_LIST:
         flat->name = request->list->after_name;
         break;

@@ -25,7 +25,7 @@ struct fake_request {
     const uint8_t *data; /* sign: what is to be signed; else NULL */
     size_t data_len;
     int prehashed;
-    uint32_t version; /* import: from_version */
+    uint32_t version; /* rotate, import: from_version */
     const char *name; /* the key's; list: after_name; token info: the token's */
     int sha256_first; /* csr and later: the first byte of public_key_sha256; -1: not 32 bytes */
     const char *common_name; /* csr, self-sign */
@@ -68,6 +68,8 @@ unsigned int fake_server_requests(struct fake_server *server, int operation);
 
 /* Answers, of the kind that was asked for. */
 void fake_key(const struct fake_request *request, const char *name, uint32_t version);
+/* The one that is asked for; of a name alone version 2. */
+void fake_asked_key(const struct fake_request *request);
 /* web/shop@1 of this token and class. */
 /* web/shop@1 on these tokens of a group. */
 /* With what the file of an import gave: certificates of these lengths. */

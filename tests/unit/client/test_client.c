@@ -121,6 +121,7 @@ Test(client, a_key_with_a_name_that_no_key_can_have_is_refused)
         struct ks_list *list;
 
         cr_expect_eq(ks_get(client, "a", NULL, &error), KS_ERR_INTERNAL, "%s", names[i]);
+        cr_expect(strstr(error.message, "no key can have"), "%s", error.message);
         cr_assert_eq(ks_list_new(client, NULL, &list, &error), KS_OK);
         cr_expect_eq(ks_list_next(list, &key, &error), KS_ERR_INTERNAL, "%s", names[i]);
         ks_list_free(list);
@@ -136,6 +137,46 @@ answer_with_one_key_twice(struct fake_server *server, const struct fake_request 
 
     (void)server;
     fake_keys(request, NAMES, 2, false);
+}
+
+struct answered {
+    const char *name;
+    uint32_t version;
+    ks_err get, get_2, generate, rotate;
+};
+
+static void
+answer_with(struct fake_server *server, const struct fake_request *request)
+{
+    const struct answered *wanted = fake_server_context(server);
+
+    fake_key(request, wanted->name, wanted->version);
+}
+
+/* A reference to it would name it, and a program would sign with it. */
+Test(client, a_key_that_was_not_asked_for_is_refused)
+{
+    static struct answered rows[] = {
+        {"web/shop", 1, KS_OK, KS_ERR_INTERNAL, KS_OK, KS_ERR_INTERNAL},
+        {"web/shop", 2, KS_OK, KS_OK, KS_ERR_INTERNAL, KS_OK},
+        {"web/shop", 3, KS_OK, KS_ERR_INTERNAL, KS_ERR_INTERNAL, KS_ERR_INTERNAL},
+        {"web/shop2", 2, KS_ERR_INTERNAL, KS_ERR_INTERNAL, KS_ERR_INTERNAL, KS_ERR_INTERNAL},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct fake_server *server = fake_server_start(NULL, answer_with, &rows[i]);
+        struct ks_client *client = client_rig_new(server);
+        struct ks_error error;
+        struct ks_key key;
+
+        cr_expect_eq(ks_get(client, "web/shop", &key, &error), rows[i].get);
+        cr_expect_eq(ks_get(client, "web/shop@2", NULL, &error), rows[i].get_2);
+        cr_expect_eq(ks_generate(client, "web/shop", KS_KEY_TYPE_ANY, NULL, &error),
+                     rows[i].generate);
+        cr_expect_eq(ks_rotate(client, "web/shop", 1, NULL, &error), rows[i].rotate);
+        ks_client_free(client);
+        fake_server_stop(server, true);
+    }
 }
 
 Test(client, a_list_with_one_key_twice_is_refused)

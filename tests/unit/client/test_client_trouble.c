@@ -324,6 +324,7 @@ Test(client, values_that_do_not_fit_are_refused_and_not_cut)
 
     cr_assert_eq(client_rig_sign(client, "a", &error), KS_ERR_INTERNAL);
     cr_assert_eq(ks_get(client, "a", NULL, &error), KS_ERR_INTERNAL);
+    cr_assert(strstr(error.message, "no key can have"), "%s", error.message);
     ks_client_free(client);
     fake_server_stop(server, true);
 }

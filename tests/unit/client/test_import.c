@@ -103,7 +103,7 @@ answer(struct fake_server *from, const struct fake_request *request)
     else if (talk.wrong_name[0])
         fake_key(request, talk.wrong_name, 1);
     else
-        fake_key(request, "web/shop", 3);
+        fake_asked_key(request);
 }
 
 static void
@@ -206,7 +206,7 @@ Test(import, tells_what_the_file_gave)
     talk.alias = NULL;
     cr_assert_eq(ks_import_all(client, "web/shop", &wanted, &imported, &error), KS_OK, "%s",
                  error.message);
-    cr_assert_eq(imported->key.version, 3);
+    cr_assert_eq(imported->key.version, 1);
     cr_assert_str_eq(imported->alias, "");
     cr_assert_eq(imported->n_certificates, 0);
     imported = ks_imported_free(imported);
@@ -389,6 +389,10 @@ Test(import, what_is_no_answer_is_an_error)
     talk.other = false;
     memset(talk.wrong_name, 'n', sizeof(talk.wrong_name) - 1);
     cr_assert_eq(ks_import(client, "a", &wanted, &key, &error), KS_ERR_INTERNAL);
+    cr_assert(strstr(error.message, "no key can have"), "%s", error.message);
+    strcpy(talk.wrong_name, "b");
+    cr_assert_eq(ks_import(client, "a", &wanted, &key, &error), KS_ERR_INTERNAL);
+    cr_assert(strstr(error.message, "another key"), "%s", error.message);
     end_and_count();
 }
 
