@@ -65,10 +65,12 @@ check_folders(struct doctor *doctor, const char *path)
 static void
 check_open_to_others(struct doctor *doctor, const char *path)
 {
-    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    char folder[PATH_MAX] = "";
     struct stat st, socket;
 
-    snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
+    if (slash)
+        snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
     if (folder[0] != '\0' && stat(folder, &st) == 0 && !(st.st_mode & (S_IXGRP | S_IXOTH)))
         doctor_note(doctor, "socket", "If others are to use the service: chmod a+x.",
                     "%s has mode %03o: nobody but its owner and root comes to the socket", folder,
