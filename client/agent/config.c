@@ -103,7 +103,9 @@ config_load(const char *path, struct agent_config **out, struct fault *why)
     else
         err = read_file(config, why);
     if (err == KS_ERR_USAGE)
-        fault_hint(why, "mend it, see agent.conf(5)");
+        fault_hint(why, access(config->path, R_OK) != 0 && errno == EACCES
+                            ? "the agent's user must be able to read it; ask as that user or root"
+                            : "mend it, see agent.conf(5)");
     if (err)
         return err;
     *out = ks_steal(&config);

@@ -78,6 +78,8 @@ static ks_err
 malformed(struct fault *why)
 {
     fault_set(why, "the file is no well-formed PKCS#12 file: it is damaged, or cut off");
+    fault_hint(why, "`openssl pkcs12 -in FILE -noout` tries it; `openssl pkcs12 -export` makes one "
+                    "of PEM files");
     return KS_ERR_BAD_REQUEST;
 }
 

@@ -81,6 +81,7 @@ is_self_signed()
     [[ $output == *"A2     OUTCOME_UNKNOWN  the answer was lost, and it shows the certificate of before"* ]]
     rm "$W"/A?/mode
     fails 23 "its certificate changed" console status A1
+    fails 23 "A1: hint: compare the fingerprint" console create-csr --directory "$W/untrusted" A1
     console trust A1 --fingerprint "$sha256"
     console status
 }

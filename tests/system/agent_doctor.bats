@@ -64,6 +64,11 @@ finds()
     sed -i 's/^listener/listenor/' "$W/agent.conf"
     finds wrong agent.conf "agent.conf:[0-9]*:.*listenor" 2
     [ "$(agent doctor --json 2>/dev/null | json 'd["fine"], d["findings"][0]["code"]')" = "(False, 'USAGE')" ]
+    grep -q 'agent.conf(5)' "$W/doctor"
+    # There is nothing to mend in what one may not read.
+    chmod 000 "$W/agent.conf"
+    finds wrong agent.conf "Permission denied" 2
+    grep -q 'must be able to read it' "$W/doctor"
 }
 
 @test "no rule, half a rule, no class, another purpose, another host's names" {

@@ -171,6 +171,7 @@ each_row_of_the_table()
     grep -q 'text/plain' <(curl -sk -D - -o /dev/null -H "Authorization: Api-Token $TOKEN" "$URL/bad/nothing")
     answers 400 -T "$FILES/good.p12" "$URL/bad"
     answers 400 -T "$FILES/good.crt" -H "X-Password: $PASSWORD" "$URL/bad"
+    grep -q "pkcs12 -export" "$W/body"
     head -c 400 "$FILES/good.p12" >"$FILES/short.p12"
     upload 400 bad short
     : >"$FILES/empty.p12"
@@ -249,6 +250,7 @@ expired_certificate()
     TOKEN=$good
     answers 404 "https://127.0.0.1:$PORT/e/other/api/v1/certificate/list"
     answers 404 https://127.0.0.1:$PORT/nothing
+    grep -q 'docs/openapi.yaml' "$W/body"
     answers 405 -X POST "$URL/list"
     agent token list --json >"$W/api-tokens"
     [ "$(json '[t["name"] for t in d]' <"$W/api-tokens")" = "['manager', 'reader']" ]

@@ -69,6 +69,7 @@ serves()
     fails 2 "$W/none.pem: no certificates can be read" agent run
     AGENT_LISTENER='address = "192.0.2.77"' agent_config
     fails 2 "cannot listen at 192.0.2.77" agent run
+    [[ $output == *"agent.conf, section listener"* ]]
     if [ "$ME" = 0 ]; then
         chown 0:0 "$STATE"
         fails 2 "does not run as root" keysvc-agent --config "$W/agent.conf" run

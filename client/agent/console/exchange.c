@@ -313,6 +313,7 @@ explain_failure(struct exchange *exchange, CURLcode code)
                                          "keysvc-agent console list");
     } else if (handshake->trust && !handshake->verdict.trusted) {
         outcome_fail(&exchange->outcome, KS_ERR_UNTRUSTED, "%s", handshake->verdict.why);
+        outcome_hint(&exchange->outcome, "%s", err_info(KS_ERR_UNTRUSTED)->hint);
     } else if (exchange->too_large) {
         outcome_fail(&exchange->outcome,
                      exchange->changes ? KS_ERR_OUTCOME_UNKNOWN : KS_ERR_TOO_LARGE,

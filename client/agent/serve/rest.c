@@ -85,7 +85,9 @@ find(struct rest_call *call, struct route_match *match)
     if (other_method)
         rest_fail_with(call, 405, KS_ERR_BAD_REQUEST, "%s does not take this method", path);
     else
-        rest_fail_with(call, 404, KS_ERR_NOT_FOUND, "nothing is at %s", path);
+        rest_fail_with(
+            call, 404, KS_ERR_NOT_FOUND,
+            "nothing is at %s; docs/openapi.yaml has every path, agent.conf the environment", path);
     return NULL;
 }
 

@@ -207,6 +207,9 @@ serve(struct agent *agent, const sigset_t *signals, struct report *report)
     if (err)
         return report_fault(report, err, &why);
     err = server_new(&options, &server, &why);
+    if (err == KS_ERR_USAGE)
+        fault_hint(&why, "keysvc-agent doctor says who listens there; address and port stand in "
+                         "agent.conf, section listener");
     if (!err)
         err = run_server(agent, server, signals, &why);
     rest_free(service.rest);
