@@ -7,6 +7,7 @@
  */
 #include "base/keyname.h"
 #include "client/lib/convert.h"
+#include "client/lib/convert_wire.h"
 #include "proto/wire/frame.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -72,11 +73,18 @@ read_status(const struct response *response, struct ks_error *error)
     return KS_OK;
 }
 
+/* So that each answer is the one that was asked for. */
+static const char *
+name_in(const struct response *response)
+{
+    return response->message->get->name;
+}
+
 static ks_err
 read_key(const struct response *response, struct ks_error *error)
 {
     struct ks_key key;
-    ks_err err = response_key(response, &key, error);
+    ks_err err = response_key(response, name_in(response), 0, &key, error);
 
     if (!err)
         check_key(&key);
@@ -87,7 +95,7 @@ static ks_err
 read_imported(const struct response *response, struct ks_error *error)
 {
     struct ks_imported *imported;
-    ks_err err = response_imported(response, &imported, error);
+    ks_err err = response_imported(response, name_in(response), 0, &imported, error);
 
     if (err)
         return err;
