@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -38,6 +39,14 @@
 #define N_KNOCKS                                                                                   \
     256 /* users by their numbers modulo this; two with one place take it from each other */
 
+/*
+ * Behind so many that were turned away none is accepted for a while. Else a storm takes a processor of
+ * the service's, and one of its own, for as long as it lasts. Not libevent's timer: its clock has steps
+ * of 4 ms, which is how long a new connection of another's would wait.
+ */
+#define REST_AFTER 32
+#define REST_NS (1000 * 1000)
+
 struct knocks {
     uint32_t uid;
     uint32_t n_knocks;
@@ -51,15 +60,24 @@ struct listener {
     size_t n_sockets;
     struct event *retry;
     bool paused;
+    uint32_t n_turned_away; /* since the last rest */
+    int rest_fd;
+    struct event *rested;
 };
 
 static bool is_listening(int fd);
 static void on_connection(evutil_socket_t fd, short what, void *data);
+static bool is_passing(struct listener *listener, int why);
 static void welcome(struct front *front, int fd);
 static bool knocks_too_often(struct listener *listener, int fd);
 static void turn_away(struct front *front, int fd, const struct peer *peer, ks_err err,
                       const struct fault *why);
+static ks_err make_timers(struct listener *listener);
+static void rest(struct listener *listener);
+static void on_rested(evutil_socket_t fd, short what, void *data);
 static void pause_listening(struct listener *listener);
+static void stop_listening(struct listener *listener);
+static void go_on_listening(struct listener *listener);
 static void on_retry(evutil_socket_t fd, short what, void *data);
 
 ks_err
@@ -75,10 +93,11 @@ listener_new(struct front *front, const int *fds, size_t n_fds, struct listener 
             err = KS_ERR_BAD_REQUEST;
         }
     }
+    if (listener)
+        listener->rest_fd = -1;
     if (!err) {
         listener->front = front;
-        listener->retry = evtimer_new(front->base, on_retry, listener);
-        err = listener->retry ? KS_OK : KS_ERR_INTERNAL;
+        err = make_timers(listener);
     }
     for (size_t i = 0; i < n_fds; i++) {
         struct event *event = NULL;
@@ -100,6 +119,22 @@ listener_new(struct front *front, const int *fds, size_t n_fds, struct listener 
     return KS_OK;
 }
 
+static ks_err
+make_timers(struct listener *listener)
+{
+    struct event_base *base = listener->front->base;
+
+    listener->retry = evtimer_new(base, on_retry, listener);
+    listener->rest_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (listener->rest_fd < 0)
+        return KS_ERR_INTERNAL;
+    listener->rested =
+        event_new(base, listener->rest_fd, EV_READ | EV_PERSIST, on_rested, listener);
+    if (!listener->retry || !listener->rested || event_add(listener->rested, NULL) < 0)
+        return KS_ERR_INTERNAL;
+    return KS_OK;
+}
+
 struct listener *
 listener_free(struct listener *listener)
 {
@@ -111,6 +146,10 @@ listener_free(struct listener *listener)
     }
     if (listener->retry)
         event_free(listener->retry);
+    if (listener->rested)
+        event_free(listener->rested);
+    if (listener->rest_fd >= 0)
+        close(listener->rest_fd);
     free(listener);
     return NULL;
 }
@@ -157,17 +196,25 @@ on_connection(evutil_socket_t fd, short what, void *data)
     for (int i = 0; i < MAX_ACCEPTS; i++) {
         int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-        if (client >= 0) {
-            if (!knocks_too_often(listener, client))
-                welcome(listener->front, client);
-            continue;
-        }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            pause_listening(listener);
-        /* The one who connected may have gone already. */
-        if (errno != ECONNABORTED && errno != EINTR)
+        if (client < 0) {
+            if (!is_passing(listener, errno))
+                return;
+        } else if (!knocks_too_often(listener, client)) {
+            welcome(listener->front, client);
+        } else if (++listener->n_turned_away == REST_AFTER) {
+            rest(listener);
             return;
+        }
     }
+}
+
+/* May the next one be accepted all the same? The one who connected may have gone already. */
+static bool
+is_passing(struct listener *listener, int why)
+{
+    if (why == EMFILE || why == ENFILE || why == ENOBUFS || why == ENOMEM)
+        pause_listening(listener);
+    return why == ECONNABORTED || why == EINTR;
 }
 
 /* True: it has been turned away. */
@@ -248,15 +295,50 @@ turn_away(struct front *front, int fd, const struct peer *peer, ks_err err, cons
 }
 
 static void
+rest(struct listener *listener)
+{
+    static const struct itimerspec once = {.it_value.tv_nsec = REST_NS};
+
+    listener->n_turned_away = 0;
+    if (timerfd_settime(listener->rest_fd, 0, &once, NULL) == 0)
+        stop_listening(listener);
+}
+
+static void
+on_rested(evutil_socket_t fd, short what, void *data)
+{
+    struct listener *listener = data;
+    uint64_t n_times;
+
+    (void)what;
+    if (read(fd, &n_times, sizeof(n_times)) == (ssize_t)sizeof(n_times) && !listener->paused)
+        go_on_listening(listener);
+}
+
+static void
 pause_listening(struct listener *listener)
 {
     const struct timeval pause = {.tv_usec = PAUSE_US};
 
     log_warning("event=no-descriptors consequence=\"no new connections until one is closed\"");
-    for (size_t i = 0; i < listener->n_sockets; i++)
-        event_del(listener->sockets[i]);
+    stop_listening(listener);
     event_add(listener->retry, &pause);
     listener->paused = true;
+}
+
+static void
+stop_listening(struct listener *listener)
+{
+    for (size_t i = 0; i < listener->n_sockets; i++)
+        event_del(listener->sockets[i]);
+}
+
+static void
+go_on_listening(struct listener *listener)
+{
+    for (size_t i = 0; i < listener->n_sockets; i++)
+        event_add(listener->sockets[i], NULL);
+    listener->paused = false;
 }
 
 static void
@@ -270,9 +352,6 @@ on_retry(evutil_socket_t fd, short what, void *data)
 void
 listener_room(struct listener *listener)
 {
-    if (!listener || !listener->paused)
-        return;
-    for (size_t i = 0; i < listener->n_sockets; i++)
-        event_add(listener->sockets[i], NULL);
-    listener->paused = false;
+    if (listener && listener->paused)
+        go_on_listening(listener);
 }

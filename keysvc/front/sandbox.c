@@ -30,7 +30,7 @@ static const struct sandbox_rule rules[] = {
     {"ioctl", 1, SANDBOX_INT, FIONREAD},
     /* the loop */
     {"epoll_create1"}, {"epoll_ctl"}, {"epoll_wait"}, {"epoll_pwait"}, {"epoll_pwait2"},
-    {"eventfd2"}, {"poll"}, {"ppoll"},
+    {"eventfd2"}, {"poll"}, {"ppoll"}, {"timerfd_settime"},
     /* the audit */
     {"fdatasync"}, {"pread64"},
     /* /proc/PID/cgroup */
