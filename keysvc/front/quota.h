@@ -94,8 +94,9 @@ bool quota_turn_wake(struct quota_account *account, uint64_t turn);
 
 /*
  * This caller was refused more often than is written down (refusals.h). After QUOTA_REFUSED of that no
- * turn has anything left for him until all are forgiven, each QUOTA_FORGIVE_US: whoever sends what is
- * refused without waiting for the answers would keep the front busy with nothing else.
+ * turn has anything left for him until all are forgiven, after QUOTA_FORGIVE_US or the next step of
+ * libevent's clock, which may be 4 ms: whoever sends what is refused without waiting for the answers
+ * would keep the front busy with nothing else.
  */
 #define QUOTA_REFUSED 8
 #define QUOTA_FORGIVE_US 1000
