@@ -13,6 +13,7 @@ bats_require_minimum_version 1.5.0
 setup()
 {
     load where_failed
+    load fails
     W=$(mktemp -d "${TMPDIR:-/tmp}/keysvc-console-XXXXXX")
     DIR=$W/issued
     FAKES=()
@@ -108,18 +109,6 @@ applied()
 {
     issued "$@"
     console apply --directory "$DIR" --ca-file "$W/ca.crt"
-}
-
-# fails CODE TEXT COMMAND...
-fails()
-{
-    local code=$1 text=$2
-    shift 2
-    run "$@"
-    if [ "$status" != "$code" ] || [[ $output != *"$text"* ]]; then
-        printf 'expected exit code %s and "%s", not %s and:\n%s\n' "$code" "$text" "$status" "$output" >&2
-        return 1
-    fi
 }
 
 requests()

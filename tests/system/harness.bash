@@ -21,6 +21,7 @@ bats_require_minimum_version 1.5.0
 : "${KEYSVC_BUILD:?the build folder}"
 SOURCE=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 . "$SOURCE/tests/system/where_failed.bash"
+. "$SOURCE/tests/system/fails.bash"
 # shellcheck source=../tokens/softhsm2.bash
 . "$SOURCE/tests/tokens/${TOKEN_KIND:-softhsm2}.bash"
 ME=$(id -u)
@@ -385,18 +386,6 @@ with_module()
     local preload=()
     [ -z "${KEYSVC_SANITIZED-}" ] || preload=("LD_PRELOAD=$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0)
     env "${preload[@]}" "$@"
-}
-
-# fails CODE TEXT COMMAND...: the exit code and a part of what is said.
-fails()
-{
-    local code=$1 text=$2
-    shift 2
-    run "$@"
-    if [ "$status" != "$code" ] || [[ $output != *"$text"* ]]; then
-        printf 'expected exit code %s and "%s", not %s and:\n%s\n' "$code" "$text" "$status" "$output" >&2
-        return 1
-    fi
 }
 
 # verify KEY FILE SIGNATURE [OPENSSL-OPTION...]: openssl says whether this is the key's signature of that file.
