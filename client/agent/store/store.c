@@ -11,11 +11,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "client/agent/store/store_schema.h"
 #include "client/agent/store/store_sql.h"
 
 #define BUSY_MS 10000 /* another process's transaction is a few writes */
+#define BUSY_STEP_US 5000
 
 struct store {
     sqlite3 *db;
@@ -23,8 +26,9 @@ struct store {
     char path[]; /* for messages */
 };
 
-static ks_err open_file(const char *path, struct fault *why);
+static ks_err make_file(const char *path, struct fault *why);
 static ks_err set_up(struct store *store, struct fault *why);
+static ks_err write_ahead(struct store *store, struct fault *why);
 static ks_err check_version(struct store *store, struct fault *why);
 static ks_err make_tables(struct store *store, struct fault *why);
 static ks_err read_version(struct store *store, int64_t *out, struct fault *why);
@@ -72,7 +76,7 @@ store_open(const char *path, struct store **out, struct fault *why)
 {
     ks_auto(store_closep) struct store *store = NULL;
     size_t len = strlen(path) + 1;
-    ks_err err = open_file(path, why);
+    ks_err err = make_file(path, why);
 
     if (err)
         return err;
@@ -90,15 +94,25 @@ store_open(const char *path, struct store **out, struct fault *why)
     return err;
 }
 
-/* SQLite would make it with the process's umask; what it makes beside it gets this one's rights. */
+/*
+ * SQLite would make it with the process's umask; what it makes beside it gets this one's rights. One
+ * that is there is not opened: the close would take away the locks that the connections of this
+ * process's other threads hold on it.
+ */
 static ks_err
-open_file(const char *path, struct fault *why)
+make_file(const char *path, struct fault *why)
 {
-    ks_auto(closep) int fd =
-        open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+    ks_auto(closep) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    struct stat st;
 
     if (fd >= 0)
         return KS_OK;
+    if (errno == EEXIST && lstat(path, &st) == 0) {
+        if (S_ISREG(st.st_mode) && euidaccess(path, R_OK | W_OK) == 0)
+            return KS_OK;
+        if (!S_ISREG(st.st_mode))
+            errno = S_ISLNK(st.st_mode) ? ELOOP : EINVAL;
+    }
     fault_set(why, "%s: %s", path, strerror(errno));
     fault_hint(why, "look at the folder's free space and rights; it belongs to the agent's user");
     return KS_ERR_INTERNAL;
@@ -113,7 +127,7 @@ set_up(struct store *store, struct fault *why)
     sqlite3_extended_result_codes(store->db, 1);
     sqlite3_busy_timeout(store->db, BUSY_MS);
     sqlite3_limit(store->db, SQLITE_LIMIT_ATTACHED, 0);
-    err = execute(store, "PRAGMA journal_mode = WAL", why);
+    err = write_ahead(store, why);
     if (!err)
         err = execute(store, "PRAGMA synchronous = FULL", why);
     if (!err)
@@ -122,6 +136,19 @@ set_up(struct store *store, struct fault *why)
         err = execute(store, "PRAGMA trusted_schema = OFF", why);
     if (!err)
         sqlite3_file_control(store->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+    return err;
+}
+
+/* Several may be the first at once. For this alone SQLite does not wait: each has read the file. */
+static ks_err
+write_ahead(struct store *store, struct fault *why)
+{
+    uint64_t end = clock_mono_ms() + BUSY_MS;
+    ks_err err;
+
+    while ((err = execute(store, "PRAGMA journal_mode = WAL", why)) == KS_ERR_BUSY &&
+           clock_mono_ms() < end)
+        usleep(BUSY_STEP_US);
     return err;
 }
 
@@ -142,7 +169,6 @@ check_version(struct store *store, struct fault *why)
     return err;
 }
 
-/* Two processes may be the first at once. */
 static ks_err
 make_tables(struct store *store, struct fault *why)
 {

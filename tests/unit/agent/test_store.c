@@ -3,8 +3,11 @@
  * test_store - one file, its version and its transactions
  */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "client/agent/store/store_schema.h"
 #include "client/agent/store/store_sql.h"
@@ -149,4 +152,86 @@ Test(store, in_a_folder_that_is_not_there_says_so)
     snprintf(path, sizeof(path), "%s/no/a.db", folder);
     cr_assert(store_open(path, &store, &why) == KS_ERR_INTERNAL);
     cr_assert(strstr(why.text, "No such file"), "%s", why.text);
+}
+
+Test(store, that_is_a_link_or_a_folder_is_refused)
+{
+    struct fault why = FAULT_INIT;
+    struct store *store = NULL;
+
+    cr_assert(symlink("/proc/nonexistent", path) == 0);
+    cr_assert(store_open(path, &store, &why) == KS_ERR_INTERNAL);
+    cr_assert(strstr(why.text, "symbolic links"), "%s", why.text);
+    cr_assert(unlink(path) == 0 && mkdir(path, 0700) == 0);
+    cr_assert(store_open(path, &store, &why) == KS_ERR_INTERNAL);
+    cr_assert(strstr(why.text, "Invalid argument"), "%s", why.text);
+}
+
+#define N_FIRST 8
+#define N_TRIES 60
+
+static pid_t
+opens_when_told(const int told[2])
+{
+    struct fault why = FAULT_INIT;
+    struct store *store = NULL;
+    char byte;
+    pid_t pid = fork();
+
+    if (pid)
+        return pid;
+    close(told[1]);
+    (void)!read(told[0], &byte, 1);
+    _exit(store_open(path, &store, &why) != KS_OK);
+}
+
+/* SQLite refuses some of them at once, instead of waiting as it does for all else. */
+Test(store, that_several_make_at_once_is_made_for_each)
+{
+    for (int i = 0; i < N_TRIES; i++) {
+        pid_t first[N_FIRST];
+        int told[2];
+
+        cr_assert(pipe2(told, O_CLOEXEC) == 0);
+        for (int k = 0; k < N_FIRST; k++)
+            first[k] = opens_when_told(told);
+        close(told[0]);
+        close(told[1]);
+        for (int k = 0, status; k < N_FIRST; k++)
+            cr_assert(waitpid(first[k], &status, 0) == first[k] && status == 0);
+        remove_folder();
+        cr_assert(mkdir(folder, 0700) == 0);
+    }
+}
+
+/* As another process sees it, who would take the file for nobody's, and tidy it up. */
+static bool
+lock_is_held(void)
+{
+    int status;
+    pid_t other = fork();
+
+    if (other == 0) {
+        struct flock any = {.l_type = F_WRLCK};
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+
+        _exit(fd < 0 || fcntl(fd, F_GETLK, &any) ? 2 : any.l_type != F_UNLCK);
+    }
+    cr_assert(waitpid(other, &status, 0) == other && WIFEXITED(status) && WEXITSTATUS(status) < 2);
+    return WEXITSTATUS(status) == 1;
+}
+
+Test(store, keeps_its_lock_when_another_thread_opens_it)
+{
+    struct store *store = opened();
+    struct store *other;
+
+    cr_assert(number(store, "SELECT count(*) FROM identity") == 0);
+    cr_assert(lock_is_held());
+    other = opened();
+    cr_assert(lock_is_held());
+    other = store_close(other);
+    cr_assert(lock_is_held());
+    store_close(store);
+    cr_assert_not(lock_is_held());
 }
