@@ -378,13 +378,17 @@ issue_as()
     not grep -q "127.0.0.1" "$W/text"
 }
 
-@test "a request that came before a new key is still good for the key it was made with" {
+@test "a request that came before a new key is still good for the key it was made with, which is said" {
     certificate_world
     issue AGENT01
     agent certificate-apply-self-signed --rekey
     [ "$(agent_json 'd["key"], len(d["pending_csrs"])')" = "('$AGENT_KEYS/agent@2', 1)" ]
-    apply "$W/AGENT01.crt"
+    run -0 apply "$W/AGENT01.crt"
+    [[ $output == *"applied; the certificate is for $AGENT_KEYS/agent@1, an older version of the key than @2"* ]]
     [ "$(agent_json 'd["key"], d["trust"]')" = "('$AGENT_KEYS/agent@1', 'trusted')" ]
+    # Of the key that is in use nothing is said.
+    run -0 apply "$W/AGENT01.crt"
+    [[ $output == *"agent: applied" ]]
     files_show
 }
 

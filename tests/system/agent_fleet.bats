@@ -131,6 +131,9 @@ life()
     run --separate-stderr console show --json
     [ "$(json "d['fields']['issuer'], d['fields']['self_signed'], d['fields']['sha256']" <<<"$output")" = \
         "('CN=Fleet CA', False, '(differ)')" ]
+    run --separate-stderr console show AGENT02
+    [[ $output == *"history "*"action: apply, set: 2, kind: issued"* ]]
+    [[ $output != *"{"* ]]
     console apply-self-signed AGENT01
     console apply-self-signed AGENT02 --rekey
     console status

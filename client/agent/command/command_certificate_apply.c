@@ -89,8 +89,9 @@ apply(struct invocation *invocation, const struct wanted *wanted, struct report 
     if (err)
         return err;
     print_checks(told);
-    printf("%s: %s\n", invocation->identity,
-           wanted->what_if ? "it would be applied; nothing was changed" : "applied");
+    printf("%s: %s%s%s\n", invocation->identity,
+           wanted->what_if ? "it would be applied; nothing was changed" : "applied",
+           report->message[0] ? "; " : "", report->message);
     json_decref(told);
     return KS_OK;
 }

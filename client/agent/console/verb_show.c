@@ -3,6 +3,7 @@
  * verb_show - console show: the fields of status that are the same over all agents of the selection
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "client/agent/console/identical.h"
 #include "client/agent/console/steps.h"
@@ -46,25 +47,68 @@ identical_fields(const struct work *work)
 }
 
 static void
+write_value(FILE *out, const json_t *value)
+{
+    ks_auto(freep) char *text = NULL;
+
+    if (json_is_string(value))
+        fputs(json_string_value(value), out);
+    else if (!json_is_null(value) && (text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT)))
+        fputs(text, out);
+}
+
+/* "set: 2, kind: issued", without what is null. */
+static void
+write_members(FILE *out, const json_t *object)
+{
+    const char *name, *between = "";
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    {
+        if (json_is_null(value))
+            continue;
+        fprintf(out, "%s%s: ", between, name);
+        write_value(out, value);
+        between = ", ";
+    }
+}
+
+static void
+add_row(struct columns *columns, const char *name, const json_t *value)
+{
+    ks_auto(freep) char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    if (!out)
+        return;
+    if (json_is_object(value))
+        write_members(out, value);
+    else
+        write_value(out, value);
+    if (fclose(out))
+        return;
+    columns_add(columns, "%s", name);
+    columns_add(columns, "%s", text);
+}
+
+/* Of a list each item has a row. */
+static void
 print_fields(const json_t *same, size_t n_agents)
 {
     struct columns columns = {.n_columns = 2};
     const char *name;
-    json_t *value;
+    json_t *value, *item;
+    size_t i;
 
     columns_add(&columns, "FIELD");
     columns_add(&columns, "VALUE, of %zu agent%s", n_agents, n_agents == 1 ? "" : "s");
     json_object_foreach((json_t *)(uintptr_t)same, name, value)
     {
-        ks_auto(freep) char *text = NULL;
-
-        if (!json_is_string(value))
-            text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-        columns_add(&columns, "%s", name);
-        columns_add(&columns, "%s",
-                    json_is_string(value) ? json_string_value(value)
-                    : text                ? text
-                                          : "");
+        if (!json_is_array(value) || json_array_size(value) == 0)
+            add_row(&columns, name, json_is_array(value) ? NULL : value);
+        json_array_foreach(value, i, item) add_row(&columns, i == 0 ? name : "", item);
     }
     columns_print(&columns, stdout);
 }

@@ -19,6 +19,8 @@ static ks_err apply_locked(struct agent *agent, const char *identity,
 static ks_err make_set(struct agent *agent, const struct pending *pending,
                        const struct check_result *result, struct identity_set *out,
                        struct report *report);
+static void note_older_key(const struct ks_key *own, const struct ks_key *wanted,
+                           struct report *report);
 static struct ks_chain *chain_from(STACK_OF(X509) * list);
 static ks_err tell(const struct identity_set *set, bool applied, json_t **out,
                    struct report *report);
@@ -67,6 +69,7 @@ apply_locked(struct agent *agent, const char *identity, const struct apply_reque
         err = make_set(agent, &pending, &result, &set, report);
     if (err)
         return err;
+    note_older_key(&pending.own, &set.key, report);
     err = tell(&set, !request->what_if, out, report);
     if (err || request->what_if)
         return err;
@@ -95,6 +98,17 @@ make_set(struct agent *agent, const struct pending *pending, const struct check_
                            wanted->label);
     out->chain = chain_from(result->chain);
     return out->chain ? KS_OK : report_fail(report, KS_ERR_INTERNAL, "no memory for the chain");
+}
+
+/* Right while a CA takes its time, and wrong if the rekey was because of the old key. */
+static void
+note_older_key(const struct ks_key *own, const struct ks_key *wanted, struct report *report)
+{
+    if (wanted->version < own->version && strcmp(wanted->name, own->name) == 0)
+        report_note(report,
+                    "the certificate is for %s@%u, an older version of the key than @%u, which was "
+                    "in use: certificate-create-csr asks for one for that",
+                    wanted->name, wanted->version, own->version);
 }
 
 /* NULL: no memory. */
