@@ -35,7 +35,6 @@ from world import World
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 VICTIM, HOSTILE = 64811, 64812
-PROGRAMS = 4  # of the attacker's
 PACE_S = 0.005  # between two signatures of the victim
 RATE = 100  # ticks of a processor's time a second
 WAIT_S = 10
@@ -56,6 +55,7 @@ def main():
     parser.add_argument("--slices", action="store_true",
                         help="the attacker's programs in a control group of their own, as systemd has a user's; no more of a "
                         "processor than the service and the victim together")
+    parser.add_argument("--programs", type=int, default=4, help="of the attacker's (4)")
     parser.add_argument("--only", action="append", choices=ATTACKS)
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
@@ -419,10 +419,10 @@ ATTACKS = {function.__name__.replace("_", "-"): function for function in (
 class Attack:
     """The attacker's programs; how much of a processor they used."""
 
-    def __init__(self, world, function, *arguments):
+    def __init__(self, world, n_programs, function, *arguments):
         self.slices = getattr(world, "slices", None)
         self.programs = [multiprocessing.Process(target=run_attack, args=(function, arguments), daemon=True)
-                         for _ in range(PROGRAMS)]
+                         for _ in range(n_programs)]
 
     def __enter__(self):
         for program in self.programs:
@@ -463,11 +463,11 @@ def measure(world, frames, name, options):
     share = []
     for _ in range(options.rounds):
         rounds["alone"].append(watch(world, frames, options.seconds))
-        with Attack(world, ATTACKS.get(name, calculate), frames) as attack:
+        with Attack(world, options.programs, ATTACKS.get(name, calculate), frames) as attack:
             rounds["during"].append(watch(world, frames, options.seconds))
         share.append(attack.share)
         settle(frames)
-        with Attack(world, burn, max(0.01, min(1, attack.share / PROGRAMS))):
+        with Attack(world, options.programs, burn, max(0.01, min(1, attack.share / options.programs))):
             rounds["burn"].append(watch(world, frames, options.seconds))
     row = {"attack": name, "share": round(statistics.median(share), 2)}
     for what, results in rounds.items():
