@@ -204,7 +204,7 @@ children_are_www_data()
     start_apache
     not handshake "$PORT"
     wait_for logged "web/shop@"
-    logged NO_SERVICE
+    wait_for logged NO_SERVICE
     start
     serves "$W/etc/shop.crt"
 }
@@ -222,14 +222,14 @@ children_are_www_data()
     start_apache vanished
     not handshake "$PORT" -tls1_3 -sigalgs ECDSA+SHA256
     wait_for logged "web/vanished@1"
-    logged NO_KEY
+    wait_for logged NO_KEY
     # The other key serves on.
     served -tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256
     apache_conf changed
     graceful
     not handshake "$PORT" -tls1_3 -sigalgs ECDSA+SHA256
     wait_for logged "web/changed@1"
-    logged KEY_CHANGED
+    wait_for logged KEY_CHANGED
 }
 
 @test "a user without a rule" {
@@ -238,7 +238,7 @@ children_are_www_data()
     start_apache
     not handshake "$PORT"
     wait_for logged "web/shop@"
-    logged DENIED
+    wait_for logged DENIED
     allowed_users www-data
     serves "$W/etc/shop.crt"
 }

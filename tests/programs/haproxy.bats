@@ -130,10 +130,21 @@ ec()
     [ "$(grep -o hello "$W/answers" | wc -l)" = 40 ]
 }
 
+# The master says that it has begun before its worker gives up root.
+worker_is_haproxy()
+{
+    [ "$(stat -c %U "/proc/$(workers)")" = haproxy ]
+}
+
+worker_is_in_jail()
+{
+    [ "$(readlink "/proc/$(workers)/root")" = "$W/jail" ]
+}
+
 @test "the worker is haproxy, and so is who asks the service" {
     need_root
     start_haproxy frontend
-    [ "$(stat -c %U "/proc/$(workers)")" = haproxy ]
+    wait_for worker_is_haproxy
     ec
     audit_show --json --key web/shop | tail -n 1 >"$W/shown"
     grep -q "\"uid\":$(id -u haproxy)" "$W/shown"
@@ -190,7 +201,7 @@ asks_inside()
     haproxy_conf frontend
     global_option "chroot $W/jail"
     run_jailed '. "$W/make-jail"'
-    [ "$(readlink "/proc/$(workers)/root")" = "$W/jail" ]
+    wait_for worker_is_in_jail
     ec
     restart_service
     ec
@@ -327,6 +338,7 @@ worker_is_another_than()
     software_certificate inside
     background openssl s_server -accept "127.0.0.1:$PORT2" -cert "$W/etc/inside.crt" -key "$W/inside.key" \
         -CAfile "$W/etc/ca.crt" -Verify 1 -verify_return_error -www
+    wait_for said ACCEPT
     haproxy_conf backend
     # Without waiting a second before each retry.
     sed -i 's|/client-bundle|/client-vanished|; s|^listen.*|&\n    retries 0|' "$W/haproxy.cfg"

@@ -111,7 +111,7 @@ protocol()
         done
     done
     not handshake "$PORT" -tls1_2
-    said "peer did not return a certificate"
+    wait_for said "peer did not return a certificate"
 }
 
 @test "references on both sides, and one key for both" {

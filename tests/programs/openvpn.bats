@@ -132,7 +132,7 @@ said_more_than()
     client_conf
     connects
     client_said "Control Channel: TLSv1.3"
-    server_said "[vpn.shop.example] Peer Connection Initiated"
+    wait_for server_said "[vpn.shop.example] Peer Connection Initiated"
     connects --tls-version-max 1.2
     client_said "Control Channel: TLSv1.2, cipher TLSv1.2 ECDHE-ECDSA"
 }

@@ -82,7 +82,7 @@ listens()
 # Through both ends.
 tunnel()
 {
-    [ "$(socat -t 5 - "TCP:127.0.0.1:$PORT2" </dev/null)" = hello ]
+    [ "$(socat -t 20 - "TCP:127.0.0.1:$PORT2" </dev/null)" = hello ]
 }
 
 serial()
@@ -99,6 +99,7 @@ serves()
         [ "$(serial "$W/handshake")" = "$(serial "$certificate")" ]
 }
 
+# stunnel says so when it has read its file; a moment later it listens again, with what it has read.
 reload_stunnel()
 {
     : >"$W/program.log"
@@ -117,7 +118,7 @@ reload_stunnel()
     serves "$W/etc/shop.crt" -tls1_2
     sed -i 's/^client = yes/&\nsslVersionMax = TLSv1.2/' "$W/stunnel.conf"
     reload_stunnel "Configuration successful"
-    tunnel
+    wait_for tunnel
     # Decryption is not offered, and not agreed on.
     not handshake "$PORT" -tls1_2 -cipher AES128-GCM-SHA256
     # Nor is a client without a certificate.
@@ -131,12 +132,12 @@ reload_stunnel()
     serves "$W/etc/shop-rsa.crt" -tls1_2 -sigalgs RSA+SHA256:ECDSA+SHA256
     sed -i 's/^client = yes/&\nsslVersionMax = TLSv1.2/' "$W/stunnel.conf"
     reload_stunnel "Configuration successful"
-    tunnel
+    wait_for tunnel
 }
 
 @test "many tunnels at once, a thread each" {
     start_stunnel
-    seq 40 | xargs -P 8 -I '{}' socat -t 5 -u "TCP:127.0.0.1:$PORT2" - >"$W/answers"
+    seq 40 | xargs -P 8 -I '{}' socat -t 20 -u "TCP:127.0.0.1:$PORT2" - >"$W/answers"
     [ "$(grep -cx hello "$W/answers")" = 40 ]
 }
 
@@ -196,7 +197,7 @@ reload_stunnel()
     serves "$W/etc/shop.crt"
     stunnel_conf next
     reload_stunnel "Configuration successful"
-    serves "$W/etc/next.crt"
+    wait_for serves "$W/etc/next.crt"
     cp "$W/etc/next.crt" "$W/etc/wrong.crt"
     cp "$W/etc/shop.pem" "$W/etc/wrong.pem"
     stunnel_conf wrong
@@ -234,8 +235,13 @@ reload_stunnel()
     wait_for said "web/vanished@1: NO_KEY"
     stunnel_conf changed
     reload_stunnel "Configuration successful"
+    wait_for changed_is_said
+}
+
+changed_is_said()
+{
     not serves "$W/etc/changed.crt"
-    wait_for said "web/changed@1: KEY_CHANGED"
+    said "web/changed@1: KEY_CHANGED"
 }
 
 @test "a client's key that is no more" {
