@@ -78,6 +78,12 @@ shown()
         --connect-to ::127.0.0.1: "https://$(hostname):$(port)/api/v1/identity/agent/status"
 }
 
+# The journal is written by a process of its own, a moment after a unit has ended.
+journal_says()
+{
+    inside journalctl --no-pager --unit "$UNIT" | grep "$1"
+}
+
 keep_certificate()
 {
     inside cp -L "$STATE/identities/agent/current/certificate.pem" "$1"
@@ -156,7 +162,7 @@ keep_certificate()
     # One that is wrong is named in the journal.
     inside sh -c "echo 'listener { prt = 9998 }' >'$(folder)-agent/agent.conf'"
     fails 1 "failed" inside systemctl restart "$UNIT"
-    inside journalctl --no-pager --unit "$UNIT" | grep "agent.conf:1: .*prt"
+    wait_for journal_says "agent.conf:1: .*prt"
 }
 
 @test "the password of certificate-file is taken out of agent.conf, and the key goes to the token once" {
@@ -193,7 +199,7 @@ END
     wait_for fails 3 "keysvc-agent" installed setpriv --reuid keysvc-agent --regid keysvc-agent --clear-groups \
         keysvc key show agents/keysvc-agent/agent
     fails 1 "failed" inside systemctl start "$UNIT"
-    inside journalctl --no-pager --unit "$UNIT" | grep "hint.*allow keysvc-agent-get"
+    wait_for journal_says "hint.*allow keysvc-agent-get"
     inside mv /etc/keysvc/keysvcd.conf.kept /etc/keysvc/keysvcd.conf
     inside systemctl reload keysvcd.service
     wait_for agent_serves

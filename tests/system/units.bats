@@ -51,14 +51,26 @@ signs()
     installed keysvc sign web/shop --in /tmp/data >/dev/null
 }
 
+# What systemd was told last: it hears so a moment after a client does.
+status_text()
+{
+    [ "$(property StatusText)" = "$1" ]
+}
+
+# The unit's reload is a signal, which nobody waits for.
+configuration()
+{
+    installed keysvc status | grep -w "configuration $1"
+}
+
 @test "it is started by its socket, serves, takes a reload and stops" {
     inside systemctl stop keysvcd.service
     # The first client starts it, and waits for its token.
     wait_for signs
     [ "$(property ActiveState)" = active ]
-    [ "$(property StatusText)" = "front ready, 1 of 1 tokens ready" ]
+    wait_for status_text "front ready, 1 of 1 tokens ready"
     inside systemctl reload keysvcd.service
-    wait_for grep -q "configuration 2" <(installed keysvc status)
+    wait_for configuration 2
     signs
     inside systemctl stop keysvcd.service
     [ "$(property Result)" = success ]
