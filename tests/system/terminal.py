@@ -5,7 +5,7 @@ terminal - runs a command on a terminal of its own, until its output holds all t
 
     terminal.py ROWS WANTED... -- COMMAND...
 
-Each WANTED is waited for (20 s) behind the one before it. What came stands on standard output; the exit code is the
+Each WANTED is waited for (60 s) behind the one before it. What came stands on standard output; the exit code is the
 command's, 125 if it had to be given up, 128 + N if signal N ended it.
 """
 import fcntl
@@ -17,7 +17,7 @@ import sys
 import termios
 import time
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 def read_some(terminal, seconds):
