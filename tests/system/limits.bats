@@ -39,6 +39,11 @@ descriptors()
     ls "/proc/$1/fd" | wc -l
 }
 
+descriptors_are()
+{
+    [ "$(descriptors "$1")" = "$2" ]
+}
+
 # Ticks of CPU time that a process has used; 100 a second.
 ticks()
 {
@@ -57,6 +62,15 @@ idle()
     [ $(($(ticks "$1") - before)) -lt 5 ]
 }
 
+# So many as of a process that has noticed who is gone: its descriptors are the same for a while.
+at_rest()
+{
+    local before
+    before=$(descriptors "$1")
+    sleep 0.3
+    [ "$(descriptors "$1")" = "$before" ]
+}
+
 no_zombies()
 {
     not pgrep -P "$(pid)" -r Z
@@ -66,6 +80,7 @@ no_zombies()
 
 @test "keysvcd without descriptors: no worker can be started, the front goes on, and then it is started" {
     serving
+    wait_for at_rest "$(pid)"
     before=$(descriptors "$(pid)")
     limit "$ME" "$(pid)" --nofile=3:
     kill -KILL "$(token_pids)"
@@ -80,12 +95,12 @@ no_zombies()
     run keysvc reload
     [ "$status" != 0 ]
     keysvc key list
-    idle "$(pid)"
+    wait_for idle "$(pid)"
     limit "$ME" "$(pid)" --nofile=1024:
     wait_for signs
     keysvc reload
     no_zombies
-    [ "$(descriptors "$(pid)")" = "$before" ]
+    wait_for descriptors_are "$(pid)" "$before"
     [ "$(grep -c 'event=start error' "$W/log")" -lt 20 ]
     audit_verify
 }
@@ -95,6 +110,7 @@ no_zombies()
     serving
     python_client
     front=$(front_pid)
+    wait_for at_rest "$front"
     before=$(descriptors "$front")
     # Three who stay connected; then there is not one descriptor more.
     hostile idle-connections 3 >"$W/idle" &
@@ -107,8 +123,8 @@ no_zombies()
     limit "$FRONT" "$front" --nofile="$(descriptors "$front")":
     run keysvc status --timeout 300ms
     [ "$status" != 0 ]
-    idle "$front"
-    grep -q 'event=no-descriptors' "$W/log"
+    wait_for idle "$front"
+    wait_for grep -q 'event=no-descriptors' "$W/log"
     limit "$FRONT" "$front" --nofile=1024:
     wait_for signs
     kill $HELPERS
@@ -150,7 +166,7 @@ no_zombies()
     signs
     keysvc key list
     [ "$(front_pid)" = "$front" ]
-    idle "$front"
+    wait_for idle "$front"
     limit "$FRONT" "$front" --as=unlimited:
     signs
     audit_verify
@@ -185,8 +201,10 @@ unread_pipe()
     mkfifo "$W/pipe"
     /usr/bin/python3 - "$W/pipe" "$W/read" "$W/log" <<'END' 3>&- &
 import fcntl, os, sys, time
-pipe = os.open(sys.argv[1], os.O_RDONLY)
-fcntl.fcntl(pipe, 1031, 4096)  # F_SETPIPE_SZ
+pipe = os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK)
+fcntl.fcntl(pipe, 1031, 4096)  # F_SETPIPE_SZ, which fails when more is in it already
+os.set_blocking(pipe, True)
+open(sys.argv[1] + ".small", "w").close()
 while not os.path.exists(sys.argv[2]):
     time.sleep(0.02)
 with open(sys.argv[3], "wb", buffering=0) as log:
@@ -194,6 +212,7 @@ with open(sys.argv[3], "wb", buffering=0) as log:
         log.write(data)
 END
     HELPERS=$!
+    wait_for test -e "$W/pipe.small"
     keysvcd --config "$W/keysvcd.conf" --libexec-dir "$PROGRAMS/keysvc" --profile-dir "$SOURCE/hsm-profiles" \
         >"$W/pipe" 2>&1 3>&- &
     echo $! >"$W/keysvcd.pid"
