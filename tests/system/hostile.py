@@ -14,6 +14,7 @@ import signal
 import socket
 import struct
 import sys
+import termios
 import threading
 import time
 
@@ -345,9 +346,15 @@ def descriptor_with_hello(path):
 def descriptor_in_the_midst(path):
     connection = greeted(path)
     send(connection, import_frame()[:7])
-    time.sleep(0.1)  # so that it is a read of its own; if not, it is right and served
+    wait_until_read(connection)  # else it is one read, which is right, and served
     send_with(connection, import_frame()[7:], [sealed()])
     return ended(connection)
+
+
+def wait_until_read(connection):
+    end = time.monotonic() + WAIT_S
+    while struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))[0] > 0 and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def ended(connection):
