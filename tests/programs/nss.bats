@@ -61,7 +61,7 @@ serve()
         PORT=$(free_port)
         script server "$1"
         background with_module as "$ALICE" bash "$W/server.sh"
-        if wait_for listening; then
+        if PATIENCE=20 wait_for listening; then
             return 0
         fi
     done

@@ -248,29 +248,6 @@ documented()
 
 # ---------------------------------------------------------------- programs
 
-# A free port of 127.0.0.1, TCP and UDP. It is not one of those that the kernel gives to connections, of which other suites
-# make thousands a minute; who else may take it before the program does is another suite that drew the same of 20000.
-free_port()
-{
-    /usr/bin/python3 -IS - <<'END'
-import random, socket
-
-def is_free(port):
-    try:
-        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-            with socket.socket(socket.AF_INET, kind) as s:
-                s.bind(("127.0.0.1", port))
-        return True
-    except OSError:
-        return False
-
-end = int(open("/proc/sys/net/ipv4/ip_local_port_range").read().split()[0])
-# Where the kernel keeps next to nothing for programs it chooses.
-ports = (random.randrange(11000, end) for _ in range(200)) if end > 16000 else ()
-print(next(filter(is_free, ports), 0) or socket.create_server(("127.0.0.1", 0)).getsockname()[1])
-END
-}
-
 # background COMMAND...: in the foreground of its own, ended by end_programs; $! is its pid, $W/program.log its output.
 background()
 {
@@ -290,7 +267,7 @@ end_programs()
         kill -TERM "$pid" 2>/dev/null || true
     done <"$W/program.pids"
     while read -r pid; do
-        wait_for is_gone "$pid" || kill -KILL "$pid"
+        PATIENCE=20 wait_for is_gone "$pid" || kill -KILL "$pid"
     done <"$W/program.pids"
     rm -f "$W/program.pids"
     if [ -z "${BATS_TEST_COMPLETED-}" ] && [ -s "$W/program.log" ]; then

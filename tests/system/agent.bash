@@ -123,7 +123,7 @@ agent_stop()
 {
     local code=0
     kill -TERM "$AGENT_PID"
-    wait_for is_gone "$AGENT_PID" || { kill -KILL "$AGENT_PID"; return 1; }
+    PATIENCE=20 wait_for is_gone "$AGENT_PID" || { kill -KILL "$AGENT_PID"; return 1; }
     wait "$AGENT_PID" || code=$?
     AGENT_PID=
     AGENT_STARTS=$(grep -c 'event=listening' "$W/agent.log" || true)

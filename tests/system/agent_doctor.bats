@@ -13,12 +13,6 @@ teardown()
     end_world
 }
 
-# A port that nobody has; another program may take it before the agent does, which is what the kernel rarely does.
-free_port()
-{
-    /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
 # doctor_world: with a port of its own instead of the kernel's choice.
 doctor_world()
 {
