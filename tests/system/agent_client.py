@@ -9,7 +9,8 @@ agent_client - clients of keysvc-agent's HTTPS that curl is not
     agent_client.py slow PORT PHASE         a byte each 50 ms, in the handshake, line, headers, body or chunk; or does
                                             not read an answer; 0 if the agent ends that within 20 s. API_TOKEN: who
     agent_client.py bodies PORT N           N connections with most of a body of 1 MiB; prints how many were answered 401
-    agent_client.py silent PORT N           keeps opening connections that say nothing, N at a time, until its end
+    agent_client.py silent PORT N           keeps opening connections that say nothing, N at a time, until its end; prints
+                                            "held" when it has them
     agent_client.py impatient PORT N S      N threads that make handshakes without pause for S seconds; prints how many
                                             handshakes there were, and in how many seconds; 1 if one failed
     agent_client.py places PORT N           N connections are served, one more waits, and is served when another goes
@@ -140,7 +141,7 @@ def bodies(port, count):
         except OSError:
             pass  # it is not read to its end
     for connection in held:
-        connection.settimeout(1)
+        connection.settimeout(PATIENCE)
         try:
             refused += connection.recv(64).startswith(b"HTTP/1.1 401 ")
         except OSError:
@@ -150,10 +151,13 @@ def bodies(port, count):
 
 
 def silent(port, count):
-    held = []
+    held, told = [], False
     while True:
         while len(held) < int(count):
             held.append(dial(port))
+        if not told:
+            told = True
+            print("held", flush=True)
         gone = select.select(held, [], [], 1)[0]
         for connection in gone:
             connection.close()

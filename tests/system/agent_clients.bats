@@ -173,8 +173,8 @@ END
 
 @test "a certificate that expires keeps no rights on its open connection" {
     clients_world
-    issue console.example -enddate "$(date -u -d '+20 seconds' +%y%m%d%H%M%SZ)"
     agent_start
+    issue console.example -enddate "$(date -u -d '+20 seconds' +%y%m%d%H%M%SZ)"
     holds console.example
     wait "$HELD"
     [ "$(tail -n 1 "$W/held.console.example")" = 401 ]

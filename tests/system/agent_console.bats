@@ -151,7 +151,7 @@ open(sys.argv[1], "w").write(json.dumps(d))' "$W/console/agents.json" "$W/A1/cer
     add A1 A2 A3 A4
     echo hang >"$W/A1/mode"
     echo slow >"$W/A2/mode"
-    run --separate-stderr console status --json --timeout 3 --parallel 4
+    run --separate-stderr console status --json --timeout 6 --parallel 4
     [ "$status" = 12 ]
     [ "$(json "[a['ok'] or a['error']['code'] for a in d['agents']]" <<<"$output")" = "['DEADLINE', 'DEADLINE', True, True]" ]
 }

@@ -25,18 +25,20 @@ peak()
 }
 
 @test "who sends or reads a byte now and then is closed at the deadline, whatever it is in" {
+    local phase pid clients=()
     world
     agent_world
-    AGENT_LISTENER='request-timeout = 1s' agent_config
+    AGENT_LISTENER='request-timeout = 3s' agent_config
     start
     agent_start
     API_TOKEN=$(agent token create --name slow --scope "certificate management")
     export API_TOKEN
     for phase in handshake line headers body chunk; do
         client slow "$PORT" "$phase" 3>&- &
+        clients+=($!)
     done
-    for _ in 1 2 3 4 5; do
-        wait -n
+    for pid in "${clients[@]}"; do
+        wait "$pid"
     done
     grep -q 'event=deadline peer=127.0.0.1 in=handshake' "$W/agent.log"
     [ "$(grep -c 'event=deadline peer=127.0.0.1 in=request' "$W/agent.log")" = 4 ]
@@ -61,9 +63,9 @@ peak()
     start
     agent_start
     # As many as there are places, and new ones for those that are closed.
-    /usr/bin/python3 -B "$SOURCE/tests/system/agent_client.py" silent "$PORT" 8 3>&- &
+    /usr/bin/python3 -B "$SOURCE/tests/system/agent_client.py" silent "$PORT" 8 >"$W/held" 3>&- &
     flood=$!
-    sleep 1
+    wait_for grep -q held "$W/held"
     for _ in $(seq 20); do
         [[ $(https /nothing/here --interface 127.0.0.2 --max-time 10) == 401 ]] || code=1
     done
@@ -226,8 +228,9 @@ called()
         https "/e/default/api/v1/certificate/x" --tls-max "$version" -H "@$W/header" -T "$W/body" -H 'Expect:' \
             --max-time 1 --limit-rate 100k || true
     done
+    # What was given up is wiped when the agent has noticed.
     wait_for serves
-    /usr/bin/python3 -B "$SOURCE/tests/system/memory.py" "$W/any.pem" "$password" process "$AGENT_PID"
+    wait_for /usr/bin/python3 -B "$SOURCE/tests/system/memory.py" "$W/any.pem" "$password" process "$AGENT_PID"
     # It would be found: what is on the way is there.
     mkfifo "$W/typed"
     openssl s_client -quiet -connect "127.0.0.1:$PORT" <"$W/typed" >"$W/waiting" 2>&1 3>&- &
