@@ -13,6 +13,7 @@ setup()
 
 teardown()
 {
+    [ -z "${loader-}" ] || kill -TERM "$loader" 2>/dev/null || true
     show_log_if_failed
     end_world
 }
@@ -166,7 +167,7 @@ signs_on()
     start_both
     keysvc key generate web/shop
     wait_for is_on web/shop "east west"
-    load_both --seconds 60 --open 32
+    load_both --seconds 3600 --open 32
     signs_on east
     signs_on west
     breaks east token:removed
@@ -189,11 +190,11 @@ signs_on()
 }
 
 @test "processes that crash, hang and are killed under load cost no request" {
-    HANG_TIMEOUT=500ms world_with_group
+    HANG_TIMEOUT=2s world_with_group
     start_both
     keysvc key generate web/shop
     wait_for is_on web/shop "east west"
-    load_both --seconds 60 --open 32
+    load_both --seconds 3600 --open 32
     signs_on east
     signs_on west
     breaks east C_Sign:*:abort
@@ -324,7 +325,7 @@ signs_on()
     wait_for group_is ready_tokens 2
     keysvc token rescan west
     is_on web/shop "west east"
-    load_both --seconds 60 --open 16
+    load_both --seconds 3600 --open 16
     signs_on west
     signs_on east
     sed -i 's|tokens = {west, east}|tokens = {west}|' "$W/keysvcd.conf"

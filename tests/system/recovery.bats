@@ -22,13 +22,17 @@ ready_world()
     python_client
 }
 
-# Starts the load in the background; its report is in $W/report.
+# Starts the load in the background, until it signs; its report is in $W/report.
 load_begin()
 {
     as $ALICE client load web/shop "$W/data" "$1" >"$W/report" 2>"$W/report.error" 3>&- &
     LOAD=$!
-    wait_for test -e "/proc/$LOAD"
-    sleep 0.5
+    wait_for signing
+}
+
+signing()
+{
+    grep -q '"event":"sign"' "$W"/audit/main-*.log
 }
 
 load_end()

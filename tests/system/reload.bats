@@ -124,6 +124,7 @@ another_front()
     python_client
     client load web/shop "$W/data" 2 >"$W/report" 3>&- &
     load=$!
+    wait_for grep -q '"event":"sign"' "$W/audit/main-1.log"
     for ((i = 0; i < 5; i++)); do
         sleep 0.2
         keysvc reload

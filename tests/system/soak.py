@@ -31,7 +31,7 @@ STAYING = ["web/stays", "rsa/stays", "web/edwards"]
 RETRYABLE = {10, 11, 12, 14, 17}  # TOKEN_UNAVAILABLE, BUSY, DEADLINE, AUDIT_UNWRITABLE, NO_SERVICE
 NO_KEY, EXISTS, OUTCOME_UNKNOWN = 4, 5, 13
 CLEAN = ("wrong", "doubled", "strange", "unanswered", "refused")
-QUIET_S = 20  # behind the last fault everything is well again within this time
+QUIET_S = 60  # behind the last fault everything is well again within this time
 GROWTH_KIB = 2048  # of keysvcd and the front: malloc keeps some, a leak in each request or restart would be more
 
 
