@@ -48,7 +48,7 @@ blocked()
     for ((i = 0; i < 10; i++)); do
         kill -KILL "$(front_pid)"
         for process in $(token_pids); do
-            kill -KILL "$process"
+            kill -KILL "$process" || true # none stays that may not log in
         done
         kill -HUP "$(pid)"
         wait_for blocked

@@ -120,6 +120,11 @@ signs()
     wait_for both_ready
 }
 
+replaced()
+{
+    [ "$(token_pids_of spare)" != "$1" ] && state_is spare ready
+}
+
 @test "a killed process of one token leaves the other's alone" {
     world_of_two
     make_spare
@@ -133,7 +138,7 @@ signs()
         [ -z "$process" ] || kill -KILL "$process"
         signs web/shop
         # Twice in one login would be for an administrator to judge.
-        wait_for state_is spare ready
+        wait_for replaced "$process"
     done
     wait_for both_ready
     [ "$(token_pids_of main)" = "$main" ]
@@ -182,6 +187,6 @@ signs()
     wait_for gone
     [ "$(token_pids_of main)" = "$main" ]
     # Its store is free for another keysvcd, or another's hands.
-    flock -n "$W/spare-tokens" true
+    wait_for flock -n "$W/spare-tokens" true
     not flock -n "$W/tokens" true
 }
