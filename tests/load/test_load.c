@@ -122,7 +122,7 @@ answer_another(struct fake_server *from, const struct fake_request *request)
 
 Test(load, finds_an_answer_to_nothing_and_the_request_that_has_none)
 {
-    cr_assert_eq(load(answer_another, "--via protocol --open 2 --count 2 --deadline-ms 100"), 0);
+    cr_assert_eq(load(answer_another, "--via protocol --open 2 --count 2 --deadline-ms 1000"), 0);
     cr_assert_eq(reported("OK"), 0);
     cr_assert_eq(reported("strange"), 2);
     cr_assert_eq(reported("doubled"), 0);
