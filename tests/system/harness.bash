@@ -274,7 +274,8 @@ wait_ready()
 }
 
 # A free port of 127.0.0.1, TCP and UDP. It is not one of those that the kernel gives to connections, of which other suites
-# make thousands a minute; who else may take it before the program does is another suite that drew the same of 20000.
+# make thousands a minute. It has had a connection that is in TIME_WAIT now, for a minute: servers, who all set SO_REUSEADDR,
+# do not mind, and another suite that draws the same does not find it free.
 free_port()
 {
     /usr/bin/python3 -IS - <<'END'
@@ -285,6 +286,10 @@ def is_free(port):
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
             with socket.socket(socket.AF_INET, kind) as s:
                 s.bind(("127.0.0.1", port))
+        with socket.create_server(("127.0.0.1", port)) as listening:
+            with socket.create_connection(("127.0.0.1", port), 10) as client:
+                listening.accept()[0].close()  # who ends it first waits
+                client.recv(1)
         return True
     except OSError:
         return False
