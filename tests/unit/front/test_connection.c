@@ -195,11 +195,16 @@ Test(connection, half_a_frame_no_hello_and_silence_have_their_time)
     int silent, half, idle;
 
     h.config->limits.handshake_timeout_ms = 50;
-    h.config->limits.frame_timeout_ms = 50;
-    h.config->limits.idle_timeout_ms = 100;
     harness_start(&h);
     silent = client_connect(&h);
     client_expect_end(silent);
+    harness_stop(&h);
+
+    /* Another one: a Hello that comes late on a busy machine is not what is meant. */
+    harness_prepare(&h);
+    h.config->limits.frame_timeout_ms = 50;
+    h.config->limits.idle_timeout_ms = 100;
+    harness_start(&h);
     half = client_hello(&h);
     client_send_bytes(half, "\0\0\0", 3);
     client_expect_end(half);

@@ -129,6 +129,28 @@ tell_another(struct channel *worker, const char *name, uint32_t version)
     tell(worker, name, version, "another");
 }
 
+/* The next job of this kind. A look comes again each second or so until both agree: those between are answered. */
+static uint64_t
+take_id(struct channel *worker, enum job_operation operation)
+{
+    for (;;) {
+        ks_auto(buf_deinit) struct buf storage = BUF_INIT;
+        struct job job;
+        uint64_t id;
+
+        worker_take(worker, &storage, &job);
+        id = job.id;
+        if (job.operation == JOB_LOOK && operation != JOB_LOOK) {
+            job_deinit(&job);
+            worker_answer(worker, id, KS_OK, NULL);
+            continue;
+        }
+        cr_assert_eq(job.operation, operation, "operation %d", (int)job.operation);
+        job_deinit(&job);
+        return id;
+    }
+}
+
 /* Jobs that wait for the token or lie with it. */
 static uint32_t
 n_queued(size_t token)
@@ -277,7 +299,7 @@ Test(group, a_deadline_that_passes_while_the_second_works_is_answered_once)
     uint64_t id;
 
     begin();
-    client_send_sign(fd, 1, "web/shop@1", 300);
+    client_send_sign(fd, 1, "web/shop@1", 2000); /* in which the first has to refuse */
     worker_answer(east, worker_take_id(east, JOB_SIGN), KS_ERR_TOKEN_UNAVAILABLE, NULL);
     id = worker_take_id(west, JOB_SIGN);
     client_expect(fd, 1, KS_ERR_DEADLINE);
@@ -321,7 +343,7 @@ Test(group, a_key_that_one_token_shows_is_used_there)
     client_send_sign(fd, 2, "web/shop@2", 0);
     client_expect(fd, 2, KS_ERR_TOKEN_UNAVAILABLE);
     client_send_sign(fd, 3, "web/shop@1", 0);
-    worker_answer(east, worker_take_id(east, JOB_SIGN), KS_OK, "signature");
+    worker_answer(east, take_id(east, JOB_SIGN), KS_OK, "signature");
     client_expect(fd, 3, KS_OK);
     end();
 }
@@ -381,47 +403,70 @@ Test(group, what_concerns_a_key_that_is_there_goes_where_it_is)
     client_expect(fd, 3, KS_OK);
     /* Nobody shows it; something of it may be left: the first is asked. */
     send_destroy(4, "web/shop", 7);
-    worker_answer(east, worker_take_id(east, JOB_DESTROY), KS_ERR_NO_KEY, NULL);
+    worker_answer(east, take_id(east, JOB_DESTROY), KS_ERR_NO_KEY, NULL);
     client_expect(fd, 4, KS_ERR_NO_KEY);
     end();
 }
 
-/* Each is news, in turn another and the same. */
+/* False: none is there yet; the front may not even have read the last answer. */
+static bool
+answer_a_look(void)
+{
+    ks_auto(message_deinit) struct message message = MESSAGE_INIT;
+    ks_auto(buf_deinit) struct buf storage = BUF_INIT;
+    struct job job;
+    uint64_t id;
+
+    if (channel_receive(east, &message, 10) != KS_OK)
+        return false;
+    cr_assert_eq(message.type, JOB_MESSAGE_JOB);
+    cr_assert_eq(job_unpack(message.body, message.len, &storage, &job), KS_OK);
+    cr_assert_eq(job.operation,
+                 h.config->tokens[0].profile.rescan_reinitializes ? JOB_RESCAN : JOB_LOOK);
+    id = job.id;
+    job_deinit(&job);
+    worker_answer(east, id, KS_OK, NULL);
+    return true;
+}
+
+/* Each is news, in turn another and the same. How many looks it takes, and the time. */
 static unsigned int
-looks_for_much_news(unsigned int n_news)
+looks_for_much_news(unsigned int n_news, uint64_t *took_ms)
 {
     unsigned int n_looks = 0;
+    uint64_t began_ms;
 
     begin();
+    began_ms = clock_mono_ms();
     for (unsigned int i = 0; i < n_news; i++) {
         tell_another(west, "web/shop", 1);
         worker_key(west, "web/shop@1", JOB_KEY_USABLE);
     }
     worker_key(west, "web/last@1", JOB_KEY_USABLE);
     wait_keys(2, 1, 2); /* all of it has been heard */
-    for (; n_queued(0) > 0; n_looks++)
-        worker_answer(east,
-                      worker_take_id(east, h.config->tokens[0].profile.rescan_reinitializes
-                                               ? JOB_RESCAN
-                                               : JOB_LOOK),
-                      KS_OK, NULL);
+    while (n_queued(0) > 0)
+        n_looks += answer_a_look();
+    *took_ms = clock_mono_ms() - began_ms;
     end();
     return n_looks;
 }
 
 Test(group, news_without_end_of_one_token_keeps_the_others_little)
 {
-    unsigned int n_looks = looks_for_much_news(500);
+    uint64_t took_ms;
+    unsigned int n_looks = looks_for_much_news(500, &took_ms);
 
-    cr_assert(n_looks > 0 && n_looks <= 60, "%u", n_looks);
+    /* Some at once, and so many in each second that a slow machine takes for it. */
+    cr_assert(n_looks > 0 && n_looks <= 60 + took_ms / 30, "%u in %ju ms", n_looks, took_ms);
 }
 
 Test(group, and_where_each_look_initialises_the_module_anew_less)
 {
     unsigned int n_looks;
+    uint64_t took_ms;
 
     h.config->tokens[0].profile.rescan_reinitializes = true;
-    n_looks = looks_for_much_news(100);
+    n_looks = looks_for_much_news(100, &took_ms);
     cr_assert(n_looks > 0 && n_looks <= 20, "%u", n_looks);
 }
 
@@ -432,7 +477,7 @@ Test(group, a_token_that_shows_other_keys_keeps_nobody_from_the_one_he_names)
     (void)worker_take_id(east, JOB_LOOK);
     for (uint64_t id = 1; id <= 3; id++) {
         client_send_sign(fd, id, "web/shop@1", 0);
-        worker_answer(east, worker_take_id(east, JOB_SIGN), KS_OK, "signature");
+        worker_answer(east, take_id(east, JOB_SIGN), KS_OK, "signature");
         client_expect(fd, id, KS_OK);
     }
     channel_free(east);

@@ -176,6 +176,8 @@ jobs_before_the_other(bool other_was_there)
     (void)take_sign(worker, &id);
     answer_after(worker, id, 16 * 1000);
     client_expect(other_was_there ? other : fd, 50, KS_OK);
+    if (other_was_there)
+        clock_shift(-10 * 1000000ll, 0); /* that was just now, however long the rest takes */
     for (uint64_t i = 1; i <= MANY; i++)
         client_send_sign(fd, i, "web/shop@1", 0);
     seen(fd);
