@@ -113,14 +113,14 @@ turn(struct peers *peers, const char *text, bool *first)
     return granted ? (int64_t)out.wait_ms : -1;
 }
 
-/* All within one thousandth of a second, as this process sees the clock, or a little more. */
+/* All at one time, as this process sees the clock, or a little later: less than what one costs. */
 static void
 expect_wait(struct peers *peers, const char *text, int64_t wait_ms, bool first)
 {
     bool was_first;
     int64_t waits_ms = turn(peers, text, &was_first);
 
-    cr_assert(waits_ms <= wait_ms && waits_ms > wait_ms - 500, "%jd ms for %jd", waits_ms, wait_ms);
+    cr_assert(waits_ms <= wait_ms && waits_ms > wait_ms - 900, "%jd ms for %jd", waits_ms, wait_ms);
     cr_assert_eq(was_first, first);
 }
 
