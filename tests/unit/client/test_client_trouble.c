@@ -124,7 +124,7 @@ Test(client, a_service_that_stays_busy_is_told_as_busy_when_the_time_is_over)
     struct ks_error error;
     ks_err err = KS_ERR_DEADLINE;
 
-    ks_client_set_timeout(client, 200);
+    ks_client_set_timeout(client, 500);
     /* Now and then the last attempt begins so late that its answer does: then it is a DEADLINE. */
     for (int i = 0; i < 5 && err == KS_ERR_DEADLINE; i++)
         err = client_rig_sign(client, "a", &error);
@@ -174,7 +174,7 @@ sign_in_vain(struct ks_client *client, ks_err wanted)
     struct ks_error error;
     ks_err err = KS_ERR_DEADLINE;
 
-    ks_client_set_timeout(client, 200);
+    ks_client_set_timeout(client, 500);
     for (int i = 0; i < 5 && err == KS_ERR_DEADLINE; i++)
         err = client_rig_sign(client, "a", &error);
     cr_assert_eq(err, wanted, "%s: %s", ks_err_name(err), error.message);

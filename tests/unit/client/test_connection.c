@@ -104,6 +104,7 @@ crowded_begin(struct crowded *crowded)
     *crowded = (struct crowded){.address = {.sun_family = AF_UNIX}};
     snprintf(crowded->address.sun_path, sizeof(crowded->address.sun_path),
              "/tmp/keysvc-crowded-%d.sock", getpid());
+    (void)unlink(crowded->address.sun_path); /* of another by that number, which was killed */
     crowded->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_eq(
         bind(crowded->listener, (struct sockaddr *)&crowded->address, sizeof(crowded->address)), 0);
