@@ -92,7 +92,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     (void)passed_clear(&reader.passed);
     /* What is discarded with passed_put() other threads may close. */
-    for (int i = 0; i < 1000 && (after = dup(STDIN_FILENO)) >= 0; i++) {
+    for (int i = 0; i < 5000 && (after = dup(STDIN_FILENO)) >= 0; i++) {
         close(after);
         if (after == before)
             return 0;

@@ -64,7 +64,7 @@ overflow(int read_end, int write_end)
     free(text);
 }
 
-Test(log, does_not_wait_for_the_reader_of_a_pipe, .timeout = 20)
+Test(log, does_not_wait_for_the_reader_of_a_pipe, .timeout = 60)
 {
     int ends[2];
 
@@ -74,7 +74,7 @@ Test(log, does_not_wait_for_the_reader_of_a_pipe, .timeout = 20)
     cr_assert_eq(fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0);
 }
 
-Test(log, does_not_wait_for_the_reader_of_a_socket, .timeout = 20)
+Test(log, does_not_wait_for_the_reader_of_a_socket, .timeout = 60)
 {
     int ends[2];
 

@@ -214,7 +214,7 @@ fork_and_sign(int number)
         handlers_child = status;
 }
 
-Test(client, a_handler_may_fork_while_its_thread_holds_a_lock, .timeout = 20)
+Test(client, a_handler_may_fork_while_its_thread_holds_a_lock, .timeout = 60)
 {
     const struct sigaction action = {.sa_handler = fork_and_sign};
     struct fake_server *server = fake_server_start(NULL, client_rig_answer, NULL);

@@ -138,7 +138,7 @@ count_pipe(int number)
     n_pipe++;
 }
 
-Test(report, a_full_pipe_is_not_waited_for_and_a_sigpipe_of_the_programs_stays, .timeout = 10)
+Test(report, a_full_pipe_is_not_waited_for_and_a_sigpipe_of_the_programs_stays, .timeout = 60)
 {
     static const char FILL[4096] = {0};
     sigset_t set;

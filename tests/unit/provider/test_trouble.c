@@ -134,7 +134,7 @@ fail_into(int fd)
     cr_assert_not(signed_it);
 }
 
-Test(provider, neither_ends_nor_stops_a_program_whose_standard_error_nobody_reads, .timeout = 15)
+Test(provider, neither_ends_nor_stops_a_program_whose_standard_error_nobody_reads, .timeout = 60)
 {
     int ends[2], full[2], sockets[2], real = dup(STDERR_FILENO);
     const char bytes[4096] = "";
