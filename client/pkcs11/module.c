@@ -36,10 +36,21 @@ static pid_t owner; /* who called C_Initialize */
 static unsigned int n_calls;
 static struct module module;
 
+/* A child frees no context of libcrypto's: that takes a lock of all contexts, which a thread of its parent's may
+ * have had when it was forked, such as one that was ending. Its own waits for its next C_Initialize; what
+ * came from its parent stays as it is, where whoever looks for leaks finds it. */
+struct libcrypto {
+    OSSL_LIB_CTX *context;
+    struct hashes hashes;
+};
+static bool forked;
+static struct libcrypto own, parents;
+
 static void register_fork(void);
 static CK_RV check_arguments(const CK_C_INITIALIZE_ARGS *arguments);
 static bool take_down(void);
 static CK_RV fill(struct module *out);
+static bool fill_libcrypto(struct module *out);
 static void clear(struct module *old);
 
 /* --- calls and the lock --- */
@@ -103,6 +114,11 @@ fork_child(void)
     pthread_mutex_init(&lock, NULL);
     pthread_cond_init(&changed, NULL);
     report_forked();
+    forked = true;
+    if (own.context) {
+        parents = own;
+        own = (struct libcrypto){NULL};
+    }
     n_calls = 0;
     if (state == STATE_CHANGING) {
         state = STATE_NONE;
@@ -252,20 +268,48 @@ fill(struct module *out)
         return report(NULL, err, &error);
     }
     ks_client_set_timeout(out->client, MODULE_TIMEOUT_MS);
-    out->libcrypto = OSSL_LIB_CTX_new();
     out->directory = directory_new();
     out->sessions = sessions_new();
     out->certificates = certificate_pool_new();
-    if (!out->libcrypto || !out->directory || !out->sessions || !out->certificates) {
+    if (!out->directory || !out->sessions || !out->certificates) {
         clear(out);
         return CKR_HOST_MEMORY;
     }
-    if (!hashes_init(&out->hashes, out->libcrypto)) {
+    if (!fill_libcrypto(out)) {
         report_text("libcrypto has no SHA-1, SHA-256, SHA-384 or SHA-512");
         clear(out);
         return CKR_GENERAL_ERROR;
     }
     return CKR_OK;
+}
+
+static bool
+fill_libcrypto(struct module *out)
+{
+    if (own.context) {
+        out->libcrypto = own.context;
+        out->hashes = own.hashes;
+        own = (struct libcrypto){NULL};
+        return true;
+    }
+    out->libcrypto = OSSL_LIB_CTX_new();
+    if (out->libcrypto && hashes_init(&out->hashes, out->libcrypto))
+        return true;
+    hashes_deinit(&out->hashes);
+    OSSL_LIB_CTX_free(out->libcrypto);
+    out->libcrypto = NULL;
+    return false;
+}
+
+static void
+clear_libcrypto(struct module *old)
+{
+    if (forked && old->libcrypto) {
+        *(owner == getpid() ? &own : &parents) = (struct libcrypto){old->libcrypto, old->hashes};
+        return;
+    }
+    hashes_deinit(&old->hashes);
+    OSSL_LIB_CTX_free(old->libcrypto);
 }
 
 static void
@@ -274,8 +318,7 @@ clear(struct module *old)
     old->sessions = sessions_free(old->sessions);
     old->directory = directory_free(old->directory);
     old->certificates = certificate_pool_free(old->certificates);
-    hashes_deinit(&old->hashes);
-    OSSL_LIB_CTX_free(old->libcrypto);
+    clear_libcrypto(old);
     old->client = ks_client_free(old->client);
     memset(old, 0, sizeof(*old));
 }
