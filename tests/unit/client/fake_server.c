@@ -33,6 +33,7 @@ struct fake_server {
     void *context;
     pthread_t thread;
     pthread_mutex_t lock;
+    pthread_cond_t stopped;
     enum fake_hello hello;
     char program[FAKE_PROGRAM_MAX];
     bool stopping;
@@ -60,6 +61,7 @@ fake_server_start(const char *path, fake_handler handler, void *context)
     server->context = context;
     server->address.sun_family = AF_UNIX;
     pthread_mutex_init(&server->lock, NULL);
+    pthread_cond_init(&server->stopped, NULL);
     if (!path) {
         strcpy(server->folder, "/tmp/keysvc-test-XXXXXX");
         assert(mkdtemp(server->folder));
@@ -137,6 +139,7 @@ fake_server_stop(struct fake_server *server, bool remove)
 {
     pthread_mutex_lock(&server->lock);
     server->stopping = true;
+    pthread_cond_broadcast(&server->stopped);
     for (unsigned int i = 0; i < server->n_connections; i++)
         shutdown(server->connections[i].fd, SHUT_RDWR);
     pthread_mutex_unlock(&server->lock);
@@ -151,6 +154,7 @@ fake_server_stop(struct fake_server *server, bool remove)
         remove_socket(server);
     forget(server);
     pthread_mutex_destroy(&server->lock);
+    pthread_cond_destroy(&server->stopped);
     free(server);
 }
 
@@ -451,6 +455,17 @@ handle(struct fake_server *server, int fd, const Keysvc__V1__Request *request,
     server->handler(server, &flat);
 }
 
+/* A thread that ends has locks of libcrypto's and of the allocator's, and a child that a test forks meanwhile
+ * would wait for them in vain: none ends before its server. */
+static void
+wait_for_stop(struct fake_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    while (!server->stopping)
+        pthread_cond_wait(&server->stopped, &server->lock);
+    pthread_mutex_unlock(&server->lock);
+}
+
 static void *
 serve(void *context)
 {
@@ -471,5 +486,6 @@ serve(void *context)
     }
     beside_close(&beside);
     shutdown(connection->fd, SHUT_RDWR);
+    wait_for_stop(connection->server);
     return NULL;
 }
