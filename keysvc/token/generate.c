@@ -12,8 +12,9 @@
 #include "token/object.h"
 #include "token/template.h"
 
-#define READ_TRIES 5                 /* of what a token that was just read shows wrong */
-#define READ_PAUSE_NS (20 * 1000000) /* between two of them */
+#define MAKE_PAUSE_NS (100 * 1000000) /* between two GENERATE_TRIES */
+#define READ_TRIES 5                  /* of what a token that was just read shows wrong */
+#define READ_PAUSE_NS (20 * 1000000)  /* between two of them */
 
 struct pair {
     CK_OBJECT_HANDLE public_key;
@@ -23,16 +24,19 @@ struct pair {
 static ks_err decide(struct worker *worker, struct change *change, struct fault *why);
 static ks_err make_pair(struct worker *worker, enum ks_key_type type, const char *label,
                         struct key **out, struct fault *why);
+static ks_err make_once(struct worker *worker, enum ks_key_type type, const char *label,
+                        struct key **out, bool *is_left_out, struct fault *why);
 static ks_err call_again(struct worker *worker, struct template *template, const char *label,
                          struct pair *pair, struct fault *why);
 static ks_err call_token(struct worker *worker, struct template *template, struct pair *pair,
                          struct fault *why);
 static ks_err check_made(struct worker *worker, enum ks_key_type type, const char *label,
-                         struct pair *pair, struct fault *why);
+                         struct pair *pair, bool *is_left_out, struct fault *why);
 static ks_err check_pair(struct worker *worker, enum ks_key_type type, const struct pair *pair,
                          bool *is_unread, struct fault *why);
 static void find_pair(struct worker *worker, const char *label, struct pair *pair);
-static ks_err end_unknown(struct worker *worker, const char *label, ks_err err, struct fault *why);
+static ks_err end_unknown(struct worker *worker, const char *label, ks_err err, bool *is_left_out,
+                          struct fault *why);
 
 ks_err
 generate_run(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
@@ -178,9 +182,33 @@ set_id(struct worker *worker, const struct key *key, const struct pair *pair)
         log_warning("event=set-id-failed token=%s key=%s", worker->token->name, key->label);
 }
 
+/*
+ * While another process begins to use the same token, SoftHSM may fail to make a pair, or show a part
+ * of it for ever: one in twelve of those that were asked for as soon as the first worker was ready.
+ */
 static ks_err
 make_pair(struct worker *worker, enum ks_key_type type, const char *label, struct key **out,
           struct fault *why)
+{
+    const struct timespec pause = {.tv_nsec = MAKE_PAUSE_NS};
+
+    for (int i = 1;; i++) {
+        bool is_left_out = false;
+        ks_err err = make_once(worker, type, label, out, &is_left_out, why);
+
+        if (!is_left_out || i == GENERATE_TRIES)
+            return err;
+        log_warning("event=made-again token=%s key=%s reason=\"%s\"", worker->token->name, label,
+                    LOG_TEXT(why->text));
+        *why = (struct fault)FAULT_INIT;
+        nanosleep(&pause, NULL);
+    }
+}
+
+/* *is_left_out: the token goes on, and nothing of the pair is there. */
+static ks_err
+make_once(struct worker *worker, enum ks_key_type type, const char *label, struct key **out,
+          bool *is_left_out, struct fault *why)
 {
     struct template template;
     struct pair pair = {0, 0};
@@ -197,13 +225,13 @@ make_pair(struct worker *worker, enum ks_key_type type, const char *label, struc
     if (again)
         err = call_again(worker, &template, label, &pair, why);
     if (err)
-        return end_unknown(worker, label, err, why);
-    err = check_made(worker, type, label, &pair, why);
+        return end_unknown(worker, label, err, is_left_out, why);
+    err = check_made(worker, type, label, &pair, is_left_out, why);
     if (err)
         return err;
     err = keys_get(worker->keys, label, &key, why);
     if (err)
-        return end_unknown(worker, label, err, why);
+        return end_unknown(worker, label, err, is_left_out, why);
     set_id(worker, key, &pair);
     *out = key;
     return KS_OK;
@@ -244,11 +272,11 @@ call_again(struct worker *worker, struct template *template, const char *label, 
 /*
  * SoftHSM shows an object for a moment without its attributes, or under a new handle only, while
  * another process reads or writes beside us. Only what is read is judged; a pair that stays unread is
- * removed, and may be asked for again.
+ * removed.
  */
 static ks_err
 check_made(struct worker *worker, enum ks_key_type type, const char *label, struct pair *pair,
-           struct fault *why)
+           bool *is_left_out, struct fault *why)
 {
     const struct timespec pause = {.tv_nsec = READ_PAUSE_NS};
     struct fault ignored = FAULT_INIT;
@@ -264,10 +292,12 @@ check_made(struct worker *worker, enum ks_key_type type, const char *label, stru
     if (!err)
         return KS_OK;
     if (why->rv != CKR_OK && !is_unread)
-        return end_unknown(worker, label, err, why);
+        return end_unknown(worker, label, err, is_left_out, why);
     destroy_pair(worker, pair);
-    if (label_free_once(worker, label, &ignored) == KS_OK)
+    if (label_free_once(worker, label, &ignored) == KS_OK) {
+        *is_left_out = is_unread;
         return err;
+    }
     fault_prefix(why, "the key %s may still be on the token", label);
     fault_hint(why, "`keysvc key show` says whether it is there");
     return KS_ERR_OUTCOME_UNKNOWN;
@@ -343,14 +373,15 @@ check_pair(struct worker *worker, enum ks_key_type type, const struct pair *pair
 
 /* The token failed. If it still answers and has nothing under the label, nothing was changed. */
 static ks_err
-end_unknown(struct worker *worker, const char *label, ks_err err, struct fault *why)
+end_unknown(struct worker *worker, const char *label, ks_err err, bool *is_left_out,
+            struct fault *why)
 {
     struct fault ignored = FAULT_INIT;
 
     if (err != KS_ERR_TOKEN_UNAVAILABLE)
         return err;
     if (label_free_once(worker, label, &ignored) == KS_OK) {
-        worker_excuse(worker, why);
+        *is_left_out = worker_excuse(worker, why);
         return err;
     }
     fault_hint(why, "`keysvc key show` says whether the key is there");

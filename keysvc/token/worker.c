@@ -223,14 +223,15 @@ worker_try(struct worker *worker, worker_step step, void *context, struct fault 
     return again ? step(worker, context, why) : err;
 }
 
-void
+bool
 worker_excuse(struct worker *worker, struct fault *why)
 {
     if (!ckr_is_vague(why->rv) || p11_probe(&worker->p11, slot_session(worker->slot)) != CKR_OK)
-        return;
+        return false;
     why->rv = CKR_OK;
     fault_hint(why, "the token works, but is full or does not do this; see keysvc token show %s",
                worker->token->name);
+    return true;
 }
 
 ks_err

@@ -120,9 +120,9 @@ ks_err worker_try(struct worker *worker, worker_step step, void *context,
 /*
  * After a state change that failed without a trace on the token: a vague CK_RV is taken out of `why`
  * if the token still works (it is full, or does not do this), so that worker_judge() does not end
- * the process for it.
+ * the process for it. True: that was so.
  */
-void worker_excuse(struct worker *worker, struct fault *why);
+bool worker_excuse(struct worker *worker, struct fault *why);
 
 /* UNSUPPORTED: the profile says that this kind of token cannot do it (CONFIG_LACKS_...). */
 ks_err worker_can(const struct worker *worker, uint64_t lacks, struct fault *why) KS_MUST_CHECK;
