@@ -4,6 +4,12 @@
  */
 #include "token/change.h"
 
+#include <time.h>
+
+#include "base/log.h"
+
+#define PAUSE_NS (100 * 1000000)
+
 static ks_err decide(struct worker *worker, struct change *change, struct fault *why);
 static void record(struct worker *worker, const struct change *change, const char *event,
                    ks_err outcome, const struct fault *why);
@@ -18,6 +24,20 @@ change_run(struct worker *worker, struct change *change, struct fault *why)
     if (err != KS_ERR_BUSY)
         record(worker, change, "refused", err, why);
     return err;
+}
+
+bool
+change_once_more(struct worker *worker, const char *label, unsigned int *n_tries, struct fault *why)
+{
+    const struct timespec pause = {.tv_nsec = PAUSE_NS};
+
+    if (++*n_tries == CHANGE_TRIES)
+        return false;
+    log_warning("event=made-again token=%s key=%s reason=\"%s\"", worker->token->name, label,
+                LOG_TEXT(why->text));
+    *why = (struct fault)FAULT_INIT;
+    nanosleep(&pause, NULL);
+    return true;
 }
 
 static ks_err

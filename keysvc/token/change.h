@@ -34,6 +34,16 @@ struct change {
  */
 ks_err change_run(struct worker *worker, struct change *change, struct fault *why) KS_MUST_CHECK;
 
+/*
+ * While another process begins to use the same token, SoftHSM may fail to make an object, or show a
+ * part of it for ever: one in twelve of the keys that were asked for as soon as the first worker was
+ * ready. So what failed, or is not to be read, and of which nothing is left is made once more, a moment
+ * later; a token that does not do it at all says so as often. False: CHANGE_TRIES are over.
+ */
+#define CHANGE_TRIES 4
+bool change_once_more(struct worker *worker, const char *label, unsigned int *n_tries,
+                      struct fault *why);
+
 /* The part behind the decision, for what the service does of its own accord. */
 ks_err change_carry_out(struct worker *worker, struct change *change,
                         struct fault *why) KS_MUST_CHECK;

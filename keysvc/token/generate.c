@@ -12,9 +12,8 @@
 #include "token/object.h"
 #include "token/template.h"
 
-#define MAKE_PAUSE_NS (100 * 1000000) /* between two GENERATE_TRIES */
-#define READ_TRIES 5                  /* of what a token that was just read shows wrong */
-#define READ_PAUSE_NS (20 * 1000000)  /* between two of them */
+#define READ_TRIES 5                 /* of what a token that was just read shows wrong */
+#define READ_PAUSE_NS (20 * 1000000) /* between two of them */
 
 struct pair {
     CK_OBJECT_HANDLE public_key;
@@ -182,27 +181,19 @@ set_id(struct worker *worker, const struct key *key, const struct pair *pair)
         log_warning("event=set-id-failed token=%s key=%s", worker->token->name, key->label);
 }
 
-/*
- * While another process begins to use the same token, SoftHSM may fail to make a pair, or show a part
- * of it for ever: one in twelve of those that were asked for as soon as the first worker was ready.
- */
 static ks_err
 make_pair(struct worker *worker, enum ks_key_type type, const char *label, struct key **out,
           struct fault *why)
 {
-    const struct timespec pause = {.tv_nsec = MAKE_PAUSE_NS};
+    unsigned int n_tries = 0;
+    bool is_left_out;
+    ks_err err;
 
-    for (int i = 1;; i++) {
-        bool is_left_out = false;
-        ks_err err = make_once(worker, type, label, out, &is_left_out, why);
-
-        if (!is_left_out || i == GENERATE_TRIES)
-            return err;
-        log_warning("event=made-again token=%s key=%s reason=\"%s\"", worker->token->name, label,
-                    LOG_TEXT(why->text));
-        *why = (struct fault)FAULT_INIT;
-        nanosleep(&pause, NULL);
-    }
+    do {
+        is_left_out = false;
+        err = make_once(worker, type, label, out, &is_left_out, why);
+    } while (is_left_out && change_once_more(worker, label, &n_tries, why));
+    return err;
 }
 
 /* *is_left_out: the token goes on, and nothing of the pair is there. */

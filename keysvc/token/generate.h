@@ -10,9 +10,6 @@
 #include "token/change.h"
 #include "token/worker.h"
 
-/* A pair of which the token has nothing left, and that works, is made once more a moment later. */
-#define GENERATE_TRIES 4
-
 /* JOB_GENERATE and JOB_ROTATE. */
 ks_err generate_run(struct worker *worker, const struct job *job, struct answer *answer,
                     struct fault *why) KS_MUST_CHECK;

@@ -4,6 +4,8 @@
  */
 #include "token/key_object.h"
 
+#include "base/log.h"
+#include "token/change.h"
 #include "token/ckr.h"
 #include "token/object.h"
 #include "token/ossl.h"
@@ -25,6 +27,8 @@ struct draft {
     CK_ATTRIBUTE attributes[TEMPLATE_MAX];
     CK_ULONG n_attributes;
     unsigned int n_tries;
+    CK_OBJECT_HANDLE public_key, private_key; /* CK_INVALID_HANDLE: not made */
+    bool is_unread;                           /* the token did not say what it keeps */
 };
 
 static ks_err draft_init(struct draft *draft, const char *label, const struct private_key *key,
@@ -34,8 +38,9 @@ static ks_err draft_public(struct draft *draft, const struct config_profile *pro
 static ks_err draft_private(struct draft *draft, const struct config_profile *profile,
                             struct fault *why);
 static ks_err create(struct worker *worker, void *context, struct fault *why);
-static ks_err check(struct worker *worker, CK_OBJECT_HANDLE private_key,
-                    CK_OBJECT_HANDLE public_key, const struct spki *spki, struct fault *why);
+static ks_err create_both(struct worker *worker, struct draft *draft, struct fault *why);
+static ks_err check(struct worker *worker, struct draft *draft, struct fault *why);
+static void destroy_both(struct worker *worker, struct draft *draft);
 static ks_err remove_all(struct worker *worker, void *context, struct fault *why);
 
 static CK_BBOOL yes = CK_TRUE;
@@ -46,15 +51,21 @@ key_object_create(struct worker *worker, const char *label, const struct private
                   struct fault *why)
 {
     struct fault undoing = FAULT_INIT;
+    unsigned int n_tries = 0;
     struct draft draft;
     ks_err err = draft_init(&draft, label, key, why);
+    bool is_removed = true;
 
     if (err)
         return err;
-    err = worker_try(worker, create, &draft, why);
-    if (!err || draft.n_tries == 0)
-        return err;
-    if (key_object_remove(worker, label, &key->spki, &undoing) == KS_OK)
+    do {
+        err = worker_try(worker, create, &draft, why);
+        if (!err || draft.n_tries == 0)
+            return err;
+        is_removed = key_object_remove(worker, label, &key->spki, &undoing) == KS_OK;
+    } while (is_removed && (draft.is_unread || worker_excuse(worker, why)) &&
+             change_once_more(worker, label, &n_tries, why));
+    if (is_removed)
         return err;
     fault_hint(why,
                "`keysvc key show` says whether the key is there; what is left of it goes with "
@@ -188,49 +199,83 @@ draft_private(struct draft *draft, const struct config_profile *profile, struct 
 static ks_err
 create(struct worker *worker, void *context, struct fault *why)
 {
-    const struct config_profile *profile = &worker->token->profile;
-    CK_OBJECT_HANDLE public_key = 0, private_key = 0;
     struct draft *draft = context;
     ks_err err = KS_OK;
 
+    draft->public_key = draft->private_key = CK_INVALID_HANDLE;
+    draft->is_unread = false;
     if (draft->n_tries > 0)
         err = remove_all(worker, draft, why);
     if (!err)
-        err = draft_public(draft, profile, why);
+        err = create_both(worker, draft, why);
+    if (!err)
+        err = check(worker, draft, why);
+    if (err)
+        destroy_both(worker, draft);
+    return err;
+}
+
+static ks_err
+create_both(struct worker *worker, struct draft *draft, struct fault *why)
+{
+    const struct config_profile *profile = &worker->token->profile;
+    ks_err err = draft_public(draft, profile, why);
+
     if (err)
         return err;
     draft->n_tries++;
-    err = object_create(worker->slot, draft->attributes, draft->n_attributes, &public_key, why);
+    err = object_create(worker->slot, draft->attributes, draft->n_attributes, &draft->public_key,
+                        why);
     if (!err)
         err = draft_private(draft, profile, why);
     if (!err)
-        err =
-            object_create(worker->slot, draft->attributes, draft->n_attributes, &private_key, why);
+        err = object_create(worker->slot, draft->attributes, draft->n_attributes,
+                            &draft->private_key, why);
     if (err == KS_ERR_UNSUPPORTED) {
         fault_prefix(why, "token %s does not take a private key of type %s", worker->token->name,
                      ks_key_type_name(draft->key->spki.type));
         fault_hint(why, "see `keysvc token show %s`; generate the key there instead",
                    worker->token->name);
     }
-    if (!err)
-        err = check(worker, private_key, public_key, &draft->key->spki, why);
     return err;
+}
+
+/* By their handles: one that shows nothing of itself is not found by its label. The private half
+ * first, as in remove_all(), which says whether nothing is left. */
+static void
+destroy_both(struct worker *worker, struct draft *draft)
+{
+    struct fault why = FAULT_INIT;
+    ks_err err = KS_OK;
+
+    if (draft->private_key != CK_INVALID_HANDLE)
+        err = object_destroy(worker->slot, draft->private_key, &why);
+    if (!err && draft->public_key != CK_INVALID_HANDLE)
+        err = object_destroy(worker->slot, draft->public_key, &why);
+    if (err)
+        log_debug("event=destroy-failed key=%s reason=\"%s\"", draft->label, LOG_TEXT(why.text));
 }
 
 /* Not what we asked for, but what the token says it keeps. */
 static ks_err
-check(struct worker *worker, CK_OBJECT_HANDLE private_key, CK_OBJECT_HANDLE public_key,
-      const struct spki *spki, struct fault *why)
+check(struct worker *worker, struct draft *draft, struct fault *why)
 {
+    const struct spki *spki = &draft->key->spki;
     bool is_sensitive = false, is_extractable = true;
     struct spki shown = {.len = 0};
     ks_err err;
 
-    err = object_flag(worker->slot, private_key, CKA_SENSITIVE, &is_sensitive, why);
+    err = object_flag(worker->slot, draft->private_key, CKA_SENSITIVE, &is_sensitive, why);
     if (!err)
-        err = object_flag(worker->slot, private_key, CKA_EXTRACTABLE, &is_extractable, why);
+        err = object_flag(worker->slot, draft->private_key, CKA_EXTRACTABLE, &is_extractable, why);
     if (!err)
-        err = object_spki(worker->slot, public_key, &shown, why);
+        err = object_spki(worker->slot, draft->public_key, &shown, why);
+    draft->is_unread = (err == KS_ERR_NO_KEY && why->text[0] == '\0') ||
+                       (err && ckr_action(why->rv) == CKR_ACTION_FIND);
+    if (draft->is_unread && why->rv == CKR_OK) {
+        fault_set(why, "the token does not show the key that was imported; it was destroyed");
+        return KS_ERR_TOKEN_UNAVAILABLE;
+    }
     if (err && err != KS_ERR_NO_KEY)
         return err;
     if (!is_sensitive || is_extractable) {

@@ -114,7 +114,7 @@ Test(generate, removes_a_pair_that_cannot_be_read_and_says_so)
 
 Test(generate, makes_it_once_more_where_nothing_is_left_of_the_first)
 {
-    fake_fail_times(FAKE_GENERATE, GENERATE_TRIES - 1, CKR_FUNCTION_FAILED);
+    fake_fail_times(FAKE_GENERATE, CHANGE_TRIES - 1, CKR_FUNCTION_FAILED);
     cr_assert_eq(generate("doc/a"), KS_OK, "%s", why.text);
     cr_assert_eq(fake_count("doc/a@1"), 2, "one private key and one public key");
     fake_fail_times(FAKE_GET_ATTRIBUTES, 5, CKR_ATTRIBUTE_TYPE_INVALID);
@@ -198,7 +198,7 @@ Test(generate, names_token_and_mechanism_that_do_not_go_together)
 /* A TPM says CKR_GENERAL_ERROR when it is full, and when it is gone. */
 Test(generate, ends_the_process_for_a_vague_answer_only_if_the_token_does_not_work)
 {
-    fake_fail_times(FAKE_GENERATE, GENERATE_TRIES, CKR_GENERAL_ERROR);
+    fake_fail_times(FAKE_GENERATE, CHANGE_TRIES, CKR_GENERAL_ERROR);
     cr_assert_eq(generate("doc/a"), KS_ERR_TOKEN_UNAVAILABLE);
     cr_assert(strstr(why.text, "CKR_GENERAL_ERROR") && strstr(why.hint, "full"));
     worker_judge(&bed->worker, KS_ERR_TOKEN_UNAVAILABLE, &why);

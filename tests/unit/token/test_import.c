@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "token/change.h"
 #include "token/import.h"
 
 #include <fcntl.h>
@@ -150,6 +151,30 @@ Test(import, leaves_nothing_when_either_half_cannot_be_created)
     check_nothing_left("doc/a@1");
 }
 
+/* As SoftHSM, while another process starts beside the import. */
+Test(import, is_made_once_more_where_nothing_is_left_of_the_first)
+{
+    fake_fail_times(FAKE_CREATE, CHANGE_TRIES, CKR_FUNCTION_FAILED);
+    cr_assert_eq(import("doc/a"), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_assert(strstr(why.hint, "full") && why.rv == CKR_OK, "%s", why.hint);
+    check_nothing_left("doc/a@1");
+    fake_fail_times(FAKE_CREATE, CHANGE_TRIES - 1, CKR_FUNCTION_FAILED);
+    cr_assert_eq(import("doc/b"), KS_OK, "%s", why.text);
+    cr_assert_eq(fake_count("doc/b@1"), 2);
+}
+
+Test(import, of_which_the_token_shows_nothing_is_no_other_key)
+{
+    fake_hide_points(true);
+    cr_assert_eq(import("doc/a"), KS_ERR_TOKEN_UNAVAILABLE, "%s", why.text);
+    cr_assert(strstr(why.text, "does not show"), "%s", why.text);
+    fake_hide_points(false);
+    check_nothing_left("doc/a@1");
+    fake_fail_next(FAKE_GET_ATTRIBUTES, CKR_ATTRIBUTE_TYPE_INVALID);
+    cr_assert_eq(import("doc/b"), KS_OK, "%s", why.text);
+    cr_assert_eq(fake_count("doc/b@1"), 2);
+}
+
 Test(import, leaves_nothing_of_a_key_that_does_not_sign)
 {
     fake_break_signatures(true);
@@ -163,7 +188,7 @@ Test(import, leaves_nothing_of_a_key_that_does_not_sign)
 Test(import, says_when_nobody_knows_how_it_ended)
 {
     fake_fail_after(FAKE_CREATE, 1, CKR_DEVICE_ERROR);
-    fake_fail_after(FAKE_DESTROY, 0, CKR_DEVICE_ERROR);
+    fake_fail_times(FAKE_DESTROY, 2, CKR_DEVICE_ERROR);
     cr_assert_eq(import("doc/a"), KS_ERR_OUTCOME_UNKNOWN, "%s", why.text);
     cr_assert(why.hint[0]);
     cr_assert_eq(recorded("OUTCOME_UNKNOWN"), 1);
