@@ -87,7 +87,8 @@ warn_store(config_teller *tell, const struct config *config, const struct config
         if (token->profile.copies.n_items > 0)
             warn(tell,
                  "token %s: its profile %s names files to keep copies of, but the section "
-                 "has no store: a crash at the wrong moment can destroy the token",
+                 "has no store: a crash at the wrong moment can destroy the token, and a "
+                 "start of one of its processes a key that was just made",
                  token->name, token->profile.name);
         return;
     }

@@ -16,7 +16,7 @@ teardown()
 
 installed()
 {
-    world
+    STORE=yes world # as the documents say for SoftHSM
     # Installing from the build folder of a test never builds.
     meson install -C "$KEYSVC_BUILD" --no-rebuild --quiet --destdir "$W/root"
     chmod -R a+rX "$W/root"
