@@ -295,8 +295,10 @@ fill_libcrypto(struct module *out)
     out->libcrypto = OSSL_LIB_CTX_new();
     if (out->libcrypto && hashes_init(&out->hashes, out->libcrypto))
         return true;
-    hashes_deinit(&out->hashes);
-    OSSL_LIB_CTX_free(out->libcrypto);
+    if (!forked) {
+        hashes_deinit(&out->hashes);
+        OSSL_LIB_CTX_free(out->libcrypto);
+    }
     out->libcrypto = NULL;
     return false;
 }

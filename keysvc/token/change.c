@@ -6,6 +6,7 @@
 
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #define PAUSE_NS (100 * 1000000)
@@ -26,12 +27,19 @@ change_run(struct worker *worker, struct change *change, struct fault *why)
     return err;
 }
 
+struct change_tries
+change_tries_begin(void)
+{
+    return (struct change_tries){.begun_ms = clock_mono_ms()};
+}
+
 bool
-change_once_more(struct worker *worker, const char *label, unsigned int *n_tries, struct fault *why)
+change_once_more(struct worker *worker, const char *label, struct change_tries *tries,
+                 struct fault *why)
 {
     const struct timespec pause = {.tv_nsec = PAUSE_NS};
 
-    if (++*n_tries == CHANGE_TRIES)
+    if (++tries->n_failed == CHANGE_TRIES || clock_mono_ms() - tries->begun_ms >= CHANGE_TRIES_MS)
         return false;
     log_warning("event=made-again token=%s key=%s reason=\"%s\"", worker->token->name, label,
                 LOG_TEXT(why->text));

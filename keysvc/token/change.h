@@ -38,10 +38,21 @@ ks_err change_run(struct worker *worker, struct change *change, struct fault *wh
  * While another process begins to use the same token, SoftHSM may fail to make an object, or show a
  * part of it for ever: one in twelve of the keys that were asked for as soon as the first worker was
  * ready. So what failed, or is not to be read, and of which nothing is left is made once more, a moment
- * later; a token that does not do it at all says so as often. False: CHANGE_TRIES are over.
+ * later; a token that does not do it at all says so as often. With a store it does not happen: the gate
+ * keeps starts and changes apart (serve.c), and so the tries are few and short.
  */
 #define CHANGE_TRIES 4
-bool change_once_more(struct worker *worker, const char *label, unsigned int *n_tries,
+#define CHANGE_TRIES_MS 2000
+
+struct change_tries {
+    unsigned int n_failed;
+    uint64_t begun_ms;
+};
+
+struct change_tries change_tries_begin(void);
+
+/* False: they are over. */
+bool change_once_more(struct worker *worker, const char *label, struct change_tries *tries,
                       struct fault *why);
 
 /* The part behind the decision, for what the service does of its own accord. */

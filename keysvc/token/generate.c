@@ -153,17 +153,20 @@ generate_label_free(struct worker *worker, const char *label, struct fault *why)
     return worker_try(worker, label_free_step, (void *)(uintptr_t)label, why);
 }
 
-static void
+/* True: both are gone. */
+static bool
 destroy_pair(struct worker *worker, const struct pair *pair)
 {
     CK_SESSION_HANDLE session = slot_session(worker->slot);
     CK_RV private_rv = p11_destroy(&worker->p11, session, pair->private_key);
     CK_RV public_rv = p11_destroy(&worker->p11, session, pair->public_key);
 
-    if (private_rv != CKR_OK || public_rv != CKR_OK)
-        log_error("event=destroy-failed token=%s text=\"a key that must not be used is still there "
-                  "(%s, %s)\"",
-                  worker->token->name, ckr_info(private_rv)->name, ckr_info(public_rv)->name);
+    if (private_rv == CKR_OK && public_rv == CKR_OK)
+        return true;
+    log_error("event=destroy-failed token=%s text=\"a key that must not be used is still there "
+              "(%s, %s)\"",
+              worker->token->name, ckr_info(private_rv)->name, ckr_info(public_rv)->name);
+    return false;
 }
 
 /* A courtesy to other programs; its failure is no failure of the key. */
@@ -185,15 +188,22 @@ static ks_err
 make_pair(struct worker *worker, enum ks_key_type type, const char *label, struct key **out,
           struct fault *why)
 {
-    unsigned int n_tries = 0;
+    struct change_tries tries = change_tries_begin();
+    struct fault ignored = FAULT_INIT;
     bool is_left_out;
     ks_err err;
 
     do {
         is_left_out = false;
         err = make_once(worker, type, label, out, &is_left_out, why);
-    } while (is_left_out && change_once_more(worker, label, &n_tries, why));
-    return err;
+        if (!is_left_out || !change_once_more(worker, label, &tries, why))
+            return err;
+        /* What could not be seen at once may be seen a moment later. */
+    } while (label_free_once(worker, label, &ignored) == KS_OK);
+    fault_set(why, "%s was made, could not be read, and is still there: %s", label, ignored.text);
+    fault_hint(why, "`keysvc token rescan %s`, then look with `keysvc key show`",
+               worker->token->name);
+    return KS_ERR_OUTCOME_UNKNOWN;
 }
 
 /* *is_left_out: the token goes on, and nothing of the pair is there. */
@@ -271,7 +281,7 @@ check_made(struct worker *worker, enum ks_key_type type, const char *label, stru
 {
     const struct timespec pause = {.tv_nsec = READ_PAUSE_NS};
     struct fault ignored = FAULT_INIT;
-    bool is_unread = false;
+    bool is_unread = false, is_destroyed;
     ks_err err = check_pair(worker, type, pair, &is_unread, why);
 
     for (int i = 1; is_unread && i < READ_TRIES; i++) {
@@ -284,9 +294,9 @@ check_made(struct worker *worker, enum ks_key_type type, const char *label, stru
         return KS_OK;
     if (why->rv != CKR_OK && !is_unread)
         return end_unknown(worker, label, err, is_left_out, why);
-    destroy_pair(worker, pair);
+    is_destroyed = destroy_pair(worker, pair);
     if (label_free_once(worker, label, &ignored) == KS_OK) {
-        *is_left_out = is_unread;
+        *is_left_out = is_unread && is_destroyed;
         return err;
     }
     fault_prefix(why, "the key %s may still be on the token", label);

@@ -29,6 +29,7 @@ struct draft {
     unsigned int n_tries;
     CK_OBJECT_HANDLE public_key, private_key; /* CK_INVALID_HANDLE: not made */
     bool is_unread;                           /* the token did not say what it keeps */
+    bool is_left;                             /* and one of them could not be destroyed */
 };
 
 static ks_err draft_init(struct draft *draft, const char *label, const struct private_key *key,
@@ -51,7 +52,7 @@ key_object_create(struct worker *worker, const char *label, const struct private
                   struct fault *why)
 {
     struct fault undoing = FAULT_INIT;
-    unsigned int n_tries = 0;
+    struct change_tries tries = change_tries_begin();
     struct draft draft;
     ks_err err = draft_init(&draft, label, key, why);
     bool is_removed = true;
@@ -63,8 +64,8 @@ key_object_create(struct worker *worker, const char *label, const struct private
         if (!err || draft.n_tries == 0)
             return err;
         is_removed = key_object_remove(worker, label, &key->spki, &undoing) == KS_OK;
-    } while (is_removed && (draft.is_unread || worker_excuse(worker, why)) &&
-             change_once_more(worker, label, &n_tries, why));
+    } while (is_removed && !draft.is_left && (draft.is_unread || worker_excuse(worker, why)) &&
+             change_once_more(worker, label, &tries, why));
     if (is_removed)
         return err;
     fault_hint(why,
@@ -203,7 +204,7 @@ create(struct worker *worker, void *context, struct fault *why)
     ks_err err = KS_OK;
 
     draft->public_key = draft->private_key = CK_INVALID_HANDLE;
-    draft->is_unread = false;
+    draft->is_unread = draft->is_left = false;
     if (draft->n_tries > 0)
         err = remove_all(worker, draft, why);
     if (!err)
@@ -252,8 +253,10 @@ destroy_both(struct worker *worker, struct draft *draft)
         err = object_destroy(worker->slot, draft->private_key, &why);
     if (!err && draft->public_key != CK_INVALID_HANDLE)
         err = object_destroy(worker->slot, draft->public_key, &why);
+    draft->is_left = err != KS_OK;
     if (err)
-        log_debug("event=destroy-failed key=%s reason=\"%s\"", draft->label, LOG_TEXT(why.text));
+        log_error("event=destroy-failed token=%s key=%s reason=\"%s\"", worker->token->name,
+                  draft->label, LOG_TEXT(why.text));
 }
 
 /* Not what we asked for, but what the token says it keeps. */

@@ -190,9 +190,7 @@ start_token(struct worker *worker, bool login_override, struct fault *why)
     err = token_sandbox_enter(worker->token, TOKEN_SANDBOX_SERVE, &worker->sandbox, why);
     if (err)
         return CONTROL_EXIT_SETUP;
-    p11_objects_lock(&worker->p11, false);
     err = module_load(worker->token->profile.module, worker->p11.pulse, &worker->module, why);
-    p11_objects_unlock(&worker->p11);
     if (!err) {
         worker->p11.list = module_functions(worker->module);
         err = module_find_token(worker->module, worker->token, &slot_id, why);
@@ -235,8 +233,6 @@ start_store(struct worker *worker, bool held, struct fault *why)
         err = parent_store_lock(worker->parent, lock, why);
     if (!err)
         err = worker_take_gate(worker, why);
-    if (!err)
-        err = store_objects(worker->token, &worker->p11.objects_fd, why);
     if (!err)
         err = store_restore(worker->token, &n_restored, why);
     return err;

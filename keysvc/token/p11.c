@@ -4,15 +4,6 @@
  */
 #include "token/p11.h"
 
-#include <fcntl.h>
-#include <time.h>
-#include <unistd.h>
-
-#include "base/clock.h"
-#include "base/log.h"
-
-#define OBJECTS_POLL_NS (1000 * 1000)
-
 static void enter(struct p11 *p11, enum pulse_phase phase);
 static CK_RV leave(struct p11 *p11, CK_RV rv);
 
@@ -31,70 +22,13 @@ leave(struct p11 *p11, CK_RV rv)
     return rv;
 }
 
-/* Of the open file, not of the process: no close() of another takes it away. */
-static bool
-set_lock(struct p11 *p11, short type)
-{
-    struct flock lock = {.l_type = type, .l_whence = SEEK_SET};
-
-    return fcntl(p11->objects_fd, F_OFD_SETLK, &lock) == 0;
-}
-
-void
-p11_objects_lock(struct p11 *p11, bool changes)
-{
-    const struct timespec pause = {.tv_nsec = OBJECTS_POLL_NS};
-    uint64_t end_ms;
-
-    if (p11->objects_fd <= 0 || set_lock(p11, changes ? F_WRLCK : F_RDLCK))
-        return;
-    end_ms = clock_mono_ms() + P11_OBJECTS_MS;
-    while (!set_lock(p11, changes ? F_WRLCK : F_RDLCK)) {
-        if (clock_mono_ms() >= end_ms) {
-            log_warning(
-                "event=objects-locked text=\"another process has been at the token's objects "
-                "for %d ms\"",
-                P11_OBJECTS_MS);
-            return;
-        }
-        nanosleep(&pause, NULL);
-    }
-}
-
-void
-p11_objects_unlock(struct p11 *p11)
-{
-    if (p11->objects_fd > 0)
-        (void)set_lock(p11, F_UNLCK);
-}
-
-/* What changes objects. */
-static void
-enter_change(struct p11 *p11, enum pulse_phase phase)
-{
-    p11_objects_lock(p11, true);
-    enter(p11, phase);
-}
-
-static CK_RV
-leave_change(struct p11 *p11, CK_RV rv)
-{
-    leave(p11, rv);
-    p11_objects_unlock(p11);
-    return rv;
-}
-
 CK_RV
 p11_initialize(struct p11 *p11)
 {
     CK_C_INITIALIZE_ARGS arguments = {.flags = CKF_OS_LOCKING_OK};
-    CK_RV rv;
 
-    p11_objects_lock(p11, false);
     enter(p11, PULSE_CALL);
-    rv = leave(p11, p11->list->C_Initialize(&arguments));
-    p11_objects_unlock(p11);
-    return rv;
+    return leave(p11, p11->list->C_Initialize(&arguments));
 }
 
 CK_RV
@@ -145,13 +79,8 @@ CK_RV
 p11_find_init(struct p11 *p11, CK_SESSION_HANDLE session, CK_ATTRIBUTE *template,
               CK_ULONG n_attributes)
 {
-    CK_RV rv;
-
-    p11_objects_lock(p11, false);
     enter(p11, PULSE_CALL);
-    rv = leave(p11, p11->list->C_FindObjectsInit(session, template, n_attributes));
-    p11_objects_unlock(p11);
-    return rv;
+    return leave(p11, p11->list->C_FindObjectsInit(session, template, n_attributes));
 }
 
 CK_RV
@@ -181,16 +110,15 @@ CK_RV
 p11_set_attributes(struct p11 *p11, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
                    CK_ATTRIBUTE *attributes, CK_ULONG n_attributes)
 {
-    enter_change(p11, PULSE_CALL);
-    return leave_change(p11,
-                        p11->list->C_SetAttributeValue(session, object, attributes, n_attributes));
+    enter(p11, PULSE_CALL);
+    return leave(p11, p11->list->C_SetAttributeValue(session, object, attributes, n_attributes));
 }
 
 CK_RV
 p11_destroy(struct p11 *p11, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
 {
-    enter_change(p11, PULSE_CALL);
-    return leave_change(p11, p11->list->C_DestroyObject(session, object));
+    enter(p11, PULSE_CALL);
+    return leave(p11, p11->list->C_DestroyObject(session, object));
 }
 
 CK_RV
@@ -215,18 +143,18 @@ p11_generate(struct p11 *p11, CK_SESSION_HANDLE session, CK_MECHANISM *mechanism
              CK_ATTRIBUTE *public_template, CK_ULONG n_public, CK_ATTRIBUTE *private_template,
              CK_ULONG n_private, CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key)
 {
-    enter_change(p11, PULSE_GENERATE);
-    return leave_change(p11, p11->list->C_GenerateKeyPair(session, mechanism, public_template,
-                                                          n_public, private_template, n_private,
-                                                          public_key, private_key));
+    enter(p11, PULSE_GENERATE);
+    return leave(p11, p11->list->C_GenerateKeyPair(session, mechanism, public_template, n_public,
+                                                   private_template, n_private, public_key,
+                                                   private_key));
 }
 
 CK_RV
 p11_create(struct p11 *p11, CK_SESSION_HANDLE session, CK_ATTRIBUTE *template,
            CK_ULONG n_attributes, CK_OBJECT_HANDLE *object)
 {
-    enter_change(p11, PULSE_CALL);
-    return leave_change(p11, p11->list->C_CreateObject(session, template, n_attributes, object));
+    enter(p11, PULSE_CALL);
+    return leave(p11, p11->list->C_CreateObject(session, template, n_attributes, object));
 }
 
 CK_RV

@@ -15,18 +15,7 @@
 struct p11 {
     CK_FUNCTION_LIST *list;
     struct pulse *pulse; /* NULL: nobody watches (administration) */
-    int objects_fd;      /* store_objects(); 0: none */
 };
-
-/*
- * Of a store's processes only one changes objects at a time, and nobody looks for any meanwhile.
- * SoftHSM gives the attributes that it misses in an object their defaults, on the disk: who looked
- * while another made a key could so take its label from it, for ever. Whoever holds the lock for
- * P11_OBJECTS_MS is not waited for any longer: a process that hangs is no reason for all to hang.
- */
-#define P11_OBJECTS_MS 3000
-void p11_objects_lock(struct p11 *p11, bool changes);
-void p11_objects_unlock(struct p11 *p11);
 
 /* Threads of the module may lock as the system does; we have one. */
 CK_RV p11_initialize(struct p11 *p11);

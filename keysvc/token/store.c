@@ -23,7 +23,6 @@
 #include "base/log.h"
 
 #define GATE_NAME ".keysvc-gate"
-#define OBJECTS_NAME ".keysvc-objects"
 #define COPY_SUFFIX ".keysvc-copy"
 #define NEW_SUFFIX ".keysvc-new"
 #define GATE_POLL_NS (5 * 1000 * 1000)
@@ -109,26 +108,6 @@ store_gate(const struct config_token *token, int *fd, struct fault *why)
     }
     *fd = ks_steal_fd(&gate);
     return KS_OK;
-}
-
-ks_err
-store_objects(const struct config_token *token, int *fd, struct fault *why)
-{
-    ks_auto(closep) int folder = -1;
-    ks_err err;
-
-    *fd = 0;
-    if (token->store[0] == '\0')
-        return KS_OK;
-    err = open_store(token, &folder, why);
-    if (err)
-        return err;
-    *fd = openat(folder, OBJECTS_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (*fd > 0)
-        return KS_OK;
-    *fd = 0;
-    fault_set(why, "token %s: cannot open %s/" OBJECTS_NAME ": %m", token->name, token->store);
-    return KS_ERR_TOKEN_UNAVAILABLE;
 }
 
 ks_err

@@ -10,8 +10,6 @@
  * in; keysvcd itself reads no token's file.
  *
  *   the store's lock   on the folder; one keysvcd has it while it runs (CONTROL_STORE_LOCK)
- *   the objects        on the file .keysvc-objects in it; who changes objects has it for itself, who
- *                      looks for some shares it (p11.h)
  *   the gate           on the file .keysvc-gate in it; a process has it from before it looks for
  *                      empty files until its login is over and the copies are renewed, or while it
  *                      changes a PIN: an empty file is then nobody's work that is under way
@@ -34,9 +32,6 @@ ks_err store_lock(const struct config_token *token, int *fd, struct fault *why) 
  * TOKEN_UNAVAILABLE: somebody else has held it for STORE_GATE_TIMEOUT_MS, or it cannot be made. */
 #define STORE_GATE_TIMEOUT_MS 20000 /* less than TURN_MAX_MS: who waits here holds the turn */
 ks_err store_gate(const struct config_token *token, int *fd, struct fault *why) KS_MUST_CHECK;
-
-/* What p11_objects_lock() locks; 0: the token has no store. TOKEN_UNAVAILABLE: it cannot be made. */
-ks_err store_objects(const struct config_token *token, int *fd, struct fault *why) KS_MUST_CHECK;
 
 /* Before C_Initialize, inside of the gate: puts back what is empty and has a copy; *n_restored says
  * how many. TOKEN_UNAVAILABLE: one that should be put back could not be. */

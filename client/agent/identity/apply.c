@@ -19,7 +19,7 @@ static ks_err apply_locked(struct agent *agent, const char *identity,
 static ks_err make_set(struct agent *agent, const struct pending *pending,
                        const struct check_result *result, struct identity_set *out,
                        struct report *report);
-static void note_older_key(const struct ks_key *own, const struct ks_key *wanted,
+static void note_older_key(const struct ks_key *used, const struct ks_key *wanted,
                            struct report *report);
 static struct ks_chain *chain_from(STACK_OF(X509) * list);
 static ks_err tell(const struct identity_set *set, bool applied, json_t **out,
@@ -69,7 +69,7 @@ apply_locked(struct agent *agent, const char *identity, const struct apply_reque
         err = make_set(agent, &pending, &result, &set, report);
     if (err)
         return err;
-    note_older_key(&pending.own, &set.key, report);
+    note_older_key(&current.key, &set.key, report);
     err = tell(&set, !request->what_if, out, report);
     if (err || request->what_if)
         return err;
@@ -102,13 +102,13 @@ make_set(struct agent *agent, const struct pending *pending, const struct check_
 
 /* Right while a CA takes its time, and wrong if the rekey was because of the old key. */
 static void
-note_older_key(const struct ks_key *own, const struct ks_key *wanted, struct report *report)
+note_older_key(const struct ks_key *used, const struct ks_key *wanted, struct report *report)
 {
-    if (wanted->version < own->version && strcmp(wanted->name, own->name) == 0)
+    if (wanted->version < used->version && strcmp(wanted->name, used->name) == 0)
         report_note(report,
                     "the certificate is for %s@%u, an older version of the key than @%u, which was "
                     "in use: certificate-create-csr asks for one for that",
-                    wanted->name, wanted->version, own->version);
+                    wanted->name, wanted->version, used->version);
 }
 
 /* NULL: no memory. */

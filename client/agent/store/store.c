@@ -125,9 +125,9 @@ set_up(struct store *store, struct fault *why)
     ks_err err;
 
     sqlite3_extended_result_codes(store->db, 1);
-    sqlite3_busy_timeout(store->db, BUSY_MS);
     sqlite3_limit(store->db, SQLITE_LIMIT_ATTACHED, 0);
     err = write_ahead(store, why);
+    sqlite3_busy_timeout(store->db, BUSY_MS);
     if (!err)
         err = execute(store, "PRAGMA synchronous = FULL", why);
     if (!err)

@@ -10,9 +10,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "base/clock.h"
-#include "token/p11.h"
-
 static struct config_token token;
 
 static int
@@ -261,75 +258,6 @@ Test(store, has_a_gate_beside_its_lock_that_the_next_one_waits_for)
     close(lock);
 }
 
-/* --- the lock of its objects --- */
-
-static int witness; /* another process's descriptor */
-static short seen[2];
-
-/* What keeps the witness from changing objects. */
-static short
-lock_of_others(void)
-{
-    struct flock lock = {.l_type = F_WRLCK};
-
-    cr_assert_eq(fcntl(witness, F_OFD_GETLK, &lock), 0);
-    return lock.l_type;
-}
-
-static CK_RV
-find_init(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG n_attributes)
-{
-    (void)session;
-    (void)template;
-    (void)n_attributes;
-    seen[0] = lock_of_others();
-    return CKR_OK;
-}
-
-static CK_RV
-destroy(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
-{
-    (void)session;
-    (void)object;
-    seen[1] = lock_of_others();
-    return CKR_DEVICE_ERROR;
-}
-
-Test(store, is_shared_by_who_looks_for_objects_and_one_s_alone_who_changes_them)
-{
-    CK_FUNCTION_LIST list = {.C_FindObjectsInit = find_init, .C_DestroyObject = destroy};
-    struct p11 p11 = {.list = &list};
-    struct fault why = FAULT_INIT;
-
-    cr_assert_eq(store_objects(&token, &p11.objects_fd, &why), KS_OK, "%s", why.text);
-    cr_assert_eq(store_objects(&token, &witness, &why), KS_OK, "%s", why.text);
-    cr_assert_eq(p11_find_init(&p11, 1, NULL, 0), CKR_OK);
-    cr_assert_eq(p11_destroy(&p11, 1, 1), CKR_DEVICE_ERROR);
-    cr_assert_eq(seen[0], F_RDLCK);
-    cr_assert_eq(seen[1], F_WRLCK);
-    cr_assert_eq(lock_of_others(), F_UNLCK, "also after a failure");
-    close(witness);
-    close(p11.objects_fd);
-}
-
-Test(store, whose_objects_another_has_without_end_is_used_all_the_same)
-{
-    struct p11 hangs = {.list = NULL}, waits = {.list = NULL};
-    struct fault why = FAULT_INIT;
-    uint64_t begun_ms;
-
-    cr_assert_eq(store_objects(&token, &hangs.objects_fd, &why), KS_OK, "%s", why.text);
-    cr_assert_eq(store_objects(&token, &waits.objects_fd, &why), KS_OK, "%s", why.text);
-    p11_objects_lock(&hangs, true);
-    begun_ms = clock_mono_ms();
-    p11_objects_lock(&waits, false);
-    cr_assert_geq(clock_mono_ms() - begun_ms, P11_OBJECTS_MS);
-    close(hangs.objects_fd); /* as when it is killed */
-    witness = waits.objects_fd;
-    cr_assert_eq(lock_of_others(), F_UNLCK);
-    close(waits.objects_fd);
-}
-
 Test(store, that_is_not_given_is_neither_locked_nor_copied)
 {
     struct fault why = FAULT_INIT;
@@ -342,8 +270,6 @@ Test(store, that_is_not_given_is_neither_locked_nor_copied)
     cr_assert_eq(fd, -1);
     cr_assert_eq(store_gate(&token, &fd, &why), KS_OK);
     cr_assert_eq(fd, -1);
-    cr_assert_eq(store_objects(&token, &fd, &why), KS_OK);
-    cr_assert_eq(fd, 0);
     keep();
     cr_assert_eq(restore(), 0);
     memcpy(token.store, store, sizeof(store));
