@@ -28,8 +28,8 @@ struct draft {
     CK_ULONG n_attributes;
     unsigned int n_tries;
     CK_OBJECT_HANDLE public_key, private_key; /* CK_INVALID_HANDLE: not made */
-    bool is_unread;                           /* the token did not say what it keeps */
-    bool is_left;                             /* and one of them could not be destroyed */
+    bool is_unread; /* the token did not say what it keeps: nothing may be found by its label */
+    bool is_left;   /* one of them could not be destroyed by its handle */
 };
 
 static ks_err draft_init(struct draft *draft, const char *label, const struct private_key *key,
@@ -66,6 +66,11 @@ key_object_create(struct worker *worker, const char *label, const struct private
         is_removed = key_object_remove(worker, label, &key->spki, &undoing) == KS_OK;
     } while (is_removed && !draft.is_left && (draft.is_unread || worker_excuse(worker, why)) &&
              change_once_more(worker, label, &tries, why));
+    if (is_removed && draft.is_left && draft.is_unread) {
+        fault_hint(why, "a part of it may be on the token without a label: look for objects of "
+                        "today with the vendor's tools");
+        return KS_ERR_OUTCOME_UNKNOWN;
+    }
     if (is_removed)
         return err;
     fault_hint(why,
@@ -276,7 +281,7 @@ check(struct worker *worker, struct draft *draft, struct fault *why)
     draft->is_unread = (err == KS_ERR_NO_KEY && why->text[0] == '\0') ||
                        (err && ckr_action(why->rv) == CKR_ACTION_FIND);
     if (draft->is_unread && why->rv == CKR_OK) {
-        fault_set(why, "the token does not show the key that was imported; it was destroyed");
+        fault_set(why, "the token does not show the key that was imported");
         return KS_ERR_TOKEN_UNAVAILABLE;
     }
     if (err && err != KS_ERR_NO_KEY)

@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 
+#include "base/clock.h"
 #include "key_files.h"
 #include "test_worker.h"
 
@@ -173,6 +174,29 @@ Test(import, of_which_the_token_shows_nothing_is_no_other_key)
     fake_fail_next(FAKE_GET_ATTRIBUTES, CKR_ATTRIBUTE_TYPE_INVALID);
     cr_assert_eq(import("doc/b"), KS_OK, "%s", why.text);
     cr_assert_eq(fake_count("doc/b@1"), 2);
+}
+
+Test(import, that_shows_nothing_and_cannot_be_destroyed_is_not_said_to_be_gone)
+{
+    fake_hide_points(true);
+    fake_fail_next(FAKE_DESTROY, CKR_FUNCTION_FAILED);
+    cr_assert_eq(import("doc/a"), KS_ERR_OUTCOME_UNKNOWN, "%s", why.text);
+    cr_assert(strstr(why.text, "does not show"), "%s", why.text);
+    cr_assert(strstr(why.hint, "without a label"), "%s", why.hint);
+    cr_assert_eq(recorded("OUTCOME_UNKNOWN"), 1);
+    fake_hide_points(false);
+    check_nothing_left("doc/a@1");
+}
+
+/* The client waits meanwhile. */
+Test(import, is_made_again_for_two_seconds_at_most)
+{
+    struct change_tries tries = change_tries_begin();
+
+    why = (struct fault)FAULT_INIT;
+    cr_assert(change_once_more(&bed->worker, "doc/a@1", &tries, &why));
+    clock_shift(CHANGE_TRIES_MS * 1000, 0);
+    cr_assert_not(change_once_more(&bed->worker, "doc/a@1", &tries, &why));
 }
 
 Test(import, leaves_nothing_of_a_key_that_does_not_sign)
