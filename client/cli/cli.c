@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/file.h"
 #include "build-config.h"
 #include "client/cli/output.h"
 
@@ -80,6 +81,7 @@ static error_t
 parse_common(int key, char *value, struct argp_state *state)
 {
     struct cli *cli = state->input;
+    struct fault why = FAULT_INIT;
 
     switch (key) {
     case KEY_SOCKET:
@@ -94,6 +96,8 @@ parse_common(int key, char *value, struct argp_state *state)
         return 0;
     case KEY_OUT_FILE:
         cli->out_file = strcmp(value, "-") == 0 ? NULL : value;
+        if (cli->out_file && file_check_replace(cli->out_file, &why) != KS_OK)
+            exit(output_fault(cli, KS_ERR_USAGE, &why));
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

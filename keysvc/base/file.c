@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define READ_STEP (64 * 1024) /* bytes */
 
@@ -40,6 +41,36 @@ file_replace(const char *path, mode_t mode, const void *data, size_t len, struct
         return failed(path, why);
     }
     return write_beside(temporary, path, mode, data, len, why);
+}
+
+/* With its slash; "." for a name alone. */
+static void
+folder_of(const char *path, char folder[static PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+
+    snprintf(folder, PATH_MAX, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+}
+
+ks_err
+file_check_replace(const char *path, struct fault *why)
+{
+    char folder[PATH_MAX];
+    struct stat st;
+    bool is_there = stat(path, &st) == 0;
+    bool is_in_place = is_there && !S_ISREG(st.st_mode);
+
+    folder_of(path, folder);
+    if (path[0] == '\0' || strlen(path) >= PATH_MAX)
+        errno = path[0] ? ENAMETOOLONG : ENOENT;
+    else if (is_there && S_ISDIR(st.st_mode))
+        errno = EISDIR;
+    else if (euidaccess(is_in_place ? path : folder, is_in_place ? W_OK : W_OK | X_OK) == 0)
+        return KS_OK;
+    fault_set(why, "%s: %s", path, strerror(errno));
+    fault_hint(why, "name a file in a folder that is there and that you may write to; nothing was "
+                    "done");
+    return KS_ERR_USAGE;
 }
 
 static ks_err
@@ -97,11 +128,9 @@ void
 file_sync_folder(const char *path)
 {
     char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
     ks_auto(closep) int fd = -1;
 
-    snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1,
-             slash ? path : ".");
+    folder_of(path, folder);
     fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0)
         (void)fsync(fd);

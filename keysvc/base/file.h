@@ -20,6 +20,10 @@
 ks_err file_replace(const char *path, mode_t mode, const void *data, size_t len,
                     struct fault *why) KS_MUST_CHECK;
 
+/* Could file_replace() begin? Asked before something is done whose result would be lost. USAGE: the
+ * folder, or what is there, is missing or not the caller's to write. */
+ks_err file_check_replace(const char *path, struct fault *why) KS_MUST_CHECK;
+
 /* The whole of a file, or of standard input for "-". TOO_LARGE: more than out->max bytes; USAGE: it
  * cannot be read. */
 ks_err file_read(const char *path, struct buf *out, struct fault *why) KS_MUST_CHECK;

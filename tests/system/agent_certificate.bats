@@ -409,7 +409,7 @@ issue_as()
     [ "$status" = 21 ]
     agent certificate-get | diff - "$W/mine/AGENT01.crt"
     run keysvc-agent --config "$W/agent.conf" certificate-get --out-file "$W/absent/AGENT01.crt"
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     json 'd["error"]["message"]' <<<"$output" | grep "absent/AGENT01.crt: No such file or directory"
 }
 

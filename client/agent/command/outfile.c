@@ -35,13 +35,18 @@ static ks_err write_output(const void *data, size_t len, struct fault *why);
 ks_err
 outfile_open(const char *path, struct outfile **out, struct fault *why)
 {
-    struct outfile *file = calloc(1, sizeof(*file));
+    bool is_file = path && strcmp(path, "-") != 0;
+    ks_err err = is_file ? file_check_replace(path, why) : KS_OK;
+    struct outfile *file;
     int pair[2];
 
+    if (err)
+        return err;
+    file = calloc(1, sizeof(*file));
     if (!file)
         return KS_ERR_INTERNAL;
     file->fd = -1;
-    if (!path || strcmp(path, "-") == 0) {
+    if (!is_file) {
         *out = file;
         return KS_OK;
     }

@@ -14,7 +14,7 @@
 
 struct outfile;
 
-/* NULL or "-": standard output. INTERNAL. */
+/* NULL or "-": standard output. USAGE: file_check_replace(); INTERNAL. */
 ks_err outfile_open(const char *path, struct outfile **out, struct fault *why) KS_MUST_CHECK;
 
 /*

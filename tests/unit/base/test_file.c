@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include <dirent.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -87,6 +88,25 @@ Test(file, says_which_folder_is_missing)
     cr_assert_eq(file_replace("/proc/nonexistent/out", FILE_MODE_ALL, "x", 1, &why),
                  KS_ERR_INTERNAL);
     cr_assert_not_null(strstr(why.text, "/proc/nonexistent/out"));
+}
+
+Test(file, says_before_whether_it_could_be_written)
+{
+    struct fault why = FAULT_INIT;
+    char name[PATH_MAX + 8];
+
+    cr_assert_eq(file_check_replace(path, &why), KS_OK);
+    cr_assert_eq(file_check_replace("no-folder-named", &why), KS_OK, "%s", why.text);
+    cr_assert_eq(file_check_replace("/dev/null", &why), KS_OK);
+    cr_assert_eq(files_in_folder(), 0, "nothing is made for that");
+    cr_assert_eq(file_check_replace(folder, &why), KS_ERR_USAGE);
+    cr_assert_eq(file_check_replace("/proc/nonexistent/out", &why), KS_ERR_USAGE);
+    cr_assert_not_null(strstr(why.text, "/proc/nonexistent/out"));
+    cr_assert_eq(file_check_replace("/dev/null/out", &why), KS_ERR_USAGE, "no folder");
+    cr_assert_eq(file_check_replace("", &why), KS_ERR_USAGE);
+    memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    cr_assert_eq(file_check_replace(name, &why), KS_ERR_USAGE);
 }
 
 Test(file, writes_to_a_device_in_place)

@@ -226,8 +226,26 @@ Test(cli, a_key_is_shown_as_table_json_pem_and_reference, .timeout = 60)
     cr_assert_eq(run_program(server, "key reference web/shop@2 --json", out, sizeof(out)), 0);
     cr_assert_not_null(strstr(out, "\"version\": 2"));
     cr_assert_not_null(strstr(out, "-----END KEYSVC KEY REFERENCE-----"));
-    cr_assert_eq(
-        run_program(server, "key show web/shop --out-file /proc/nonexistent/x", out, sizeof(out)),
-        KS_ERR_INTERNAL);
+    fake_server_stop(server, true);
+}
+
+/* The answer would be lost: of a change, and of a signature that counts. */
+Test(cli, asks_nothing_whose_result_could_not_be_kept, .timeout = 60)
+{
+    unsigned int code = 0;
+    struct fake_server *server = fake_server_start(NULL, refuse_all, &code);
+    char out[4096];
+
+    cr_assert_eq(run_program(server, "key generate web/shop --out-file /proc/nonexistent/x", out,
+                             sizeof(out)),
+                 KS_ERR_USAGE);
+    cr_assert_not_null(strstr(out, "/proc/nonexistent/x: No such file"), "%s", out);
+    cr_assert_eq(run_program(server, "key show web/shop --out-file /tmp", out, sizeof(out)),
+                 KS_ERR_USAGE);
+    cr_assert_not_null(strstr(out, "Is a directory"), "%s", out);
+    cr_assert_eq(fake_server_connections(server), 0);
+    /* What can be opened may still take nothing. */
+    cr_assert_eq(run_program(server, "key show web/shop --out-file /dev/full", out, sizeof(out)),
+                 KS_ERR_INTERNAL);
     fake_server_stop(server, true);
 }
