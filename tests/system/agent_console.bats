@@ -248,6 +248,17 @@ while True:
     fails 23 "shows another one" console apply --directory "$DIR" --ca-file "$W/ca.crt"
 }
 
+@test "what an agent remarks on a right certificate is told, and no terminal obeys it" {
+    issued A1
+    echo apply:note >"$W/A1/mode"
+    run -0 console apply --directory "$DIR" --ca-file "$W/ca.crt" --what-if
+    [[ $output == *"would apply; it is for an older key?[2J"* ]]
+    run -0 console apply --directory "$DIR" --ca-file "$W/ca.crt"
+    [[ $output == *"serves "*"; it is for an older key?[2J"* ]]
+    run -0 console apply --directory "$DIR" --ca-file "$W/ca.crt" --json
+    [ "$(json "d['agents'][0]['note'][:22]" <<<"$output")" = "it is for an older key" ]
+}
+
 @test "an answer that is lost after the change is no loss: the new certificate is looked for" {
     issued A1 A2
     echo apply:done-then-close >"$W/A1/mode"

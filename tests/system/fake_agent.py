@@ -101,7 +101,8 @@ class Agent:
                                    "checks": checks}}
         if not request["what_if"] and self.mode("apply") != "lie":
             self.put("certificate.pem", request["certificate"])
-        return 200, {"applied": not request["what_if"], "checks": checks}
+        note = {"note": "it is for an older key\x1b[2J"} if self.mode("apply") == "note" else {}
+        return 200, {"applied": not request["what_if"], "checks": checks} | note
 
     def self_signed(self, request):
         if request["rekey"]:

@@ -137,6 +137,8 @@ tell(const struct identity_set *set, bool applied, json_t **out, struct report *
     json_t *told = json_pack("{s:b, s:o, s:o}", "applied", applied, "checks",
                              report_checks_json(report), "certificate", certificate);
 
+    if (told && report->message[0])
+        bad |= json_object_set_new(told, "note", json_string(report->message));
     if (told && !bad) {
         *out = told;
         return KS_OK;
