@@ -35,6 +35,7 @@ struct get {
 
 struct removal {
     const char *label;
+    size_t n_found; /* at the first look */
     size_t n_removed;
 };
 
@@ -169,7 +170,8 @@ create_all(struct slot *slot, const struct put *put, struct fault *why)
     return err;
 }
 
-/* Takes back what is not in `before`, whether or not the token owned up to having made it. */
+/* Takes back what is not in `before`, whether or not the token owned up to having made it; but not
+ * where it does not own up to having removed some of that. */
 static void
 undo(struct slot *slot, struct put *put, const struct certobject_set *before)
 {
@@ -178,6 +180,7 @@ undo(struct slot *slot, struct put *put, const struct certobject_set *before)
     size_t n_removed = 0;
 
     if (certobject_find(slot, put->label, &now, &why) != KS_OK ||
+        !certobject_has_all(&now, before) ||
         certobject_remove(slot, &now, before, &n_removed, &why) != KS_OK)
         put->unsure = true;
 }
@@ -385,14 +388,21 @@ exists_once(struct worker *worker, void *context, struct fault *why)
 ks_err
 certificate_remove(struct worker *worker, const char *label, size_t *n_removed, struct fault *why)
 {
+    ks_auto(certobject_set_deinit) struct certobject_set now = {0};
     struct removal removal = {.label = label};
+    struct fault ignored = FAULT_INIT;
     ks_err err;
 
     err = worker_can(worker, CONFIG_LACKS_CERTIFICATES, why);
-    if (!err)
-        err = worker_try(worker, remove_once, &removal, why);
+    if (err)
+        return err;
+    err = worker_try(worker, remove_once, &removal, why);
     *n_removed = removal.n_removed;
-    if (!err || removal.n_removed == 0)
+    if (!err)
+        return KS_OK;
+    /* The token may have removed one and not owned up to it. */
+    if (removal.n_removed == 0 && certobject_find(worker->slot, label, &now, &ignored) == KS_OK &&
+        certobject_count(&now) == removal.n_found)
         return err;
     fault_hint(why, "some of the certificates are gone: delete them again");
     return KS_ERR_OUTCOME_UNKNOWN;
@@ -405,5 +415,9 @@ remove_once(struct worker *worker, void *context, struct fault *why)
     struct removal *removal = context;
     ks_err err = certobject_find(worker->slot, removal->label, &set, why);
 
-    return err ? err : certobject_remove(worker->slot, &set, NULL, &removal->n_removed, why);
+    if (err)
+        return err;
+    if (certobject_count(&set) > removal->n_found)
+        removal->n_found = certobject_count(&set);
+    return certobject_remove(worker->slot, &set, NULL, &removal->n_removed, why);
 }

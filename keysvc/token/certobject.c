@@ -167,6 +167,18 @@ contains(const struct object_list *list, CK_OBJECT_HANDLE handle)
     return false;
 }
 
+bool
+certobject_has_all(const struct certobject_set *set, const struct certobject_set *part)
+{
+    for (size_t i = 0; i < ARRAY_LEN(part->places); i++) {
+        for (size_t n = 0; n < part->places[i].n_handles; n++) {
+            if (!contains(&set->places[i], part->places[i].handles[n]))
+                return false;
+        }
+    }
+    return true;
+}
+
 static ks_err
 remove_place(struct slot *slot, const struct object_list *place, const struct object_list *keep,
              size_t *n_removed, struct fault *why)

@@ -41,6 +41,9 @@ ks_err certobject_create(struct slot *slot, const char *key_label, size_t positi
 ks_err certobject_read(struct slot *slot, CK_OBJECT_HANDLE object, X509 **out,
                        struct fault *why) KS_MUST_CHECK;
 
+/* Is each object of `part` in `set`? */
+bool certobject_has_all(const struct certobject_set *set, const struct certobject_set *part);
+
 /* Removes all of the set but what is in `keep` (NULL: nothing is kept); adds to *n_removed. */
 ks_err certobject_remove(struct slot *slot, const struct certobject_set *set,
                          const struct certobject_set *keep, size_t *n_removed,

@@ -21,6 +21,7 @@ struct ruin {
     const char *label;
     bool look_only;
     size_t n_found; /* objects at the first look */
+    bool has_begun; /* an attempt was made */
     bool has_sha256;
     uint8_t sha256[KS_SHA256_LEN]; /* of the public key that goes */
 };
@@ -111,19 +112,21 @@ step(struct worker *worker, void *context, struct fault *why)
     if (err)
         return err;
     n_found = count(&remains);
-    if (n_found == 0 && ruin->n_found > 0)
+    if (n_found == 0 && ruin->has_begun)
         return KS_OK; /* the attempt before this one got to the end, and lost its session there */
     if (n_found == 0) {
         fault_set(why, "the token has nothing with the label %s", ruin->label);
-        return KS_ERR_NO_KEY;
+        return ruin->look_only ? KS_ERR_NO_KEY : KS_ERR_TOKEN_UNAVAILABLE;
     }
     err = choose(worker, ruin, &remains, why);
     if (err)
         return err;
-    if (!ruin->look_only)
-        return destroy_all(worker, &remains, why);
-    ruin->n_found = n_found;
-    return KS_OK;
+    if (ruin->look_only) {
+        ruin->n_found = n_found;
+        return KS_OK;
+    }
+    ruin->has_begun = true;
+    return destroy_all(worker, &remains, why);
 }
 
 static ks_err

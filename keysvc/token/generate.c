@@ -372,17 +372,17 @@ check_pair(struct worker *worker, enum ks_key_type type, const struct pair *pair
     return KS_OK;
 }
 
-/* The token failed. If it still answers and has nothing under the label, nothing was changed. */
+/* It failed. If the token still answers and has nothing under the label, nothing was changed. */
 static ks_err
 end_unknown(struct worker *worker, const char *label, ks_err err, bool *is_left_out,
             struct fault *why)
 {
     struct fault ignored = FAULT_INIT;
 
-    if (err != KS_ERR_TOKEN_UNAVAILABLE)
+    if (err == KS_ERR_OUTCOME_UNKNOWN)
         return err;
     if (label_free_once(worker, label, &ignored) == KS_OK) {
-        *is_left_out = worker_excuse(worker, why);
+        *is_left_out = err == KS_ERR_TOKEN_UNAVAILABLE && worker_excuse(worker, why);
         return err;
     }
     fault_hint(why, "`keysvc key show` says whether the key is there");

@@ -246,18 +246,25 @@ create_both(struct worker *worker, struct draft *draft, struct fault *why)
     return err;
 }
 
+static ks_err
+destroy_half(struct worker *worker, CK_OBJECT_HANDLE object, struct fault *why)
+{
+    ks_err err = object == CK_INVALID_HANDLE ? KS_OK : object_destroy(worker->slot, object, why);
+
+    /* It is gone, or has another handle: key_object_remove() finds it. */
+    return err && ckr_action(why->rv) == CKR_ACTION_FIND ? KS_OK : err;
+}
+
 /* By their handles: one that shows nothing of itself is not found by its label. The private half
  * first, as in remove_all(), which says whether nothing is left. */
 static void
 destroy_both(struct worker *worker, struct draft *draft)
 {
     struct fault why = FAULT_INIT;
-    ks_err err = KS_OK;
+    ks_err err = destroy_half(worker, draft->private_key, &why);
 
-    if (draft->private_key != CK_INVALID_HANDLE)
-        err = object_destroy(worker->slot, draft->private_key, &why);
-    if (!err && draft->public_key != CK_INVALID_HANDLE)
-        err = object_destroy(worker->slot, draft->public_key, &why);
+    if (!err)
+        err = destroy_half(worker, draft->public_key, &why);
     draft->is_left = err != KS_OK;
     if (err)
         log_error("event=destroy-failed token=%s key=%s reason=\"%s\"", worker->token->name,

@@ -222,9 +222,7 @@ object_destroy(struct slot *slot, CK_OBJECT_HANDLE object, struct fault *why)
 {
     CK_RV rv = p11_destroy(slot_p11(slot), slot_session(slot), object);
 
-    if (rv == CKR_OK || rv == CKR_OBJECT_HANDLE_INVALID)
-        return KS_OK;
-    return ckr_fault(rv, "C_DestroyObject", why);
+    return rv == CKR_OK ? KS_OK : ckr_fault(rv, "C_DestroyObject", why);
 }
 
 ks_err

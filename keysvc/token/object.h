@@ -41,7 +41,8 @@ ks_err object_find_by(struct slot *slot, CK_ATTRIBUTE *template, CK_ULONG n_attr
 ks_err object_create(struct slot *slot, CK_ATTRIBUTE *template, CK_ULONG n_attributes,
                      CK_OBJECT_HANDLE *out, struct fault *why) KS_MUST_CHECK;
 
-/* OK also when it is gone already. */
+/* An invalid handle is no sign that the object is gone: it may have another one by now. Whoever
+ * searches again (worker_try) sees which. */
 ks_err object_destroy(struct slot *slot, CK_OBJECT_HANDLE object, struct fault *why) KS_MUST_CHECK;
 
 /* An attribute of at most `max` bytes, appended. NO_KEY: the object does not have it, or has more. */

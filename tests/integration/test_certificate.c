@@ -313,6 +313,26 @@ Test(certificate, of_a_put_that_fails_is_not_there_and_the_old_one_is)
     end();
 }
 
+Test(certificate, that_went_though_the_token_says_it_did_not_is_not_said_to_be_there)
+{
+    X509 *next;
+
+    begin_with_broken_module();
+    cr_assert_eq(put((X509 *[]){leaf, NULL}), KS_OK);
+    next = issue(key, 60);
+    /* The old one is gone: the new one must not go, too. */
+    rig_break(rig, "C_DestroyObject:1:after 0x50\n"); /* CKR_FUNCTION_CANCELED */
+    cr_assert_eq(put((X509 *[]){next, NULL}), KS_ERR_OUTCOME_UNKNOWN);
+    expect(rig, (X509 *[]){next, NULL});
+    expect_objects(1, 0, 0);
+    rig_break(rig, "C_DestroyObject:*:after 0x50\n"); /* CKR_FUNCTION_CANCELED */
+    cr_assert_eq(ask(rig, JOB_CERTIFICATE_DELETE).err, KS_ERR_OUTCOME_UNKNOWN);
+    rig_break(rig, "");
+    expect_objects(0, 0, 0);
+    X509_free(next);
+    end();
+}
+
 Test(certificate, is_put_once_when_the_session_is_lost_in_the_middle)
 {
     begin_with_broken_module();

@@ -309,6 +309,26 @@ Test(destroy, that_fails_at_once_changes_nothing)
     end(0);
 }
 
+Test(destroy, looks_again_for_what_has_another_handle_by_now)
+{
+    begin_with_broken_module();
+    rig_break(rig, "C_DestroyObject:1:CKR_OBJECT_HANDLE_INVALID\n");
+    cr_assert_eq(run(destroying()), KS_OK);
+    expect_objects(0, 0, 0);
+    end(0);
+}
+
+Test(destroy, is_not_done_because_no_handle_is_valid)
+{
+    begin_with_broken_module();
+    rig_break(rig, "C_DestroyObject:*:CKR_OBJECT_HANDLE_INVALID\n");
+    cr_assert_eq(run(destroying()), KS_ERR_TOKEN_UNAVAILABLE);
+    rig_break(rig, "");
+    expect_objects(1, 1, 1);
+    cr_assert_eq(sign(rig), KS_OK);
+    end(0);
+}
+
 Test(destroy, that_fails_in_the_middle_says_so_and_can_be_repeated)
 {
     begin_with_broken_module();

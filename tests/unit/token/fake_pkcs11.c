@@ -21,7 +21,7 @@ static struct {
     bool is_logged_in;
     bool breaks_signatures;
     bool makes_extractable;
-    bool loses_after_generate;
+    CK_RV says_after_generate;
     bool hides_points;
     CK_FLAGS flags;
     CK_OBJECT_HANDLE found[FAKE_MAX_OBJECTS];
@@ -430,12 +430,11 @@ generate(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *publi
     note_origin(private_object, true);
     *public_key = public_object->handle;
     *private_key = private_object->handle;
-    if (fake.loses_after_generate) {
-        fake.loses_after_generate = false;
+    rv = fake.says_after_generate;
+    fake.says_after_generate = CKR_OK;
+    if (rv == CKR_SESSION_CLOSED)
         fake_lose_session();
-        return CKR_SESSION_CLOSED;
-    }
-    return CKR_OK;
+    return rv;
 }
 
 CK_FUNCTION_LIST *
@@ -504,9 +503,9 @@ fake_add_mechanism(CK_MECHANISM_TYPE type, CK_MECHANISM_INFO info)
 }
 
 void
-fake_lose_session_after_generate(void)
+fake_lie_after_generate(CK_RV rv)
 {
-    fake.loses_after_generate = true;
+    fake.says_after_generate = rv;
 }
 
 unsigned int

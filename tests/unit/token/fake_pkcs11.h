@@ -43,8 +43,9 @@ void fake_fail_next(enum fake_call call, CK_RV rv);
 void fake_fail_after(enum fake_call call, unsigned int n_passes, CK_RV rv);
 /* The next `n_times` of them do. */
 void fake_fail_times(enum fake_call call, unsigned int n_times, CK_RV rv);
-/* The next generation makes its pair, loses the session and answers as if it had not. */
-void fake_lose_session_after_generate(void);
+/* The next generation makes its pair and answers `rv`, as if it had not; CKR_SESSION_CLOSED: and it
+ * loses the session. */
+void fake_lie_after_generate(CK_RV rv);
 unsigned int fake_n_calls(enum fake_call call);
 
 void fake_token_flags(CK_FLAGS flags); /* beside CKF_TOKEN_INITIALIZED */

@@ -170,10 +170,22 @@ Test(generate, logs_in_again_once_and_then_generates_once)
 
 Test(generate, makes_no_second_pair_when_the_session_was_lost_after_the_first)
 {
-    fake_lose_session_after_generate();
+    fake_lie_after_generate(CKR_SESSION_CLOSED);
     cr_assert_eq(generate("doc/a"), KS_ERR_OUTCOME_UNKNOWN, "%s", why.text);
     cr_assert_eq(fake_count("doc/a@1"), 2, "one private key and one public key");
     cr_assert_not_null(strstr(why.hint, "rescan"));
+}
+
+/* Whatever it says: what is there was made. */
+Test(generate, is_not_refused_where_the_pair_is_there)
+{
+    fake_lie_after_generate(CKR_CURVE_NOT_SUPPORTED);
+    cr_assert_eq(generate("doc/a"), KS_ERR_OUTCOME_UNKNOWN, "%s", why.text);
+    cr_assert_eq(fake_count("doc/a@1"), 2);
+    cr_assert(why.hint[0]);
+    cr_assert_eq(recorded("OUTCOME_UNKNOWN"), 1);
+    fake_fail_next(FAKE_GENERATE, CKR_CURVE_NOT_SUPPORTED);
+    cr_assert_eq(generate("doc/b"), KS_ERR_UNSUPPORTED, "%s", why.text);
 }
 
 Test(generate, asks_no_token_for_a_type_that_its_profile_lacks)
