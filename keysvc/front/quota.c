@@ -97,14 +97,24 @@ chain_of(uint32_t uid, const char *unit)
     return hash % N_CHAINS;
 }
 
+/* The unit that tells callers of one uid apart: none where the user makes it himself. */
+static const char *
+unit_of(const struct peer *peer)
+{
+    bool is_own = strncmp(peer->unit, "session-", 8) == 0 || strncmp(peer->unit, "user@", 5) == 0;
+
+    return is_own ? "" : peer->unit;
+}
+
 static struct quota_account *
 account_find(struct quota *quota, const struct peer *peer)
 {
+    const char *unit = unit_of(peer);
     struct quota_account *account;
 
-    LIST_FOREACH(account, &quota->chains[chain_of(peer->uid, peer->unit)], chain)
+    LIST_FOREACH(account, &quota->chains[chain_of(peer->uid, unit)], chain)
     {
-        if (account->uid == peer->uid && strcmp(account->unit, peer->unit) == 0)
+        if (account->uid == peer->uid && strcmp(account->unit, unit) == 0)
             return account;
     }
     return NULL;
@@ -119,9 +129,9 @@ account_add(struct quota *quota, const struct peer *peer)
         return NULL;
     account->id = ++quota->last_id;
     account->uid = peer->uid;
-    text_copy(account->unit, sizeof(account->unit), peer->unit);
+    text_copy(account->unit, sizeof(account->unit), unit_of(peer));
     SLIST_INIT(&account->buckets);
-    LIST_INSERT_HEAD(&quota->chains[chain_of(peer->uid, peer->unit)], account, chain);
+    LIST_INSERT_HEAD(&quota->chains[chain_of(account->uid, account->unit)], account, chain);
     return account;
 }
 

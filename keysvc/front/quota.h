@@ -2,6 +2,8 @@
 /*
  * quota - what one caller, a (uid, unit), may hold and how fast it may ask
  *
+ * A user has as many login sessions as he likes, and units of his own manager: they are all one caller.
+ *
  * Accounts appear with a caller's first connection and go with its last; a rate's bucket outlives
  * them by a minute so that reconnecting does not refill it. Times are clock_mono_ms().
  */

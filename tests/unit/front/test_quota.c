@@ -65,6 +65,18 @@ Test(quota, a_caller_is_a_uid_in_a_unit)
     cr_assert_null(quota_free(NULL));
 }
 
+/* Otherwise ten logins fill all places. */
+Test(quota, all_sessions_of_a_user_are_one_caller)
+{
+    struct quota *quota = quota_made();
+    struct quota_account *account = connected(quota, 1000, "session-4.scope");
+
+    cr_assert_eq(connected(quota, 1000, "session-5.scope"), account);
+    cr_assert_eq(connected(quota, 1000, "user@1000.service"), account);
+    cr_assert_neq(connected(quota, 1001, "session-6.scope"), account);
+    quota_free(quota);
+}
+
 Test(quota, refuses_one_connection_too_many_of_a_caller)
 {
     struct quota *quota = quota_made();
