@@ -88,15 +88,23 @@ module_free(struct module *module)
 {
     if (!module)
         return NULL;
+    module_release_slots(module);
+    PKCS11_CTX_unload(module->context);
+    PKCS11_CTX_free(module->context);
+    free(module);
+    return NULL;
+}
+
+void
+module_release_slots(struct module *module)
+{
+    enter(module);
     while (module->n_lists > 0) {
         struct slot_list *list = &module->lists[--module->n_lists];
 
         PKCS11_release_all_slots(module->context, list->slots, list->n_slots);
     }
-    PKCS11_CTX_unload(module->context);
-    PKCS11_CTX_free(module->context);
-    free(module);
-    return NULL;
+    leave(module);
 }
 
 /* dlopen() gives libp11 the same instance again. */

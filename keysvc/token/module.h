@@ -29,9 +29,12 @@ struct module *module_free(struct module *module);
 
 CK_FUNCTION_LIST *module_functions(const struct module *module);
 
-/* All slots as libp11 sees them now; they live as long as the module. TOKEN_UNAVAILABLE. */
+/* All slots as libp11 sees them now; they live until module_release_slots(). TOKEN_UNAVAILABLE. */
 ks_err module_slots(struct module *module, PKCS11_SLOT **slots, unsigned int *n_slots,
                     struct fault *why) KS_MUST_CHECK;
+
+/* Closes all sessions: for when the module was initialised anew and there is none. */
+void module_release_slots(struct module *module);
 
 /* The slot of the configured token. TOKEN_UNAVAILABLE: not there; BAD_REQUEST: a URI that is none,
  * or several tokens that fit. */

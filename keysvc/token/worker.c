@@ -110,6 +110,7 @@ initialize_again(struct worker *worker, struct fault *why)
     rv = p11_initialize(&worker->p11);
     if (rv != CKR_OK)
         return ckr_fault(rv, "C_Initialize", why);
+    module_release_slots(worker->module);
     err = module_find_token(worker->module, worker->token, &id, why);
     if (err)
         return err;

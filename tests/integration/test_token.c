@@ -462,13 +462,15 @@ Test(token, a_rescan_initialises_the_module_again_where_the_profile_says_so)
     cr_assert(rig_start(rig));
     rig_front(rig);
     cr_assert_eq(rig_generate(rig, "doc/a").err, KS_OK);
-    rig_send(rig, &job);
-    while (rig->n_logins_wanted < 2) {
-        uint16_t type;
+    for (unsigned int n_logins = 2; n_logins < 12; n_logins++) { /* however often */
+        rig_send(rig, &job);
+        while (rig->n_logins_wanted < n_logins) {
+            uint16_t type;
 
-        cr_assert_eq(rig_control(rig, &type), KS_OK);
+            cr_assert_eq(rig_control(rig, &type), KS_OK);
+        }
+        cr_assert_eq(rig_receive(rig).err, KS_OK);
     }
-    cr_assert_eq(rig_receive(rig).err, KS_OK);
     sign = rig_job_for(rig, JOB_SIGN, "doc/a", 1);
     sign.sign.data = (const uint8_t *)"data";
     sign.sign.data_len = 4;
