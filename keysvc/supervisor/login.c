@@ -18,6 +18,7 @@
 #define MARKER_SUFFIX ".login-tried"
 #define MARKER_NAME_LEN (CONFIG_TITLE_MAX + sizeof(MARKER_SUFFIX))
 #define ABSENT_IDENTITY "absent"
+#define CREDENTIAL_IDENTITY "credential"
 
 struct login {
     char token[CONFIG_TITLE_MAX + 1];
@@ -27,6 +28,7 @@ struct login {
     char tried[IDENTITY_LEN];  /* the identity that is blocked, as in the marker; empty: none */
     char proven[IDENTITY_LEN]; /* the identity that last logged in, in this run; empty: none */
     char text[256];            /* why it is blocked */
+    bool is_credential;        /* of the service manager's */
     bool blocked;
     bool under_way;
     bool override;
@@ -34,7 +36,8 @@ struct login {
 
 static ks_err find_pin_file(struct login *login, const struct config_token *token,
                             struct fault *why);
-static void identity_of(const struct stat *status, char out[static IDENTITY_LEN]);
+static void identity_of(const struct login *login, const struct stat *status,
+                        char out[static IDENTITY_LEN]);
 static void identity_now(const struct login *login, char out[static IDENTITY_LEN]);
 static ks_err open_pin_file(const struct login *login, int *fd, char identity[static IDENTITY_LEN],
                             struct fault *why);
@@ -95,6 +98,7 @@ find_pin_file(struct login *login, const struct config_token *token, struct faul
         return KS_ERR_BAD_REQUEST;
     }
     snprintf(login->pin_file, sizeof(login->pin_file), "%s/%s", folder, token->pin_credential);
+    login->is_credential = true;
     return KS_OK;
 }
 
@@ -129,9 +133,14 @@ set_blocked(struct login *login, const char *identity, const char *text)
     snprintf(login->text, sizeof(login->text), "%.255s", text);
 }
 
+/* systemd writes a credential anew at each start: the file tells nothing of what is in it. */
 static void
-identity_of(const struct stat *status, char out[static IDENTITY_LEN])
+identity_of(const struct login *login, const struct stat *status, char out[static IDENTITY_LEN])
 {
+    if (login->is_credential) {
+        text_copy(out, IDENTITY_LEN, CREDENTIAL_IDENTITY);
+        return;
+    }
     snprintf(out, IDENTITY_LEN,
              "dev=%" PRIu64 " ino=%" PRIu64 " size=%" PRIu64 " mtime=%lld.%09ld ctime=%lld.%09ld",
              (uint64_t)status->st_dev, (uint64_t)status->st_ino, (uint64_t)status->st_size,
@@ -145,7 +154,7 @@ identity_now(const struct login *login, char out[static IDENTITY_LEN])
     struct stat status;
 
     if (login->pin_file[0] != '\0' && lstat(login->pin_file, &status) == 0)
-        identity_of(&status, out);
+        identity_of(login, &status, out);
     else
         text_copy(out, IDENTITY_LEN, ABSENT_IDENTITY);
 }
@@ -178,7 +187,13 @@ say_blocked(const struct login *login, struct fault *why)
         fault_set(why, "%s", login->text);
     else
         fault_set(why, "%.200s (PIN file %.120s)", login->text, login->pin_file);
-    fault_hint(why, "put the right PIN there, or: keysvc token retry-login %s", login->token);
+    if (login->is_credential)
+        fault_hint(why,
+                   "put the right PIN where the unit's LoadCredential= takes it from, restart "
+                   "keysvcd, then: keysvc token retry-login %s",
+                   login->token);
+    else
+        fault_hint(why, "put the right PIN there, or: keysvc token retry-login %s", login->token);
 }
 
 ks_err
@@ -231,7 +246,7 @@ open_pin_file(const struct login *login, int *fd, char identity[static IDENTITY_
         fault_hint(why, "write the user PIN into that file (mode 0600, no symbolic link)");
         return KS_ERR_TOKEN_UNAVAILABLE;
     }
-    identity_of(&status, identity);
+    identity_of(login, &status, identity);
     if (!S_ISREG(status.st_mode) || status.st_size < 1 || status.st_size > SECRET_MAX_LEN + 1) {
         fault_set(why, "no login was tried: the PIN file %s of token %s is %s", login->pin_file,
                   login->token,

@@ -5,8 +5,8 @@
  * Before a worker may call C_Login the marker STATE-DIR/TOKEN.login-tried is written durably; it
  * holds the identity of the PIN file as it was tried. It goes away when the login succeeded, or
  * failed for a reason that says nothing about the PIN. While it stands for the same identity
- * nothing logs in: the PIN file must change, or an administrator must say retry-login. We never
- * read the PIN.
+ * nothing logs in: the PIN file must change, or an administrator must say retry-login. Of a
+ * credential, which is a new file at each start, only the latter helps. We never read the PIN.
  *
  *   login_begin() -> LOGIN_GO -> login_end(), or login_interrupted() when the process died inside
  * C_Login

@@ -300,6 +300,47 @@ Test(login, finds_a_credential_in_the_service_managers_folder)
     cr_assert_eq(begin(), KS_OK);
 }
 
+/* The service manager writes it anew at each start, whatever is in it. */
+Test(login, tries_a_refused_credential_once_over_any_number_of_restarts)
+{
+    struct fault why = FAULT_INIT;
+
+    section.pin_file[0] = '\0';
+    text_copy(section.pin_credential, sizeof(section.pin_credential), "main.pin");
+    setenv("CREDENTIALS_DIRECTORY", stage.folder, 1);
+    open_login();
+    cr_assert_eq(begin(), KS_OK);
+    end(KS_ERR_LOGIN_BLOCKED);
+    for (int i = 0; i < 10; i++) {
+        stage_write(&stage, "main.pin", i % 2 ? "5678\n" : "87654\n", 0600);
+        open_login();
+        cr_assert(login_blocked(under_test, &why));
+        cr_assert_eq(begin(), KS_ERR_LOGIN_BLOCKED);
+    }
+    cr_assert_not_null(strstr(why.hint, "restart keysvcd, then: keysvc token retry-login main"));
+    cr_assert_eq(login_retry(under_test, &why), KS_OK);
+    cr_assert(login_take_override(under_test));
+    cr_assert_eq(begin(), KS_OK);
+    end(KS_OK);
+    open_login();
+    cr_assert_eq(begin(), KS_OK, "no marker is left");
+}
+
+Test(login, a_refused_credential_does_not_block_a_pin_file)
+{
+    section.pin_file[0] = '\0';
+    text_copy(section.pin_credential, sizeof(section.pin_credential), "main.pin");
+    setenv("CREDENTIALS_DIRECTORY", stage.folder, 1);
+    open_login();
+    cr_assert_eq(begin(), KS_OK);
+    end(KS_ERR_LOGIN_BLOCKED);
+    section.pin_credential[0] = '\0';
+    stage_path(&stage, "main.pin", section.pin_file, sizeof(section.pin_file));
+    open_login();
+    cr_assert_not(blocked());
+    cr_assert_eq(begin(), KS_OK);
+}
+
 Test(login, refuses_a_name_that_would_leave_the_folder)
 {
     struct fault why = FAULT_INIT;
