@@ -145,9 +145,12 @@ reload_step(struct reload *reload)
 void
 reload_tick(struct reload *reload, uint64_t now_ms)
 {
-    if (reload->phase == RELOAD_NONE || now_ms - reload->since_ms < RELOAD_ANSWER_MS)
+    bool is_workers = reload->phase == RELOAD_WORKERS;
+
+    if (reload->phase == RELOAD_NONE ||
+        now_ms - reload->since_ms < (is_workers ? RELOAD_WORKER_ANSWER_MS : RELOAD_ANSWER_MS))
         return;
-    if (reload->phase == RELOAD_WORKERS)
+    if (is_workers)
         (void)roster_owes_config(reload->parts.roster, true);
     else
         front_kill(reload->parts.front, "it does not answer the new configuration");

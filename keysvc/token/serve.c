@@ -116,7 +116,11 @@ take_adopted(struct worker *worker)
 
     err = worker_adopt(worker, &is_changed, &why);
     if (!err && is_changed)
+        err = worker_take_gate(worker, &why);
+    if (!err && is_changed) {
         err = worker_list_keys(worker, &why);
+        worker_put_gate(worker);
+    }
     if (err) {
         log_error("event=list-failed token=%s text=\"%s\"", worker->token->name, why.text);
         worker_judge(worker, err, &why);

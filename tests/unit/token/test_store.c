@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/reload.h"
 #include "token/store.h"
 
 #include <criterion/criterion.h>
@@ -288,4 +289,10 @@ Test(store, that_is_no_folder_is_named)
     cr_assert(strstr(why.text, "/proc/nonexistent/tokens"), "%s", why.text);
     cr_assert_eq(store_gate(&other, &fd, &why), KS_ERR_TOKEN_UNAVAILABLE);
     cr_assert_eq(store_restore(&other, &n, &why), KS_ERR_TOKEN_UNAVAILABLE);
+}
+
+/* keysvcd ends a worker that does not take a new configuration, and is in no call of its module. */
+Test(store, who_waits_for_the_gate_is_not_taken_for_hung)
+{
+    cr_assert_gt(RELOAD_WORKER_ANSWER_MS, STORE_GATE_TIMEOUT_MS);
 }
