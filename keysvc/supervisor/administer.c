@@ -106,8 +106,11 @@ administer_run(const struct supervisor_options *options, const struct administer
     }
     if (changes_pin)
         err = mark(request, config, token, &marked_before, why);
-    if (!err)
+    if (!err) {
         err = start(options, request, token, ends[1], &pid, why);
+        if (err && changes_pin && !marked_before)
+            unmark(config, token);
+    }
     close(ends[1]);
     if (err)
         return err;

@@ -337,6 +337,23 @@ change_pin()
     doctor
 }
 
+@test "a change of the PIN that could not be started leaves no trace, nor takes that of one before it away" {
+    world break
+    start
+    (umask 077 && printf 'Other-31415' >"$W/pin.new")
+    sed "s|--libexec-dir \"[^\"]*\"|--libexec-dir \"$W/nowhere\"|" "$(own_keysvcd)" >"$W/without-programs"
+    chmod 755 "$W/without-programs"
+    fails 1 "cannot execute it" change_pin --keysvcd "$W/without-programs"
+    [ ! -e "$W/state/main.pin-change" ]
+    doctor >"$W/said"
+    not grep pin-change "$W/said"
+    break_rules "C_SetPIN:$(next C_SetPIN):after abort"
+    run change_pin
+    [ "$status" != 0 ]
+    fails 1 "cannot execute it" change_pin --keysvcd "$W/without-programs"
+    finding wrong pin-change "$W/pin.new"
+}
+
 # sandbox WHO: as `keysvc status --json` says it of keysvcd, front and main.
 sandbox()
 {
