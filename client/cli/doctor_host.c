@@ -170,7 +170,7 @@ ends_with(const char *name, const char *suffix)
     return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
 }
 
-/* A change of a PIN that was cut off, or is under way. Is its new file in its place since, somebody has
+/* A change of a PIN whose end nobody saw, or that is under way. Is its new file in its place since, somebody has
  * seen to it. */
 static void
 check_pin_change(struct doctor *doctor, int folder, const char *path, const char *name)
@@ -198,8 +198,8 @@ check_pin_change(struct doctor *doctor, int folder, const char *path, const char
              "that says that the old PIN is refused, mv.",
              new_file, pin_file ? pin_file : "PIN-FILE", token, new_file);
     doctor_wrong(doctor, KS_ERR_OUTCOME_UNKNOWN, "pin-change", mend,
-                 "token %s: a change of its PIN to that in %s was cut off, or is under way: the "
-                 "token has the new PIN or the old one",
+                 "token %s: a change of its PIN to that in %s was cut off, ended with an error, "
+                 "or is under way: the token has the new PIN or the old one",
                  token, new_file);
 }
 

@@ -85,7 +85,7 @@ administer_run(const struct supervisor_options *options, const struct administer
     ks_auto(pins_close) struct pins pins = {.fds = {-1, -1, -1}};
     const struct config_token *token;
     int ends[2], status;
-    bool changes_pin = request->action == ADMINISTER_CHANGE_PIN, marked_before = false;
+    bool changes_pin = request->action == ADMINISTER_CHANGE_PIN, marked_before = false, refused;
     pid_t pid;
     ks_err err;
 
@@ -124,7 +124,8 @@ administer_run(const struct supervisor_options *options, const struct administer
     if (*exit_code == 0 && changes_pin)
         err = put_in_place(request, token, why);
     /* A refusal has changed nothing, and says nothing about a change before it that was cut off. */
-    if (!err && changes_pin && (*exit_code == 0 || (WIFEXITED(status) && !marked_before)))
+    refused = WIFEXITED(status) && *exit_code != KS_ERR_OUTCOME_UNKNOWN;
+    if (!err && changes_pin && (*exit_code == 0 || (refused && !marked_before)))
         unmark(config, token);
     return err;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * administer - initialising tokens and changing PINs through libp11
+ * administer - initialising tokens through libp11, and changing PINs
  *
  * libp11 keeps PINs in clear memory for as long as it lives, which here is this short process. The
  * service may run beside us: what could meet its logins is done inside of the store's gate, and the
@@ -14,7 +14,9 @@
 #include <p11-kit/uri.h>
 
 #include "base/secret.h"
+#include "token/ckr.h"
 #include "token/module.h"
+#include "token/p11.h"
 #include "token/parent.h"
 #include "token/pin.h"
 #include "token/sandbox.h"
@@ -289,10 +291,67 @@ init_token(struct administration *a, struct fault *why)
 }
 
 static ks_err
+call_failed(const struct administration *a, CK_RV rv, const char *call, const char *what,
+            struct fault *why)
+{
+    ks_err err = ckr_fault(rv, call, why);
+
+    fault_prefix(why, "token %s: %s", a->token->name, what);
+    return err;
+}
+
+/* That the old PIN is refused is said of nothing else: by it a person learns that the token has the
+ * new one. */
+static ks_err
+log_in(const struct administration *a, struct p11 *p11, CK_SLOT_ID slot, const struct secret *pin,
+       CK_SESSION_HANDLE *session, struct fault *why)
+{
+    CK_RV rv = p11_open_session(p11, slot, session);
+    ks_err err;
+
+    if (rv != CKR_OK)
+        return call_failed(a, rv, "C_OpenSession", "no session", why);
+    rv = p11_login(p11, *session, pin->text, pin->len);
+    if (rv == CKR_OK)
+        return KS_OK;
+    if (rv != CKR_PIN_INCORRECT && rv != CKR_PIN_INVALID && rv != CKR_PIN_LEN_RANGE)
+        return call_failed(a, rv, "C_Login", "no login", why);
+    err = call_failed(a, rv, "C_Login", "the old PIN is refused", why);
+    fault_hint(why,
+               "a change that was cut off may have set the new PIN already: put its file in the "
+               "place of the PIN file, then `keysvc token retry-login %s`",
+               a->token->name);
+    return err;
+}
+
+/* Not by libp11, which looks at the token once more and answers with what came of that. */
+static ks_err
+set_new_pin(const struct administration *a, struct p11 *p11, CK_SESSION_HANDLE session,
+            const struct secret *old, const struct secret *new, struct fault *why)
+{
+    CK_RV rv = p11_set_pin(p11, session, old->text, old->len, new->text, new->len);
+    ks_err err;
+
+    if (rv == CKR_OK)
+        return KS_OK;
+    if (ckr_is_refused_pin(rv)) {
+        err = call_failed(a, rv, "C_SetPIN", "the new PIN is not accepted", why);
+        /* The old one has just logged in. */
+        return err == KS_ERR_LOGIN_BLOCKED ? KS_ERR_BAD_REQUEST : err;
+    }
+    (void)!call_failed(a, rv, "C_SetPIN", "it has the new PIN or the old one", why);
+    fault_hint(why, "do the same again: it tries the old PIN once, and says how to go on if that "
+                    "is refused; `keysvc doctor` reminds of it until then");
+    return KS_ERR_OUTCOME_UNKNOWN;
+}
+
+static ks_err
 change_pin(struct administration *a, struct fault *why)
 {
     ks_auto(secret_freep) struct secret *old = NULL;
     ks_auto(secret_freep) struct secret *new = NULL;
+    struct p11 p11 = {.list = module_functions(a->module)};
+    CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
     PKCS11_SLOT *slot = NULL;
     ks_auto(closep) int gate = -1;
     ks_err err;
@@ -308,25 +367,15 @@ change_pin(struct administration *a, struct fault *why)
         err = pin_get(a->fds[CONTROL_PIN_SECOND], "New user PIN", true, &new, why);
     if (!err)
         err = store_gate(a->token, &gate, why);
-    if (err)
-        return err;
-    if (PKCS11_open_session(slot, 1) != 0)
-        return failed(a, "no session", why);
-    if (PKCS11_login(slot, 0, old->text) != 0) {
-        (void)!failed(a, "the old PIN is refused", why);
-        fault_hint(
-            why,
-            "a change that was cut off may have set the new PIN already: put its file in the "
-            "place of the PIN file, then `keysvc token retry-login %s`",
-            a->token->name);
-        return KS_ERR_LOGIN_BLOCKED;
-    }
+    if (!err)
+        err = log_in(a, &p11, PKCS11_get_slotid_from_slot(slot), old, &session, why);
     /* With a copy that cannot be renewed a crash would bring the old PIN back. */
-    err = store_renew(a->token, why);
+    if (!err)
+        err = store_renew(a->token, why);
+    if (!err)
+        err = set_new_pin(a, &p11, session, old, new, why);
     if (err)
         return err;
-    if (PKCS11_change_pin(slot, old->text, new->text) != 0)
-        return failed(a, "the new PIN is not accepted", why);
     keep_store(a);
     printf("token %s has a new PIN\n", a->token->name);
     return KS_OK;

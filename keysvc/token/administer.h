@@ -11,7 +11,8 @@
  *
  * One that is not given is sent as /dev/null (or anything else that is empty): it is asked for on
  * the terminal, new ones twice, or read as a line from standard input if there is no terminal. The
- * exit code is the ks_err; an error is one line on standard error.
+ * exit code is the ks_err (OUTCOME_UNKNOWN: the token may have been changed; after any other
+ * error it has not); an error is one line on standard error.
  */
 #pragma once
 

@@ -152,6 +152,27 @@ ckr_is_vague(CK_RV rv)
     return rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED;
 }
 
+/* Said about what was asked for; anything else may have come up while it was done. */
+bool
+ckr_is_refused_pin(CK_RV rv)
+{
+    switch (rv) {
+    case CKR_PIN_INCORRECT:
+    case CKR_PIN_INVALID:
+    case CKR_PIN_LEN_RANGE:
+    case CKR_PIN_TOO_WEAK:
+    case CKR_PIN_EXPIRED:
+    case CKR_PIN_LOCKED:
+    case CKR_USER_NOT_LOGGED_IN:
+    case CKR_SESSION_READ_ONLY:
+    case CKR_TOKEN_WRITE_PROTECTED:
+    case CKR_FUNCTION_NOT_SUPPORTED:
+        return true;
+    default:
+        return false;
+    }
+}
+
 ks_err
 ckr_fault(CK_RV rv, const char *call, struct fault *why)
 {

@@ -76,6 +76,15 @@ p11_login(struct p11 *p11, CK_SESSION_HANDLE session, const char *pin, size_t pi
 }
 
 CK_RV
+p11_set_pin(struct p11 *p11, CK_SESSION_HANDLE session, const char *old_pin, size_t old_len,
+            const char *new_pin, size_t new_len)
+{
+    enter(p11, PULSE_CALL);
+    return leave(p11, p11->list->C_SetPIN(session, (CK_UTF8CHAR_PTR)(uintptr_t)old_pin, old_len,
+                                          (CK_UTF8CHAR_PTR)(uintptr_t)new_pin, new_len));
+}
+
+CK_RV
 p11_find_init(struct p11 *p11, CK_SESSION_HANDLE session, CK_ATTRIBUTE *template,
               CK_ULONG n_attributes)
 {

@@ -25,6 +25,8 @@ CK_RV p11_open_session(struct p11 *p11, CK_SLOT_ID slot, CK_SESSION_HANDLE *sess
 CK_RV p11_close_session(struct p11 *p11, CK_SESSION_HANDLE session);
 CK_RV p11_get_session_info(struct p11 *p11, CK_SESSION_HANDLE session, CK_SESSION_INFO *info);
 CK_RV p11_login(struct p11 *p11, CK_SESSION_HANDLE session, const char *pin, size_t pin_len);
+CK_RV p11_set_pin(struct p11 *p11, CK_SESSION_HANDLE session, const char *old_pin, size_t old_len,
+                  const char *new_pin, size_t new_len);
 CK_RV p11_find_init(struct p11 *p11, CK_SESSION_HANDLE session, CK_ATTRIBUTE *template,
                     CK_ULONG n_attributes);
 CK_RV p11_find(struct p11 *p11, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *handles, CK_ULONG max,

@@ -337,6 +337,50 @@ change_pin()
     doctor
 }
 
+@test "a change of the PIN after which the token says an error is not known to have been made: both ways out" {
+    world break
+    start
+    (umask 077 && printf 'Other-31415' >"$W/pin.new")
+    # It was not made.
+    break_rules "C_SetPIN:$(next C_SetPIN):CKR_GENERAL_ERROR"
+    fails 13 "it has the new PIN or the old one: C_SetPIN: CKR_GENERAL_ERROR" change_pin
+    [[ $output == *"do the same again: it tries the old PIN once"* ]]
+    finding wrong pin-change "$W/pin.new"
+    change_pin
+    [ "$(cat "$W/pin")" = Other-31415 ]
+    [ ! -e "$W/state/main.pin-change" ]
+    # It was made.
+    (umask 077 && printf 'Third-16180' >"$W/pin.new")
+    break_rules "C_SetPIN:$(next C_SetPIN):after CKR_DEVICE_ERROR"
+    fails 13 "it has the new PIN or the old one: C_SetPIN: CKR_DEVICE_ERROR" change_pin
+    [ "$(cat "$W/pin")" = Other-31415 ]
+    finding wrong pin-change "$W/pin.new"
+    fails 18 "the old PIN is refused" change_pin
+    [[ $output == *"keysvc token retry-login main"* ]]
+    mv "$W/pin.new" "$W/pin"
+    stop
+    start nowait
+    wait_for token_is login-blocked
+    keysvc token retry-login main
+    wait_ready
+    doctor >"$W/said"
+    not grep pin-change "$W/said"
+}
+
+@test "a new PIN that the token refuses, or no login at all, has changed nothing" {
+    world break
+    start
+    (umask 077 && printf 'abc' >"$W/pin.new")
+    fails 6 "the new PIN is not accepted: C_SetPIN: CKR_PIN_LEN_RANGE" change_pin
+    [ ! -e "$W/state/main.pin-change" ]
+    (umask 077 && printf 'Other-31415' >"$W/pin.new")
+    break_rules "C_Login:$(next C_Login):CKR_FUNCTION_FAILED"
+    fails 10 "no login: C_Login: CKR_FUNCTION_FAILED" change_pin
+    [ ! -e "$W/state/main.pin-change" ]
+    change_pin
+    [ "$(cat "$W/pin")" = Other-31415 ]
+}
+
 @test "a change of the PIN that could not be started leaves no trace, nor takes that of one before it away" {
     world break
     start

@@ -99,3 +99,15 @@ Test(ckr, calls_vague_only_what_restarts_the_process)
     cr_assert_eq(n_vague, 2);
     cr_assert_not(ckr_is_vague(CKR_DEVICE_ERROR));
 }
+
+Test(ckr, knows_which_answers_leave_a_pin_as_it_was)
+{
+    cr_expect(ckr_is_refused_pin(CKR_PIN_INCORRECT));
+    cr_expect(ckr_is_refused_pin(CKR_PIN_LEN_RANGE));
+    cr_expect(ckr_is_refused_pin(CKR_USER_NOT_LOGGED_IN));
+    cr_expect_not(ckr_is_refused_pin(CKR_OK));
+    cr_expect_not(ckr_is_refused_pin(CKR_GENERAL_ERROR));
+    cr_expect_not(ckr_is_refused_pin(CKR_DEVICE_REMOVED));
+    cr_expect_not(ckr_is_refused_pin(CKR_SESSION_CLOSED));
+    cr_expect_not(ckr_is_refused_pin(0x80000042));
+}
