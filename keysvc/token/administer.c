@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * administer - initialising tokens through libp11, and changing PINs
+ * administer - initialising tokens and changing PINs, as far as it goes through libp11
  *
  * libp11 keeps PINs in clear memory for as long as it lives, which here is this short process. The
  * service may run beside us: what could meet its logins is done inside of the store's gate, and the
@@ -149,6 +149,16 @@ failed(const struct administration *a, const char *what, struct fault *why)
     return KS_ERR_TOKEN_UNAVAILABLE;
 }
 
+static ks_err
+call_failed(const struct administration *a, CK_RV rv, const char *call, const char *what,
+            struct fault *why)
+{
+    ks_err err = ckr_fault(rv, call, why);
+
+    fault_prefix(why, "token %s: %s", a->token->name, what);
+    return err;
+}
+
 /* The token is as it was wanted; that its copy is not is said and fails nothing. */
 static void
 keep_store(const struct administration *a)
@@ -225,8 +235,7 @@ set_pins(struct administration *a, const char *old_so_pin, const char *so_pin, c
         return failed(a, "the new SO PIN is not accepted", why);
     if (PKCS11_init_pin(slot->token, pin) != 0)
         return failed(a, "the user PIN is not accepted", why);
-    if (PKCS11_logout(slot) != 0)
-        return failed(a, "the security officer's logout", why);
+    (void)PKCS11_logout(slot); /* all is set; the end of this process logs out, too */
     return KS_OK;
 }
 
@@ -241,11 +250,41 @@ read_old_so_pin(struct administration *a, struct secret **out, struct fault *why
     return pin_read(a->fds[CONTROL_PIN_OLD_SO], out, why);
 }
 
+/* A module that does not know says 0, or the largest number there is. */
+static ks_err
+check_length(const struct administration *a, const CK_TOKEN_INFO *info, const struct secret *pin,
+             const char *what, struct fault *why)
+{
+    CK_ULONG min = info->ulMinPinLen, max = info->ulMaxPinLen;
+
+    if (max == 0 || max == CK_UNAVAILABLE_INFORMATION || min > max)
+        return KS_OK;
+    if (pin->len >= min && pin->len <= max)
+        return KS_OK;
+    fault_set(why, "token %s: %s: this token takes %lu to %lu bytes", a->token->name, what, min,
+              max);
+    return KS_ERR_BAD_REQUEST;
+}
+
+/* While nothing is destroyed yet. */
+static ks_err
+check_lengths(const struct administration *a, struct p11 *p11, CK_SLOT_ID slot,
+              const struct secret *so_pin, const struct secret *pin, struct fault *why)
+{
+    CK_TOKEN_INFO info;
+    CK_RV rv = p11_get_token_info(p11, slot, &info);
+    ks_err err;
+
+    if (rv != CKR_OK)
+        return call_failed(a, rv, "C_GetTokenInfo", "the token is not initialised", why);
+    err = check_length(a, &info, so_pin, "Security officer's PIN", why);
+    return err ? err : check_length(a, &info, pin, "User PIN", why);
+}
+
 /* Modules answer a PIN of the wrong length as they answer a wrong one. */
 static ks_err
-so_pin_refused(const struct administration *a, bool has_old, struct fault *why)
+so_pin_refused(bool has_old, struct fault *why)
 {
-    (void)!failed(a, "the token is not initialised", why);
     fault_hint(why, has_old
                         ? "is the old SO PIN the one that the token knows?"
                         : "is the SO PIN as long as this kind of token wants it (SoftHSM: at least "
@@ -254,15 +293,49 @@ so_pin_refused(const struct administration *a, bool has_old, struct fault *why)
     return KS_ERR_TOKEN_UNAVAILABLE;
 }
 
+/* Not by libp11, which looks at the token once more and answers with what came of that. */
+static ks_err
+erase(const struct administration *a, struct p11 *p11, CK_SLOT_ID slot, const struct secret *so_pin,
+      bool has_old, struct fault *why)
+{
+    char padded[LABEL_LEN + 1];
+    CK_RV rv;
+
+    snprintf(padded, sizeof(padded), "%-*s", LABEL_LEN, a->label);
+    rv = p11_init_token(p11, slot, so_pin->text, so_pin->len, padded);
+    if (rv == CKR_OK)
+        return KS_OK;
+    if (ckr_is_refused_pin(rv)) {
+        (void)!call_failed(a, rv, "C_InitToken", "the token is not initialised", why);
+        return so_pin_refused(has_old, why);
+    }
+    (void)!call_failed(a, rv, "C_InitToken", "what was on the token may be gone", why);
+    fault_hint(why, "do the same again, with --force if it is initialised by now");
+    return KS_ERR_OUTCOME_UNKNOWN;
+}
+
+static ks_err
+half_done(bool has_old, struct fault *why)
+{
+    fault_prefix(why, "the token is initialised, and what was on it is gone, but it has no user "
+                      "PIN yet");
+    fault_hint(why, has_old ? "do the same again with --force and PINs that the token takes; if it "
+                              "refuses the old SO PIN, it has the new one by now: then without "
+                              "--old-so-pin-file"
+                            : "do the same again with --force and PINs that the token takes");
+    return KS_ERR_OUTCOME_UNKNOWN;
+}
+
 static ks_err
 init_token(struct administration *a, struct fault *why)
 {
     ks_auto(secret_freep) struct secret *old_so_pin = NULL;
     ks_auto(secret_freep) struct secret *so_pin = NULL;
     ks_auto(secret_freep) struct secret *pin = NULL;
-    const char *first_so_pin;
+    struct p11 p11 = {.list = module_functions(a->module)};
+    const struct secret *first_so_pin;
     PKCS11_SLOT *slot = NULL;
-    char padded[LABEL_LEN + 1];
+    CK_SLOT_ID id;
     ks_auto(closep) int gate = -1;
     ks_err err;
 
@@ -277,27 +350,18 @@ init_token(struct administration *a, struct fault *why)
         err = store_gate(a->token, &gate, why);
     if (err)
         return err;
-    /* libp11 hands its text to C_InitToken, which reads 32 bytes and wants blanks. */
-    snprintf(padded, sizeof(padded), "%-*s", LABEL_LEN, a->label);
-    first_so_pin = old_so_pin ? old_so_pin->text : so_pin->text;
-    if (PKCS11_init_token(slot->token, first_so_pin, padded) != 0)
-        return so_pin_refused(a, old_so_pin, why);
-    err = set_pins(a, first_so_pin, so_pin->text, pin->text, why);
+    id = PKCS11_get_slotid_from_slot(slot);
+    first_so_pin = old_so_pin ? old_so_pin : so_pin;
+    err = check_lengths(a, &p11, id, so_pin, pin, why);
+    if (!err)
+        err = erase(a, &p11, id, first_so_pin, old_so_pin, why);
     if (err)
         return err;
+    if (set_pins(a, first_so_pin->text, so_pin->text, pin->text, why) != KS_OK)
+        return half_done(old_so_pin, why);
     keep_store(a);
     printf("token %s is ready: label %s\n", a->token->name, a->label);
     return KS_OK;
-}
-
-static ks_err
-call_failed(const struct administration *a, CK_RV rv, const char *call, const char *what,
-            struct fault *why)
-{
-    ks_err err = ckr_fault(rv, call, why);
-
-    fault_prefix(why, "token %s: %s", a->token->name, what);
-    return err;
 }
 
 /* That the old PIN is refused is said of nothing else: by it a person learns that the token has the

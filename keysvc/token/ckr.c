@@ -164,6 +164,7 @@ ckr_is_refused_pin(CK_RV rv)
     case CKR_PIN_EXPIRED:
     case CKR_PIN_LOCKED:
     case CKR_USER_NOT_LOGGED_IN:
+    case CKR_SESSION_EXISTS:
     case CKR_SESSION_READ_ONLY:
     case CKR_TOKEN_WRITE_PROTECTED:
     case CKR_FUNCTION_NOT_SUPPORTED:

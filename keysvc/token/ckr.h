@@ -42,7 +42,7 @@ enum ckr_action ckr_action(CK_RV rv);
 /* May it mean anything, from "the token is gone" to "I do not do this"? */
 bool ckr_is_vague(CK_RV rv);
 
-/* Of a call that sets a PIN: is it certain that the token did not do it? */
+/* Of a call that sets a PIN, or initialises a token: is it certain that the token did not do it? */
 bool ckr_is_refused_pin(CK_RV rv);
 
 /* Fills `why` ("C_Sign: CKR_DEVICE_REMOVED (0x32)", rv) and returns the row's ks_err. `rv` is not

@@ -46,6 +46,15 @@ p11_get_token_info(struct p11 *p11, CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 }
 
 CK_RV
+p11_init_token(struct p11 *p11, CK_SLOT_ID slot, const char *so_pin, size_t so_pin_len,
+               const char *label)
+{
+    enter(p11, PULSE_CALL);
+    return leave(p11, p11->list->C_InitToken(slot, (CK_UTF8CHAR_PTR)(uintptr_t)so_pin, so_pin_len,
+                                             (CK_UTF8CHAR_PTR)(uintptr_t)label));
+}
+
+CK_RV
 p11_open_session(struct p11 *p11, CK_SLOT_ID slot, CK_SESSION_HANDLE *session)
 {
     enter(p11, PULSE_CALL);

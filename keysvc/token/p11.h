@@ -21,6 +21,9 @@ struct p11 {
 CK_RV p11_initialize(struct p11 *p11);
 CK_RV p11_finalize(struct p11 *p11);
 CK_RV p11_get_token_info(struct p11 *p11, CK_SLOT_ID slot, CK_TOKEN_INFO *info);
+/* `label` has 32 bytes, padded with blanks. */
+CK_RV p11_init_token(struct p11 *p11, CK_SLOT_ID slot, const char *so_pin, size_t so_pin_len,
+                     const char *label);
 CK_RV p11_open_session(struct p11 *p11, CK_SLOT_ID slot, CK_SESSION_HANDLE *session);
 CK_RV p11_close_session(struct p11 *p11, CK_SESSION_HANDLE session);
 CK_RV p11_get_session_info(struct p11 *p11, CK_SESSION_HANDLE session, CK_SESSION_INFO *info);

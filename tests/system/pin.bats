@@ -161,14 +161,41 @@ blocked()
     keysvc key generate web/shop
 }
 
+# init_token SO-PIN PIN [ARGUMENT...]
+init_token()
+{
+    (umask 077 && printf '%s' "$1" >"$W/so-pin" && printf '%s' "$2" >"$W/user-pin")
+    shift 2
+    keysvc token init main --so-pin-file "$W/so-pin" --pin-file "$W/user-pin" --config "$W/keysvcd.conf" \
+        --keysvcd "$(own_keysvcd)" "$@"
+}
+
 @test "token init with an SO PIN that the token does not take says what may be wrong with it" {
     world
-    as "$TOKEN" find "$W/tokens" -mindepth 1 -delete
-    (umask 077 && printf 'abc' >"$W/so-pin")
-    fails 10 "the token is not initialised" keysvc token init main --so-pin-file "$W/so-pin" --config "$W/keysvcd.conf" \
-        --keysvcd "$(own_keysvcd)"
-    fails 10 "SoftHSM: at least 4 characters" keysvc token init main --so-pin-file "$W/so-pin" --config "$W/keysvcd.conf" \
-        --keysvcd "$(own_keysvcd)"
+    fails 10 "the token is not initialised: C_InitToken: CKR_PIN_INCORRECT" init_token 27182818 "$PIN" --force
+    fails 10 "A token that has one already wants it in --old-so-pin-file" init_token 27182818 "$PIN" --force
+}
+
+@test "token init with PINs of a length that the token does not take destroys nothing" {
+    world
+    start
+    keysvc key generate web/shop
+    stop
+    fails 6 "User PIN: this token takes 4 to 255 bytes" init_token "$SO_PIN" abc --force
+    fails 6 "Security officer's PIN: this token takes 4 to 255 bytes" init_token abc "$PIN" --force
+    start
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+}
+
+@test "token init that fails after the token was emptied says so, and how to go on" {
+    world break
+    break_rules "C_InitPIN:1:CKR_PIN_INVALID" "C_InitToken:2:after CKR_GENERAL_ERROR"
+    fails 13 "what was on it is gone, but it has no user PIN yet" init_token "$SO_PIN" "$PIN" --force
+    [[ $output == *"do the same again with --force"* ]]
+    fails 13 "what was on the token may be gone: C_InitToken: CKR_GENERAL_ERROR" init_token "$SO_PIN" "$PIN" --force
+    fails 5 "--force destroys it" init_token "$SO_PIN" "$PIN"
+    init_token "$SO_PIN" "$PIN" --force
+    start
 }
 
 @test "change-pin changes token and file together" {
