@@ -70,7 +70,7 @@ names()
     (umask 077 && keysvc key reference web/shop@1 --out-file "$W/out.pem")
     names "$W/out.pem" web/shop@1
     [ "$(stat -c %a "$W/out.pem")" = 600 ]
-    fails 1 "No such file" keysvc key reference web/shop --out-file "$W/none/out.pem"
+    fails 2 "No such file" keysvc key reference web/shop --out-file "$W/none/out.pem"
 }
 
 @test "--json names the version beside the text" {
