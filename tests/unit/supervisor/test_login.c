@@ -300,17 +300,23 @@ Test(login, finds_a_credential_in_the_service_managers_folder)
     cr_assert_eq(begin(), KS_OK);
 }
 
-/* The service manager writes it anew at each start, whatever is in it. */
-Test(login, tries_a_refused_credential_once_over_any_number_of_restarts)
+static void
+refuse_credential(void)
 {
-    struct fault why = FAULT_INIT;
-
     section.pin_file[0] = '\0';
     text_copy(section.pin_credential, sizeof(section.pin_credential), "main.pin");
     setenv("CREDENTIALS_DIRECTORY", stage.folder, 1);
     open_login();
     cr_assert_eq(begin(), KS_OK);
     end(KS_ERR_LOGIN_BLOCKED);
+}
+
+/* The service manager writes it anew at each start, whatever is in it. */
+Test(login, tries_a_refused_credential_once_over_any_number_of_restarts)
+{
+    struct fault why = FAULT_INIT;
+
+    refuse_credential();
     for (int i = 0; i < 10; i++) {
         stage_write(&stage, "main.pin", i % 2 ? "5678\n" : "87654\n", 0600);
         open_login();
@@ -328,12 +334,7 @@ Test(login, tries_a_refused_credential_once_over_any_number_of_restarts)
 
 Test(login, a_refused_credential_does_not_block_a_pin_file)
 {
-    section.pin_file[0] = '\0';
-    text_copy(section.pin_credential, sizeof(section.pin_credential), "main.pin");
-    setenv("CREDENTIALS_DIRECTORY", stage.folder, 1);
-    open_login();
-    cr_assert_eq(begin(), KS_OK);
-    end(KS_ERR_LOGIN_BLOCKED);
+    refuse_credential();
     section.pin_credential[0] = '\0';
     stage_path(&stage, "main.pin", section.pin_file, sizeof(section.pin_file));
     open_login();
