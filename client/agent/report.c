@@ -57,6 +57,13 @@ report_note(struct report *report, const char *format, ...)
 }
 
 void
+report_tell_note(const struct report *report, json_t *object)
+{
+    if (report->message[0])
+        (void)json_object_set_new(object, "note", json_string(report->message));
+}
+
+void
 report_hint(struct report *report, const char *format, ...)
 {
     va_list args;

@@ -48,6 +48,9 @@ ks_err report_fail(struct report *report, ks_err code, const char *format, ...) 
  * 10.0.0.1"), in `message`. Commands print it, the running agent logs it. */
 void report_note(struct report *report, const char *format, ...) KS_PRINTF(2, 3);
 
+/* The notes as `object`'s "note", if there are any. */
+void report_tell_note(const struct report *report, json_t *object);
+
 /* Replaces the hint. */
 void report_hint(struct report *report, const char *format, ...) KS_PRINTF(2, 3);
 

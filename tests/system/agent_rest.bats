@@ -416,6 +416,47 @@ END
     [[ $(agent_json '[h["who"] for h in d["history"]]') == *"token manager"* ]]
 }
 
+@test "a change whose files cannot be put into place is made, and is not undone" {
+    rest_world
+    local current=$STATE/identities/agent/current
+    p12 one
+    p12 two
+    rm "$current"
+    mkdir "$current"
+    upload 200 one
+    [[ $(body 'd["note"]') == *"current is a folder"* ]]
+    serves_with one
+    answers 200 "$API/agent/status"
+    [ "$(body 'd["upload"], d["key_state"]')" = "('one', 'present')" ]
+    upload 200 two
+    answers 200 -X POST "$API/agent/rollback"
+    [[ $(body 'd["note"]') == *"current is a folder"* ]]
+    serves_with one
+    answers 200 --json '{"rekey": true}' "$API/agent/self-signed"
+    [[ $(body 'd["kind"], d["note"]') == *"self-signed"*"current is a folder"* ]]
+    agent doctor 2>&1 | grep -q "certificate-files.*current does not lead to sets/4"
+    rmdir "$current"
+    answers 200 -X POST "$API/agent/rollback"
+    [ "$(body '"note" in d')" = False ]
+    serves_with one
+    diff "$FILES/one.crt" "$current/certificate.pem"
+}
+
+@test "an upload with more names than can be asked for serves, and is shown with the first thousand" {
+    rest_world
+    REQ_OPTIONS="-addext subjectAltName=$(seq -s, -f 'DNS:n%g.example' 1001)" p12 many
+    p12 one
+    upload 200 many
+    serves_with many
+    answers 200 "$API/agent/status"
+    [ "$(body 'len(d["names"]), d["names"][999], d["names_cut"]')" = "(1000, 'DNS:n1000.example', True)" ]
+    upload 200 one
+    answers 200 -X POST "$API/agent/rollback"
+    [ "$(body 'd["upload"]')" = many ]
+    answers 200 -X POST "$API/agent/rollback"
+    [ "$(body 'd["upload"], "names_cut" in d')" = "('one', False)" ]
+}
+
 # Neither key nor password, of the running agent; only root may look, and through what a sanitizer maps nobody.
 not_in_memory()
 {

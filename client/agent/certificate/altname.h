@@ -31,7 +31,8 @@ ks_err altname_add(struct altname_list *list, enum ks_name_kind kind, const char
 /* Adds those of a text. USAGE: `why` names the part that is wrong; TOO_LARGE. */
 ks_err altname_parse(struct altname_list *list, const char *text, struct fault *why) KS_MUST_CHECK;
 
-/* Adds those of the four kinds; others, and what is malformed, are left out. NULL: none. */
+/* Adds those of the four kinds; others, and what is malformed, are left out. NULL: none. TOO_LARGE: there
+ * are more than KS_MAX_ALTERNATIVE_NAMES, and the first so many are in the list. */
 ks_err altname_read(struct altname_list *list, const GENERAL_NAMES *names) KS_MUST_CHECK;
 
 /* DNS names and e-mail addresses compare without case. */

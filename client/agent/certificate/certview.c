@@ -52,19 +52,22 @@ certview_add(json_t *object, const struct ks_chain *chain)
            json_object_set_new(object, "sha256", json_string(sha256)) || add_names(object, leaf);
 }
 
-/* "DNS:host.example", "IP:10.0.0.1" */
+/* "DNS:host.example", "IP:10.0.0.1"; the first thousand, if there are more. */
 static int
 add_names(json_t *object, const X509 *certificate)
 {
     ks_auto(ossl_names_freep) GENERAL_NAMES *names =
         X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
     ks_auto(altname_deinit) struct altname_list list = {0};
+    ks_err err = altname_read(&list, names);
     json_t *array = json_array();
 
-    if (!array || altname_read(&list, names)) {
+    if (!array || (err && err != KS_ERR_TOO_LARGE)) {
         json_decref(array);
         return -1;
     }
+    if (err)
+        json_object_set_new(object, "names_cut", json_true());
     for (size_t i = 0; i < list.n_names; i++)
         json_array_append_new(array, json_sprintf("%s:%s", altname_kind_word(list.names[i].kind),
                                                   list.names[i].value));

@@ -8,8 +8,9 @@
 
 #include "client/lib/keysvc.h"
 
-/* Adds subject, issuer, serial, not_before, not_after, sha256 and names of the chain's first. Not 0: no
- * memory, or it cannot be parsed. */
+/* Adds subject, issuer, serial, not_before, not_after, sha256 and names of the chain's first, of
+ * more than KS_MAX_ALTERNATIVE_NAMES the first so many and "names_cut". Not 0: no memory, or it cannot be
+ * parsed. */
 int certview_add(json_t *object, const struct ks_chain *chain);
 
 /* A text that may be no UTF-8: JSON would take none of it then. */

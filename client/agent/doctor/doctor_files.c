@@ -9,13 +9,16 @@
 #include <time.h>
 
 #include "client/agent/doctor/doctor.h"
+#include "client/agent/folder.h"
 #include "client/agent/identity/configured.h"
+#include "client/agent/identity/fileset.h"
 #include "client/agent/identity/operations.h"
 
 #define SOON_DAYS 14 /* left of a certificate that should be replaced */
 #define DAY_S 86400
 
 static void check_validity(struct doctor *doctor);
+static void check_files_shown(struct doctor *doctor);
 static void check_password(struct doctor *doctor);
 
 /* --- the folder --- */
@@ -68,14 +71,17 @@ doctor_certificate(struct doctor *doctor)
 {
     struct report report = REPORT_INIT;
 
-    if (certificate_status(doctor->agent, doctor->identity, &doctor->status, &report) == KS_OK)
+    if (certificate_status(doctor->agent, doctor->identity, &doctor->status, &report) == KS_OK) {
         check_validity(doctor);
-    else if (report.code == KS_ERR_NOT_FOUND && strcmp(doctor->identity, IDENTITY_OF_LISTENER) == 0)
+        check_files_shown(doctor);
+    } else if (report.code == KS_ERR_NOT_FOUND &&
+               strcmp(doctor->identity, IDENTITY_OF_LISTENER) == 0) {
         doctor_add(doctor, DOCTOR_NOTE, KS_OK, "certificate", "keysvc-agent run makes it.",
                    "identity %s is not there yet", doctor->identity);
-    else
+    } else {
         doctor_add(doctor, DOCTOR_WRONG, report.code, "certificate", report.hint, "%s",
                    report.message);
+    }
 }
 
 static time_t
@@ -107,6 +113,26 @@ check_validity(struct doctor *doctor)
                    "certificate", left_s < SOON_DAYS * DAY_S ? mend : "",
                    "%s, %s, valid until %s, for %lld days", text_of(doctor->status, "subject"),
                    text_of(doctor->status, "kind"), until, left_s / DAY_S);
+}
+
+/* Opening the agent has put them into place just now, if that was possible. */
+static void
+check_files_shown(struct doctor *doctor)
+{
+    ks_auto(closep) int folder = -1;
+    long long wanted = json_integer_value(json_object_get(doctor->status, "set"));
+    struct fault why = FAULT_INIT;
+
+    if (folder_identity(doctor->config->state_dir, doctor->identity, false, &folder, &why) ==
+            KS_OK &&
+        fileset_current(folder) == wanted)
+        return;
+    doctor_add(doctor, DOCTOR_WRONG, KS_ERR_INTERNAL, "certificate-files",
+               "Look at the folder's rights and its disk, and that \"current\" is a link; each "
+               "keysvc-agent command tries again.",
+               "%s/identities/%s/current does not lead to sets/%lld, the certificate that is "
+               "current: programs that read it have another one",
+               doctor->config->state_dir, doctor->identity, wanted);
 }
 
 /* --- certificate-file --- */

@@ -71,14 +71,17 @@ apply_locked(struct agent *agent, const char *identity, const struct apply_reque
         return err;
     note_older_key(&current.key, &set.key, report);
     err = tell(&set, !request->what_if, out, report);
-    if (err || request->what_if)
+    if (err)
         return err;
-    err = identity_switch(agent, identity, &set, "apply", report);
+    if (!request->what_if)
+        err = identity_switch(agent, identity, &set, "apply", report);
     if (err) {
         json_decref(*out);
         *out = NULL;
+        return err;
     }
-    return err;
+    report_tell_note(report, *out);
+    return KS_OK;
 }
 
 /* The key is asked for: a certificate whose key is gone, or is another by now, serves nobody. */
@@ -137,8 +140,6 @@ tell(const struct identity_set *set, bool applied, json_t **out, struct report *
     json_t *told = json_pack("{s:b, s:o, s:o}", "applied", applied, "checks",
                              report_checks_json(report), "certificate", certificate);
 
-    if (told && report->message[0])
-        bad |= json_object_set_new(told, "note", json_string(report->message));
     if (told && !bad) {
         *out = told;
         return KS_OK;

@@ -204,9 +204,12 @@ fileset_prepare(int folder, int64_t number, struct fault *why)
 ks_err
 fileset_publish(int folder, struct fault *why)
 {
-    if (renameat(folder, NEW_CURRENT, folder, CURRENT) || fsync(folder))
+    if (renameat(folder, NEW_CURRENT, folder, CURRENT) == 0)
+        return fsync(folder) ? failed(why, CURRENT) : KS_OK;
+    if (errno != EISDIR && errno != ENOTEMPTY && errno != EEXIST)
         return failed(why, CURRENT);
-    return KS_OK;
+    fault_set(why, CURRENT " is a folder, where a link to the current files belongs: move it away");
+    return KS_ERR_INTERNAL;
 }
 
 int64_t

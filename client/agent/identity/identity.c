@@ -8,8 +8,8 @@
  *     the link, beside `current`       }  a crash or a full disk: the old set, leftovers are removed
  *     the store's transaction         /
  *     --- its commit ---
- *     rename of the link              \   a crash: identity_recover() does it
- *     old sets removed                /
+ *     rename of the link              \   a crash, a failing disk: the new set is current all the same,
+ *     old sets removed                /   and identity_recover() does it
  */
 #include "client/agent/identity/identity.h"
 
@@ -29,12 +29,14 @@
 static ks_err create(struct agent *agent, const char *name, struct report *report);
 static ks_err lock(struct agent *agent, const char *name, bool make, struct report *report);
 static ks_err switch_locked(struct agent *agent, struct identity_row *row, struct identity_set *set,
-                            const char *action, struct fault *why);
+                            const char *action, struct report *report);
 static ks_err commit(struct agent *agent, const struct identity_row *row,
                      const struct identity_set *set, bool is_new, const char *action,
                      struct fault *why);
 static ks_err record(struct agent *agent, const char *name, const struct identity_set *set,
                      const char *action, struct fault *why);
+static void publish(struct agent *agent, const struct identity_row *row, int folder,
+                    struct report *report);
 static void prune_files(struct agent *agent, const char *name, int folder);
 
 void
@@ -116,8 +118,11 @@ identity_ensure(struct agent *agent, const char *name, struct report *report)
     if (err)
         return err;
     /* Somebody else may have made it while we waited. */
-    if (store_identity_get(agent->store, name, &row, &why) == KS_ERR_NOT_FOUND)
+    err = store_identity_get(agent->store, name, &row, &why);
+    if (err == KS_ERR_NOT_FOUND)
         err = create(agent, name, report);
+    else if (err)
+        report_fault(report, err, &why);
     identity_unlock(agent);
     return err;
 }
@@ -127,7 +132,6 @@ create(struct agent *agent, const char *name, struct report *report)
 {
     ks_auto(identity_set_deinit) struct identity_set set = {.kind = SET_SELF_SIGNED};
     struct identity_row row = {.next_number = 1, .made_us = (int64_t)clock_wall_us()};
-    struct fault why = FAULT_INIT;
     ks_err err;
 
     text_copy(row.name, sizeof(row.name), name);
@@ -138,10 +142,7 @@ create(struct agent *agent, const char *name, struct report *report)
     err = self_signed_key(agent, row.key, &set.key, report);
     if (!err)
         err = self_signed_make(agent, &set, report);
-    if (err)
-        return err;
-    err = switch_locked(agent, &row, &set, "create", &why);
-    return err ? report_fault(report, err, &why) : KS_OK;
+    return err ? err : switch_locked(agent, &row, &set, "create", report);
 }
 
 /* --- the lock --- */
@@ -208,22 +209,25 @@ identity_switch(struct agent *agent, const char *name, struct identity_set *set,
     if (err)
         return err;
     err = store_identity_get(agent->store, name, &row, &why);
-    if (!err)
-        err = switch_locked(agent, &row, set, action, &why);
+    if (err)
+        report_fault(report, err, &why);
+    else
+        err = switch_locked(agent, &row, set, action, report);
     identity_unlock(agent);
-    return err ? report_fault(report, err, &why) : KS_OK;
+    return err;
 }
 
 static ks_err
 switch_locked(struct agent *agent, struct identity_row *row, struct identity_set *set,
-              const char *action, struct fault *why)
+              const char *action, struct report *report)
 {
     ks_auto(closep) int folder = -1;
+    struct fault why = FAULT_INIT;
     bool is_new = set->number == 0;
-    ks_err err = folder_identity(agent->config->state_dir, row->name, false, &folder, why);
+    ks_err err = folder_identity(agent->config->state_dir, row->name, false, &folder, &why);
 
     if (err)
-        return err;
+        return report_fault(report, err, &why);
     if (is_new) {
         set->number = row->next_number++;
         set->made_us = (int64_t)clock_wall_us();
@@ -232,29 +236,40 @@ switch_locked(struct agent *agent, struct identity_row *row, struct identity_set
         return KS_OK;
     row->previous = row->current;
     row->current = set->number;
-    err = fileset_write(folder, set, why);
+    err = fileset_write(folder, set, &why);
     if (!err)
-        err = fileset_prepare(folder, set->number, why);
+        err = fileset_prepare(folder, set->number, &why);
     if (!err)
-        err = commit(agent, row, set, is_new, action, why);
+        err = commit(agent, row, set, is_new, action, &why);
     if (err) {
         prune_files(agent, row->name, folder);
         set->number = is_new ? 0 : set->number;
-        return err;
+        return report_fault(report, err, &why);
     }
-    err = fileset_publish(folder, why);
-    if (err) {
-        fault_prefix(why, "set %lld is current, but its files could not be put into place",
-                     (long long)set->number);
-        fault_hint(why, "look at the state folder's rights; the next command or start tries again");
-        return err;
-    }
-    prune_files(agent, row->name, folder);
     log_info("event=certificate-changed identity=%s action=%s set=%lld kind=%s key=%s@%u "
              "who=\"%s\"",
              row->name, action, (long long)set->number, set_kind_name(set->kind), set->key.name,
              set->key.version, LOG_TEXT(agent->who));
+    publish(agent, row, folder, report);
     return KS_OK;
+}
+
+/* What fails here is no failure of the change, which is made. */
+static void
+publish(struct agent *agent, const struct identity_row *row, int folder, struct report *report)
+{
+    struct fault why = FAULT_INIT;
+
+    if (fileset_publish(folder, &why) == KS_OK) {
+        prune_files(agent, row->name, folder);
+        return;
+    }
+    log_error("event=files-not-published identity=%s set=%lld why=\"%s\"", row->name,
+              (long long)row->current, LOG_TEXT(why.text));
+    report_note(report,
+                "it is current, but programs that read %s/identities/%s/current see the one before "
+                "(%s): the next keysvc-agent command tries again",
+                agent->config->state_dir, row->name, why.text);
 }
 
 static ks_err

@@ -70,7 +70,8 @@ int64_t identity_current_number(struct agent *agent, const char *name);
  * Makes `set` the current one, durably (number 0: it is a new one and gets its number; else it is in
  * the store already, as for a rollback), and adds to the history what was done
  * (`action`: "apply", "create", "self-signed", "rekey", "activate", "rollback") and by whom. After a crash at
- * any point the old set stands or the new one.
+ * any point the old set stands or the new one. On failure the old one does; if only its files could not
+ * be put into place, that is a note in the report, and identity_recover()'s to mend.
  */
 ks_err identity_switch(struct agent *agent, const char *name, struct identity_set *set,
                        const char *action, struct report *report) KS_MUST_CHECK;

@@ -114,6 +114,13 @@ rest_answer_json(struct rest_call *call, json_t *json)
     free(text);
 }
 
+void
+rest_answer_noted(struct rest_call *call, const struct report *report, json_t *json)
+{
+    report_tell_note(report, json);
+    rest_answer_json(call, json);
+}
+
 static bool
 is_known(const char *name, const char *const *known)
 {

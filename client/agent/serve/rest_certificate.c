@@ -42,7 +42,7 @@ rest_certificate_put(struct web_request *request, const struct route_match *matc
     if (put(call, match->words[NAME], &file, &json, &report))
         rest_fail(call, &report);
     else
-        rest_answer_json(call, json);
+        rest_answer_noted(call, &report, json);
     rest_password_end(&password);
 }
 
@@ -73,7 +73,7 @@ with_password(struct rest_call *call, const char *name, with_password_fn run)
     if (run(call->agent, name, password.text, &json, &report))
         rest_fail(call, &report);
     else
-        rest_answer_json(call, json);
+        rest_answer_noted(call, &report, json);
     rest_password_end(&password);
 }
 

@@ -188,6 +188,23 @@ rest_identity_apply(struct web_request *request, const struct route_match *match
     json_decref(body);
 }
 
+/* The change is made, whatever comes between it and its description. */
+static void
+answer_changed(struct rest_call *call, struct report *report)
+{
+    struct report looking = REPORT_INIT;
+    json_t *json = NULL;
+
+    if (certificate_status(call->agent, call->match->words[IDENTITY], &json, &looking)) {
+        report_fail(report, KS_ERR_OUTCOME_UNKNOWN, "it is done, but cannot be described: %s",
+                    looking.message);
+        report_hint(report, "ask for its status");
+        rest_fail(call, report);
+        return;
+    }
+    rest_answer_noted(call, report, json);
+}
+
 void
 rest_identity_self_signed(struct web_request *request, const struct route_match *match, void *state)
 {
@@ -197,11 +214,12 @@ rest_identity_self_signed(struct web_request *request, const struct route_match 
     json_t *body = rest_body(call, KNOWN, true);
     bool rekey;
 
+    (void)request;
     if (body && flag_of(call, body, "rekey", &rekey)) {
         if (certificate_self_signed(call->agent, match->words[IDENTITY], rekey, &report))
             rest_fail(call, &report);
         else
-            rest_identity_status(request, match, state);
+            answer_changed(call, &report);
     }
     json_decref(body);
 }
@@ -214,11 +232,12 @@ rest_identity_rollback(struct web_request *request, const struct route_match *ma
     struct report report = REPORT_INIT;
     json_t *body = rest_body(call, KNOWN, true);
 
+    (void)request;
     if (body) {
         if (certificate_rollback(call->agent, match->words[IDENTITY], &report))
             rest_fail(call, &report);
         else
-            rest_identity_status(request, match, state);
+            answer_changed(call, &report);
     }
     json_decref(body);
 }

@@ -45,6 +45,8 @@ void rest_fail_with(struct rest_call *call, int code, ks_err err, const char *fo
     KS_PRINTF(4, 5);
 /* Takes `json`; NULL: no memory. */
 void rest_answer_json(struct rest_call *call, json_t *json);
+/* With what the report notes of a change that is made. */
+void rest_answer_noted(struct rest_call *call, const struct report *report, json_t *json);
 /* A JSON object from the body, {} if it is empty and `optional`; its members are among `known` (NULL ends).
  * NULL: it is answered. json_decref. */
 json_t *rest_body(struct rest_call *call, const char *const *known, bool optional);

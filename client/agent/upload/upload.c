@@ -76,6 +76,16 @@ get_upload(struct agent *agent, const char *name, struct upload *out, struct rep
     return err ? report_fault(report, err, &why) : KS_OK;
 }
 
+static ks_err
+tell_active(const struct upload *upload, json_t **out, struct report *report)
+{
+    *out = upload_view(upload, true);
+    return *out ? KS_OK
+                : report_fail(report, KS_ERR_OUTCOME_UNKNOWN,
+                              "%s: it is active, but there is no memory for the answer",
+                              upload->name);
+}
+
 /* --- bringing --- */
 
 ks_err
@@ -133,8 +143,7 @@ put_locked(struct agent *agent, struct upload *upload, const struct upload_file 
     if (destroy_versions(agent, upload->key.name, upload->key.version, &ignored))
         log_warning("event=old-key-stays key=%s why=\"%s\"", upload->key.name,
                     LOG_TEXT(ignored.message));
-    *out = upload_view(upload, true);
-    return *out ? KS_OK : report_fail(report, KS_ERR_INTERNAL, "no memory for the answer");
+    return tell_active(upload, out, report);
 }
 
 /* 0: the token has none of that name. */
@@ -182,11 +191,12 @@ keep(struct agent *agent, const struct upload *upload, const char *password, str
 {
     ks_auto(upload_deinit) struct upload before = {0};
     struct upload row = *upload; /* borrows the chain */
-    struct fault why = FAULT_INIT, ignored = FAULT_INIT;
-    ks_err found = store_upload_get(agent->store, upload->name, &before, &ignored);
-    ks_err err;
+    struct fault why = FAULT_INIT;
+    ks_err found = store_upload_get(agent->store, upload->name, &before, &why);
+    ks_err err = found == KS_ERR_NOT_FOUND ? KS_OK : found;
 
-    err = verifier_make(password, row.verifier, &why);
+    if (!err)
+        err = verifier_make(password, row.verifier, &why);
     if (!err)
         err = change_row(agent, &row, NULL, &why);
     if (err)
@@ -236,20 +246,22 @@ ks_err
 upload_activate(struct agent *agent, const char *name, const char *password, json_t **out,
                 struct report *report)
 {
-    ks_auto(upload_deinit) struct upload upload = {0};
+    ks_auto(upload_deinit) struct upload seen = {0}, upload = {0};
     bool active = false;
-    ks_err err = get_upload(agent, name, &upload, report);
+    ks_err err = get_upload(agent, name, &seen, report);
 
     if (err)
         return err;
-    if (!verifier_matches(upload.verifier, password))
+    if (!verifier_matches(seen.verifier, password))
         return wrong_password(report, name);
-    upload_deinit(&upload);
     err = identity_lock(agent, IDENTITY, report);
     if (err)
         return err;
     /* Under the lock: somebody may have replaced or removed it, or made it active. */
     err = get_upload(agent, name, &upload, report);
+    if (!err && strcmp(upload.verifier, seen.verifier) != 0 &&
+        !verifier_matches(upload.verifier, password))
+        err = wrong_password(report, name);
     if (!err)
         err = is_active(agent, name, &active, report);
     if (!err && !active)
@@ -261,8 +273,7 @@ upload_activate(struct agent *agent, const char *name, const char *password, jso
     identity_unlock(agent);
     if (err)
         return err;
-    *out = upload_view(&upload, true);
-    return *out ? KS_OK : report_fail(report, KS_ERR_INTERNAL, "no memory for the answer");
+    return tell_active(&upload, out, report);
 }
 
 /* --- removing --- */

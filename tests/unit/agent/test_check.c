@@ -391,6 +391,28 @@ Test(check, each_mistake_fails_its_own_check_and_its_good_neighbour_passes)
         try_change(&CHANGE[i]);
 }
 
+/* More than a request may have: nothing of ours asked for it. As the one before they do no harm. */
+Test(check, names_beyond_the_thousand_are_refused_by_their_check)
+{
+    ks_auto(buf_deinit) struct buf names = BUF_INIT;
+    struct change change = {.what = "a name too many", .failed = "names", .found = "more"};
+    char name[32];
+
+    for (unsigned int i = 0; i <= KS_MAX_ALTERNATIVE_NAMES; i++) {
+        snprintf(name, sizeof(name), "%sDNS:n%u.example", i > 0 ? "," : "", i);
+        buf_append(&names, name, strlen(name));
+    }
+    buf_append(&names, "", 1);
+    cr_assert(!names.failed);
+    change.names = (const char *)names.data;
+    try_change(&change);
+    change = (struct change){.what = "before, it had a name too many",
+                             .failed = "",
+                             .names = "DNS:n0.example",
+                             .before = (const char *)names.data};
+    try_change(&change);
+}
+
 /* --- files --- */
 
 static ks_err

@@ -176,6 +176,34 @@ Test(identity, settles_the_requests_for_a_key_with_its_certificate)
     cr_assert(store_csr_add(store, "nobody", &row, "der", 3, &why) == KS_ERR_EXISTS);
 }
 
+/* Nobody may take a change that is made for one that is not, and undo half of it. */
+Test(identity, whose_files_cannot_be_put_into_place_has_changed_all_the_same_and_says_so)
+{
+    struct report report = REPORT_INIT;
+    struct rig again;
+
+    break_file("current", "rm");
+    break_file("current", "mkdir");
+    cr_assert(rig_switch(&rig, SET_ISSUED, 2, &report) == KS_OK, "%s", report.message);
+    cr_assert(current() == 2);
+    cr_assert(strstr(report.message, "current is a folder, where a link"), "%s", report.message);
+    break_file("current", "rmdir");
+    rig_open(&again, state);
+    cr_assert(rig_files(state) == 2);
+    rig_close(&again);
+}
+
+Test(identity, whose_files_cannot_be_written_stays_what_it_is)
+{
+    struct report report = REPORT_INIT;
+
+    break_file("sets", "mv sets away && touch");
+    cr_assert(rig_switch(&rig, SET_ISSUED, 2, &report) == KS_ERR_INTERNAL);
+    cr_assert(current() == 1);
+    break_file("sets", "rm sets && mv away");
+    cr_assert(rig_files(state) == 1);
+}
+
 /* --- mending --- */
 
 Test(identity, has_its_files_mended_when_the_agent_is_opened)
