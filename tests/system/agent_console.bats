@@ -79,6 +79,57 @@ END
     console status
 }
 
+@test "a certificate that could not be kept is trusted by nobody, and spoils nothing" {
+    local end=$((SECONDS + 30))
+    fake A1
+    add A1
+    mkdir "$W/A2"
+    echo secret >"$W/A2/token"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$W/A2/key.pem" -out "$W/A2/certificate.pem" \
+        -subj /CN=A2.example -days 30 -addext keyUsage=DER:04:01:00 2>/dev/null
+    # Not the usual fake: Python refuses to serve with it.
+    openssl s_server -accept 127.0.0.1:0 -cert "$W/A2/certificate.pem" -key "$W/A2/key.pem" >"$W/A2/log" 2>&1 3>&- </dev/zero &
+    FAKES+=($!)
+    until grep -q ^ACCEPT "$W/A2/log"; do [ "$SECONDS" -lt "$end" ]; sleep 0.05; done
+    sed -n 's/^ACCEPT .*://p' "$W/A2/log" >"$W/A2/port"
+    fails 23 "an extension that cannot be read" \
+        console add A2 "$(address A2)" --token-file "$W/A2/token" --fingerprint "$(fingerprint A2)"
+    console status
+    # So it is with one that shows it later.
+    /usr/bin/python3 - "$W/console/agents.json" "$(cat "$W/A2/port")" <<'END'
+import json, sys
+with open(sys.argv[1]) as file:
+    fleet = json.load(file)
+fleet["agents"].append(fleet["agents"][0] | {"name": "A2", "port": int(sys.argv[2])})
+with open(sys.argv[1], "w") as file:
+    json.dump(fleet, file)
+END
+    fails 23 "an extension that cannot be read" console trust A2 --yes
+    fails 23 "an extension that cannot be read" console status
+    [[ $output == *"A1"*"trusted"* ]]
+}
+
+@test "one agent of the list whose trust cannot be read keeps nobody from the others, and is not lost" {
+    fake A1 A2
+    add A1 A2
+    /usr/bin/python3 - "$W/console/agents.json" <<'END'
+import json, sys
+with open(sys.argv[1]) as file:
+    fleet = json.load(file)
+fleet["agents"][1]["trust"]["kind"] = "of tomorrow"
+with open(sys.argv[1], "w") as file:
+    json.dump(fleet, file)
+END
+    rm "$W/A2/requests"
+    fails 23 "what agents.json says of its certificate cannot be read" console status
+    [[ $output == *"A1"*"trusted"* ]]
+    [ "$(requests A2)" = 0 ]
+    [ "$(json "d['agents'][1]['trust']['kind'], len(d['agents'][1]['trust']['pem']) > 99" <"$W/console/agents.json")" = \
+        "('of tomorrow', True)" ]
+    console trust A2 --fingerprint "$(fingerprint A2)"
+    console status
+}
+
 @test "an expired certificate is untrusted, though it is the pinned one" {
     fake A1 A2
     add A1

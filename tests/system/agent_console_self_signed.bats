@@ -86,6 +86,36 @@ is_self_signed()
     console status
 }
 
+@test "an agent that answers and is not to be seen then is known by what it told" {
+    applied A1 A2 A3
+    console trust A2 --yes --ca-file "$W/ca.crt"
+    for name in A1 A2; do echo self-signed:done-then-deaf >"$W/$name/mode"; done
+    # The answer of A3 takes all of its time.
+    echo self-signed:done-then-hang >"$W/A3/mode"
+    fails 13 "0 succeeded, 3 failed" console apply-self-signed --all --rekey --timeout 5
+    [[ $output == *"A1     OUTCOME_UNKNOWN  it says that it is done, but what it shows could not be seen: "* ]]
+    [[ $output == *"A2     OUTCOME_UNKNOWN  it says that it is done"* ]]
+    [[ $output == *"A3     OUTCOME_UNKNOWN  not seen to be done within 5000 ms"* ]]
+    # Still expected after something else that came to nothing.
+    fails 17 "0 succeeded, 2 failed" console apply A1 A2 --directory "$DIR" --ca-file "$W/ca.crt"
+    rm "$W"/A?/mode "$W"/A?/deaf
+    console status A1 A2
+    [ "$(console list --json | json "[(a['trust']['kind'], 'told_sha256' in a['trust']) for a in d['agents'][:2]]")" = \
+        "[('pinned', False), ('pinned', False)]" ]
+    fails 23 "its certificate changed" console status A3
+}
+
+@test "an agent that told one certificate and shows another is not trusted by what it told" {
+    applied A1
+    echo self-signed:done-then-deaf >"$W/A1/mode"
+    fails 13 "" console apply-self-signed A1 --rekey
+    rm "$W/A1/mode" "$W/A1/deaf" "$W/A1/key.pem" "$W/A1/requests"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$W/A1/key.pem" -out "$W/A1/certificate.pem" \
+        -subj /CN=A1.example -days 30 2>/dev/null
+    fails 23 "its certificate changed" console status
+    [ "$(requests A1)" = 0 ]
+}
+
 @test "a console that is killed before apply-self-signed is answered knows the agent afterwards" {
     local client end=$((SECONDS + 30))
     applied A1

@@ -9,7 +9,8 @@ missing, so a test changes the certificate by replacing the file. DIR/token is t
 says how it answers: nothing (well), or one of MODES below; "apply:close" does so to one route only. It writes the port
 into DIR/port when it listens, and a line for each request whose headers it has read, with its Authorization, into
 DIR/requests: what an impostor would know. While DIR/shown.pem is there that certificate is shown, by somebody who has
-no key of it; the mode "shown" puts DIR/stolen.pem there.
+no key of it; the mode "shown" puts DIR/stolen.pem there. While DIR/deaf is there each connection is closed at once; the
+mode "done-then-deaf" answers well and puts it there.
 """
 import http.server
 import json
@@ -28,7 +29,7 @@ ANSWERS = {
     "list": (200, ["not", "an", "object"]),
     "escape": (400, {"error": {"code": "BAD_REQUEST", "message": "\x1b[2Jbad\u009b", "hint": "", "retryable": False}}),
 }
-MODES = ["hang", "slow", "close", "half", "garbage", "huge", "redirect", "bare-500", "done-then-close", "done-then-hang", "impostor", "shown"] + list(ANSWERS)
+MODES = ["hang", "slow", "close", "half", "garbage", "huge", "redirect", "bare-500", "done-then-close", "done-then-hang", "done-then-deaf", "impostor", "shown"] + list(ANSWERS)
 
 
 def openssl(*arguments, text=""):
@@ -183,6 +184,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif mode == "done-then-hang":
             agent.answer(method, route, body)
             time.sleep(600)
+        elif mode == "done-then-deaf":
+            agent.put("deaf", "")
+            self.send(*agent.answer(method, route, body))
         elif mode == "impostor":
             agent.new_key()
             agent.self_sign()
@@ -221,6 +225,8 @@ class Server(http.server.ThreadingHTTPServer):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.agent.path("certificate.pem"), self.agent.path("key.pem"))
         request.settimeout(60)
+        if self.agent.path("deaf").exists():
+            return
         if self.agent.path("shown.pem").exists():
             show(request, ssl.PEM_cert_to_DER_cert(self.agent.read("shown.pem")))
             return

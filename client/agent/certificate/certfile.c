@@ -75,6 +75,18 @@ extensions_valid(X509 *certificate)
     return !(X509_get_extension_flags(certificate) & EXFLAG_INVALID);
 }
 
+bool
+certfile_takes(X509 *certificate)
+{
+    ks_auto(ossl_memory_freep) uint8_t *der = NULL;
+    int len = i2d_X509(certificate, &der);
+    ks_auto(ossl_x509_freep) X509 *again = len > 0 ? decode(der, (size_t)len) : NULL;
+    bool taken = again && extensions_valid(again);
+
+    ERR_clear_error();
+    return taken;
+}
+
 static ks_err
 add(struct reading *reading, const uint8_t *der, size_t len)
 {

@@ -16,3 +16,6 @@
 /* `name` is for `why`. BAD_REQUEST: not such a file; TOO_LARGE: more than `max` certificates. */
 ks_err certfile_parse(const char *name, const void *data, size_t len, size_t max,
                       STACK_OF(X509) * *out, struct fault *why) KS_MUST_CHECK;
+
+/* Would a file with it be read? For one that came otherwise. */
+bool certfile_takes(X509 *certificate);

@@ -311,6 +311,12 @@ explain_failure(struct exchange *exchange, CURLcode code)
         outcome_fail(&exchange->outcome, KS_ERR_NO_SERVICE, "%s", curl_says(exchange, code));
         outcome_hint(&exchange->outcome, "is the agent running, and is its address right? see "
                                          "keysvc-agent console list");
+    } else if (handshake->unreadable) {
+        outcome_fail(&exchange->outcome, KS_ERR_UNTRUSTED,
+                     "it shows a certificate that is damaged, or with an extension that cannot be "
+                     "read");
+        outcome_hint(&exchange->outcome, "look at it on its host: openssl x509 -text; certificate-"
+                                         "apply-self-signed there makes one that can be read");
     } else if (handshake->trust && !handshake->verdict.trusted) {
         outcome_fail(&exchange->outcome, KS_ERR_UNTRUSTED, "%s", handshake->verdict.why);
         outcome_hint(&exchange->outcome, "%s", err_info(KS_ERR_UNTRUSTED)->hint);

@@ -45,6 +45,16 @@ bad_file(const struct fleet *fleet, struct fault *why)
 }
 
 static ks_err
+bad_peer(const struct fleet *fleet, size_t index, const json_t *json, struct fault *why)
+{
+    const char *name = json_string_value(json_object_get(json, "name"));
+
+    fault_set(why, "%s/" FLEET_NAME ": agent %zu (%.64s) is none that this console understands",
+              fleet->dir, index + 1, name ? name : "no name");
+    return KS_ERR_USAGE;
+}
+
+static ks_err
 load(struct fleet *fleet, struct fault *why)
 {
     json_t *json, *one;
@@ -63,7 +73,7 @@ load(struct fleet *fleet, struct fault *why)
             break;
         err = peer_from_json(peer, one);
         if (err)
-            err = bad_file(fleet, why);
+            err = bad_peer(fleet, index, one, why);
     }
     json_decref(json);
     if (fleet->n_peers > 0) /* of none the array is NULL */

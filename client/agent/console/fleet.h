@@ -68,7 +68,8 @@ void peer_saw(struct peer *peer, const char *status);
 /* --- fleet_json.c: one agent as it stands in the file --- */
 
 json_t *peer_json(const struct peer *peer);
-/* BAD_REQUEST: it is not what peer_json() makes. `peer` must be zeroed; peer_deinit() it in any case. */
+/* BAD_REQUEST: it is not what peer_json() makes; of its trust alone, nothing is trusted and what stands there
+ * is kept. `peer` must be zeroed; peer_deinit() it in any case. */
 ks_err peer_from_json(struct peer *peer, const json_t *json) KS_MUST_CHECK;
 void peer_deinit(struct peer *peer);
 

@@ -30,6 +30,7 @@ trust_json(const struct trust *trust)
     pem = trust->certificates ? peercert_pem(trust->certificates) : NULL;
     set(json, "pem", pem);
     set(json, "server_name", trust->server_name);
+    set(json, "told_sha256", trust->told);
     if (trust->expected && (expected = sk_X509_new_null())) {
         ks_auto(freep) char *expected_pem = NULL;
 
@@ -44,8 +45,9 @@ trust_json(const struct trust *trust)
 json_t *
 peer_json(const struct peer *peer)
 {
-    json_t *json = json_pack("{s:s, s:s, s:i, s:o?}", "name", peer->name, "host", peer->host,
-                             "port", (int)peer->port, "trust", trust_json(&peer->trust));
+    json_t *json = json_pack(
+        "{s:s, s:s, s:i, s:o?}", "name", peer->name, "host", peer->host, "port", (int)peer->port,
+        "trust", peer->trust.unread ? json_incref(peer->trust.unread) : trust_json(&peer->trust));
 
     if (!json)
         return NULL;
@@ -100,10 +102,14 @@ trust_from_json(struct trust *trust, const json_t *json)
 {
     const char *kind = json_string_value(json_object_get(json, "kind"));
     ks_auto(ossl_stack_freep) STACK_OF(X509) *certificates = NULL, *expected = NULL;
+    char told[PEERCERT_HEX_LEN] = "";
+    uint8_t sha256[PEERCERT_SHA256_LEN];
     ks_err err = KS_OK;
 
     if (!kind || !get_certificates(json, "pem", &certificates) ||
         !get_certificates(json, "expected", &expected) ||
+        !get_fixed(json, "told_sha256", told, sizeof(told)) ||
+        (told[0] && !peercert_parse_fingerprint(told, sha256)) ||
         !get_fixed(json, "server_name", trust->server_name, sizeof(trust->server_name)))
         return KS_ERR_BAD_REQUEST;
     if (strcmp(kind, trust_kind_name(TRUST_PINNED)) == 0 && certificates)
@@ -114,6 +120,8 @@ trust_from_json(struct trust *trust, const json_t *json)
         return KS_ERR_BAD_REQUEST;
     if (!err && expected)
         err = trust_expect(trust, sk_X509_value(expected, 0));
+    if (!err && told[0])
+        trust_expect_told(trust, sha256);
     return err;
 }
 
@@ -122,6 +130,7 @@ peer_from_json(struct peer *peer, const json_t *json)
 {
     json_int_t port = json_integer_value(json_object_get(json, "port"));
     json_int_t seen = json_integer_value(json_object_get(json, "seen"));
+    ks_err err;
 
     if (!get_fixed(json, "name", peer->name, sizeof(peer->name)) || !peer_name_valid(peer->name) ||
         !get_fixed(json, "host", peer->host, sizeof(peer->host)) || !peer->host[0] || port < 1 ||
@@ -133,7 +142,14 @@ peer_from_json(struct peer *peer, const json_t *json)
         !get(json, "certificate_file", &peer->certificate_file) ||
         !get(json, "key_file", &peer->key_file))
         return KS_ERR_BAD_REQUEST;
-    return trust_from_json(&peer->trust, json_object_get(json, "trust"));
+    err = trust_from_json(&peer->trust, json_object_get(json, "trust"));
+    if (err == KS_ERR_BAD_REQUEST) {
+        /* Of one agent; it keeps nobody from the others. */
+        trust_deinit(&peer->trust);
+        peer->trust.unread = json_incref(json_object_get(json, "trust"));
+        err = peer->trust.unread ? KS_OK : err;
+    }
+    return err;
 }
 
 void

@@ -9,7 +9,20 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 
+#include "client/agent/certificate/certfile.h"
 #include "client/provider/builtin.h"
+
+/* A reference of its own. What is believed is kept in a file, which must be read again. */
+static STACK_OF(X509) * readable(STACK_OF(X509) * chain)
+{
+    STACK_OF(X509) *copy = chain ? X509_chain_up_ref(chain) : NULL;
+
+    for (int i = sk_X509_num(copy); i-- > 0;) {
+        if (!certfile_takes(sk_X509_value(copy, i)))
+            X509_free(sk_X509_delete(copy, i));
+    }
+    return copy;
+}
 
 static int
 judge(X509_STORE_CTX *context, void *state)
@@ -22,11 +35,16 @@ judge(X509_STORE_CTX *context, void *state)
     X509_free(handshake->leaf);
     handshake->leaf = leaf && X509_up_ref(leaf) == 1 ? leaf : NULL;
     sk_X509_pop_free(handshake->chain, X509_free);
-    handshake->chain = chain ? X509_chain_up_ref(chain) : NULL;
+    handshake->chain = readable(chain);
     if (!handshake->leaf)
         return 0;
+    handshake->unreadable = !certfile_takes(leaf);
+    if (handshake->unreadable) {
+        X509_STORE_CTX_set_error(context, X509_V_ERR_INVALID_EXTENSION);
+        return 0;
+    }
     if (handshake->trust)
-        trust_judge(handshake->trust, leaf, chain, time(NULL), &handshake->verdict);
+        trust_judge(handshake->trust, leaf, handshake->chain, time(NULL), &handshake->verdict);
     if (!handshake->trust || handshake->verdict.trusted) {
         X509_STORE_CTX_set_error(context, X509_V_OK);
         return 1;

@@ -17,10 +17,11 @@ struct handshake {
     const char *key_file;
     /* Afterwards; nothing, if who was trusted did not end the handshake: */
     bool judged;
+    bool unreadable; /* its certificate is none that could be kept; never trusted */
     struct trust_verdict verdict;
-    X509 *leaf; /* as it was shown; NULL: it did not come so far */
-    STACK_OF(X509) * chain;
-    char own_failed[256]; /* the console's own certificate or key cannot be used; empty: it can */
+    X509 *leaf;             /* as it was shown; NULL: it did not come so far */
+    STACK_OF(X509) * chain; /* without those that could not be kept */
+    char own_failed[256];   /* the console's own certificate or key cannot be used; empty: it can */
 };
 
 /* For CURLOPT_SSL_CTX_FUNCTION; `state` is the struct handshake. */

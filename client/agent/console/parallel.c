@@ -41,7 +41,8 @@ ask(struct loop *loop, struct job *job, struct exchange_request *request)
 
     if (now >= job->deadline_ms) {
         json_decref(request->body);
-        outcome_fail(&job->outcome, KS_ERR_DEADLINE, "not done within %u ms",
+        outcome_fail(&job->outcome, job->maybe_changed ? KS_ERR_OUTCOME_UNKNOWN : KS_ERR_DEADLINE,
+                     "not %s within %u ms", job->maybe_changed ? "seen to be done" : "done",
                      loop->parallel->timeout_ms);
         finish(loop, job);
         return;
@@ -118,6 +119,9 @@ take_ended(struct loop *loop)
             continue;
         exchange = detach(loop, job);
         exchange_end(exchange, code);
+        job->maybe_changed |=
+            exchange->changes &&
+            (!exchange->outcome.code || exchange->outcome.code == KS_ERR_OUTCOME_UNKNOWN);
         settle_expected(job, exchange);
         advance(loop, job, exchange);
         exchange_free(exchange);
@@ -128,7 +132,7 @@ take_ended(struct loop *loop)
 static void
 give_up(struct loop *loop, struct job *job, const char *why)
 {
-    bool unknown = job->exchange && job->exchange->changes;
+    bool unknown = job->maybe_changed || (job->exchange && job->exchange->changes);
 
     if (job->exchange)
         exchange_free(detach(loop, job));
@@ -184,5 +188,17 @@ bool
 job_failed(struct job *job, struct exchange *answered)
 {
     outcome_move(&job->outcome, &answered->outcome);
+    return false;
+}
+
+bool
+job_not_seen(struct job *job, struct exchange *answered)
+{
+    if (answered->outcome.code == KS_ERR_UNTRUSTED)
+        return job_failed(job, answered);
+    outcome_fail(&job->outcome, KS_ERR_OUTCOME_UNKNOWN,
+                 "it says that it is done, but what it shows could not be seen: %s",
+                 answered->outcome.message);
+    outcome_hint(&job->outcome, "see keysvc-agent console status");
     return false;
 }

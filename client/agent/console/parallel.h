@@ -16,6 +16,7 @@ struct job {
     int stage;              /* the step's own, 0 at first */
     void *data;             /* the verb's own */
     bool finished;
+    bool maybe_changed; /* a change that was asked for was answered so, or its answer was lost */
     /* parallel.c's own: */
     struct exchange *exchange;
     uint64_t deadline_ms;
@@ -40,3 +41,5 @@ void parallel_run(const struct parallel *parallel, struct job *jobs, size_t n_jo
 
 /* The outcome of a step whose exchange failed: takes the exchange's. Always false. */
 bool job_failed(struct job *job, struct exchange *answered);
+/* Likewise of one that should have seen what a change has made: nobody may take it for not done. */
+bool job_not_seen(struct job *job, struct exchange *answered);

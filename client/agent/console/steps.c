@@ -4,6 +4,9 @@
  */
 #include "client/agent/console/steps.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 #define STATUS_TRUSTED "trusted"
 #define STATUS_UNTRUSTED "untrusted"
 #define STATUS_UNREACHABLE "unreachable"
@@ -43,6 +46,28 @@ step_note_status(struct job *job, struct exchange *answered)
         outcome_field(&job->outcome, "certificate", peercert_json(handshake->leaf));
     if (answered->answer)
         outcome_field(&job->outcome, "agent", json_incref(answered->answer));
+}
+
+void
+step_take_note(struct job *job, const json_t *answer)
+{
+    json_t *note = json_object_get(answer, "note");
+
+    if (json_is_string(note))
+        outcome_field(&job->outcome, "note", json_incref(note));
+}
+
+void
+step_done(struct job *job, const char *format, ...)
+{
+    const char *note = json_string_value(json_object_get(job->outcome.fields, "note"));
+    char text[sizeof(job->outcome.message)];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    outcome_done(&job->outcome, "%s%s%s", text, note ? "; " : "", note ? note : "");
 }
 
 ks_err

@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
+#include "base/hex.h"
 #include "client/agent/certificate/chain.h"
 
 bool
@@ -97,6 +98,16 @@ is_pinned(const struct trust *trust, X509 *leaf, time_t now, char *why, size_t c
     return trust_valid_now(leaf, now, why, cap);
 }
 
+static bool
+is_expected(const struct trust *trust, X509 *leaf)
+{
+    char shown[PEERCERT_HEX_LEN];
+
+    peercert_hex(leaf, shown);
+    return (trust->expected && peercert_same_key(leaf, trust->expected)) ||
+           strcmp(trust->told, shown) == 0;
+}
+
 void
 trust_judge(const struct trust *trust, X509 *leaf, STACK_OF(X509) * chain, time_t now,
             struct trust_verdict *out)
@@ -110,8 +121,10 @@ trust_judge(const struct trust *trust, X509 *leaf, STACK_OF(X509) * chain, time_
         out->trusted = trust_issued_by(trust->certificates, leaf, chain, trust->server_name, now,
                                        out->why, sizeof(out->why));
     else
-        snprintf(out->why, sizeof(out->why), "nothing is trusted of it yet");
-    if (out->trusted || !trust->expected || !peercert_same_key(leaf, trust->expected))
+        snprintf(out->why, sizeof(out->why), "%s",
+                 trust->unread ? "what agents.json says of its certificate cannot be read"
+                               : "nothing is trusted of it yet");
+    if (out->trusted || !is_expected(trust, leaf))
         return;
     out->expected = out->trusted = trust_valid_now(leaf, now, late, sizeof(late));
 }
@@ -123,6 +136,7 @@ trust_deinit(struct trust *trust)
 {
     sk_X509_pop_free(trust->certificates, X509_free);
     X509_free(trust->expected);
+    json_decref(trust->unread);
     memset(trust, 0, sizeof(*trust));
 }
 
@@ -136,6 +150,9 @@ replace(struct trust *trust, enum trust_kind kind, const STACK_OF(X509) * certif
     sk_X509_pop_free(trust->certificates, X509_free);
     trust->certificates = list;
     trust->kind = kind;
+    json_decref(trust->unread);
+    trust->unread = NULL;
+    trust->told[0] = '\0';
     trust_expect_nothing(trust);
     return KS_OK;
 }
@@ -171,6 +188,12 @@ trust_expect(struct trust *trust, X509 *certificate)
     trust_expect_nothing(trust);
     trust->expected = certificate;
     return KS_OK;
+}
+
+void
+trust_expect_told(struct trust *trust, const uint8_t sha256[static PEERCERT_SHA256_LEN])
+{
+    hex_text(trust->told, sha256, PEERCERT_SHA256_LEN);
 }
 
 void

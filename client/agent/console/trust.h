@@ -8,7 +8,8 @@
  *
  * `expected` is for a change under way, whose answer may be lost: a certificate with the key that the
  * agent has then. Whoever ends a handshake with that key is no stranger, whatever else stands in the
- * certificate. It is as good as pinned until the next thing is known.
+ * certificate. `told` is the sha256 of a certificate that the agent itself said it has from now on. Both
+ * are as good as pinned until the next thing is known.
  */
 #pragma once
 
@@ -25,14 +26,16 @@ enum trust_kind {
 
 struct trust {
     enum trust_kind kind;
-    STACK_OF(X509) * certificates;        /* PINNED: one; CA: each of them is believed */
-    X509 *expected;                       /* NULL: nothing is under way */
+    STACK_OF(X509) * certificates; /* PINNED: one; CA: each of them is believed */
+    X509 *expected;                /* NULL: nothing is under way */
+    char told[PEERCERT_HEX_LEN];   /* empty: nothing was told */
+    json_t *unread; /* as it stands in the file, if that cannot be read: nothing is trusted */
     char server_name[TRUST_NAME_MAX + 1]; /* CA: what the certificate must name; host or address */
 };
 
 struct trust_verdict {
     bool trusted;
-    bool expected;           /* only as the expected one */
+    bool expected;           /* only as the expected one, or the one that was told */
     char why[TRUST_WHY_LEN]; /* if not trusted */
 };
 
@@ -45,6 +48,7 @@ ks_err trust_by_ca(struct trust *trust, const STACK_OF(X509) * certificates,
                    const char *server_name) KS_MUST_CHECK;
 ks_err trust_expect(struct trust *trust, X509 *certificate) KS_MUST_CHECK;
 void trust_expect_nothing(struct trust *trust);
+void trust_expect_told(struct trust *trust, const uint8_t sha256[static PEERCERT_SHA256_LEN]);
 
 /* `chain`: what came with it, may be NULL. */
 void trust_judge(const struct trust *trust, X509 *leaf, STACK_OF(X509) * chain, time_t now,

@@ -11,8 +11,6 @@
 #include "client/agent/console/issued.h"
 #include "client/agent/console/steps.h"
 
-#define NOTE_LEN 320
-
 enum { STAGE_BEGIN, STAGE_ANSWERED, STAGE_LOOKED };
 
 struct application {
@@ -21,7 +19,6 @@ struct application {
     bool what_if;
     json_t *checks;       /* the console's own, then the agent's */
     struct trust applied; /* exactly the new certificate */
-    char note[NOTE_LEN];  /* the agent's, behind what was done: "; ..." */
     struct outcome lost;  /* how the apply ended whose answer was lost; OK: it was not */
 };
 
@@ -77,19 +74,6 @@ forget_expected(struct peer *peer)
     trust_expect_nothing(&peer->trust);
 }
 
-/* What the agent says to an apply that is right and may not be what was meant. */
-static void
-take_note(struct job *job, const json_t *answer)
-{
-    struct application *application = job->data;
-    json_t *note = json_object_get(answer, "note");
-
-    if (!json_is_string(note))
-        return;
-    snprintf(application->note, sizeof(application->note), "; %s", json_string_value(note));
-    outcome_field(&job->outcome, "note", json_incref(note));
-}
-
 static bool
 take_answer(struct job *job, struct exchange *answered, struct exchange_request *next)
 {
@@ -106,9 +90,9 @@ take_answer(struct job *job, struct exchange *answered, struct exchange_request 
     if (json_is_array(checks))
         (void)json_array_extend(application->checks, checks);
     outcome_field(&job->outcome, "checks", json_incref(application->checks));
-    take_note(job, answered->answer);
+    step_take_note(job, answered->answer);
     if (application->what_if) {
-        outcome_done(&job->outcome, "%s would apply%s", application->file->path, application->note);
+        step_done(job, "%s would apply", application->file->path);
         return false;
     }
     step_ask_status(job->peer, &application->applied, next);
@@ -124,8 +108,10 @@ take_look(struct job *job, struct exchange *answered)
     char sha256[PEERCERT_HEX_LEN];
 
     if (!handshake->judged || !handshake->verdict.trusted) {
-        outcome_move(&job->outcome,
-                     application->lost.code ? &application->lost : &answered->outcome);
+        if (application->lost.code)
+            outcome_move(&job->outcome, &application->lost);
+        else
+            job_not_seen(job, answered);
         if (handshake->judged && job->outcome.code == KS_ERR_UNTRUSTED)
             outcome_hint(&job->outcome, "the agent says that it applied the certificate, but "
                                         "shows another one; look at its host");
@@ -139,7 +125,7 @@ take_look(struct job *job, struct exchange *answered)
     peercert_hex(handshake->leaf, sha256);
     peer_saw(job->peer, "trusted");
     outcome_field(&job->outcome, "certificate", peercert_json(handshake->leaf));
-    outcome_done(&job->outcome, "serves %s%s", sha256, application->note);
+    step_done(job, "serves %s", sha256);
 }
 
 static bool

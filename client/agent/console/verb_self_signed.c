@@ -3,20 +3,18 @@
  * verb_self_signed - console apply-self-signed: back to self-signed certificates, with --rekey on new keys
  *
  * The agent tells, over the connection that is trusted still, which certificate it serves from now
- * on; a new connection must show exactly that one, which is pinned then. If its answer is lost, a
+ * on; that is expected, and a new connection must show exactly that one, which is pinned then. If its answer is lost, a
  * self-signed certificate of the key that was trusted a moment ago is it. Of a new key nobody but the
  * agent knows: that one is for people to compare.
  */
 #include <stdio.h>
 
-#include "base/hex.h"
 #include "client/agent/console/steps.h"
 
 enum { STAGE_BEGIN, STAGE_DONE, STAGE_LOOKED };
 
 struct change {
     const struct console *console;
-    char sha256[PEERCERT_HEX_LEN];
     struct outcome lost; /* how it ended if its answer was lost; OK: it was not */
 };
 
@@ -54,12 +52,13 @@ take_lost(struct job *job, struct exchange *answered, struct exchange_request *n
 static bool
 take_told(struct job *job, const json_t *answer)
 {
-    struct change *change = job->data;
     const char *sha256 = json_string_value(json_object_get(answer, "sha256"));
     uint8_t bytes[PEERCERT_SHA256_LEN];
 
     if (sha256 && peercert_parse_fingerprint(sha256, bytes)) {
-        hex_text(change->sha256, bytes, sizeof(bytes));
+        trust_expect_told(&job->peer->trust, bytes);
+        job->peer->changed = true;
+        step_take_note(job, answer);
         return true;
     }
     outcome_fail(&job->outcome, KS_ERR_OUTCOME_UNKNOWN,
@@ -79,21 +78,21 @@ pin(struct job *job, X509 *leaf)
     peercert_hex(leaf, shown);
     peer_saw(job->peer, "trusted");
     outcome_field(&job->outcome, "certificate", peercert_json(leaf));
-    outcome_done(&job->outcome, "serves %s", shown);
+    step_done(job, "serves %s", shown);
 }
 
 static void
 pin_told(struct job *job, X509 *leaf)
 {
-    const struct change *change = job->data;
+    const char *told = job->peer->trust.told;
     char shown[PEERCERT_HEX_LEN];
 
     peercert_hex(leaf, shown);
-    if (strcmp(shown, change->sha256) == 0)
+    if (strcmp(shown, told) == 0)
         pin(job, leaf);
     else
         outcome_fail(&job->outcome, KS_ERR_UNTRUSTED,
-                     "it made the certificate with sha256 %s, but shows %s", change->sha256, shown);
+                     "it made the certificate with sha256 %s, but shows %s", told, shown);
 }
 
 static void
@@ -155,7 +154,7 @@ step(struct job *job, struct exchange *answered, struct exchange_request *next)
         if (change->lost.code)
             take_look(job, &answered->handshake);
         else if (answered->outcome.code)
-            return job_failed(job, answered);
+            return job_not_seen(job, answered);
         else
             pin_told(job, answered->handshake.leaf);
         return false;

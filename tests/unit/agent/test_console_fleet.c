@@ -212,6 +212,74 @@ Test(console_fleet, a_file_that_cannot_be_written_leaves_the_old_one)
     fleet_free(fleet);
 }
 
+Test(console_fleet, of_whom_the_trust_cannot_be_read_nothing_is_trusted_and_what_stands_there_stays)
+{
+    static const char *const ROWS[] = {
+        "{}",
+        "{\"kind\": \"pinned\"}",
+        "{\"kind\": \"of tomorrow\", \"pem\": \"x\"}",
+        "{\"kind\": \"ca\", \"pem\": \"no\"}",
+        "{\"kind\": \"none\", \"expected\": \"no\"}",
+        "{\"kind\": \"none\", \"told_sha256\": \"no\"}",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        json_t *trust = json_loads(ROWS[i], 0, NULL);
+        json_t *row =
+            json_pack("{s:s, s:s, s:i, s:o}", "name", "x", "host", "a", "port", 1, "trust", trust);
+        struct trust_verdict verdict;
+        struct peer peer = {.port = 0};
+        X509 *shown = certificate();
+        json_t *back;
+
+        cr_assert_eq(peer_from_json(&peer, row), KS_OK, "%s", ROWS[i]);
+        cr_assert_eq(peer.trust.kind, TRUST_NONE);
+        trust_judge(&peer.trust, shown, NULL, PKI_NOW, &verdict);
+        cr_assert(!verdict.trusted && strstr(verdict.why, "cannot be read"), "%s", verdict.why);
+        back = peer_json(&peer);
+        cr_assert(json_equal(json_object_get(back, "trust"), trust), "%s", ROWS[i]);
+        json_decref(back);
+        cr_assert_eq(trust_pin(&peer.trust, shown), KS_OK);
+        back = peer_json(&peer);
+        cr_assert_str_eq(json_string_value(json_object_get(json_object_get(back, "trust"), "kind")),
+                         "pinned");
+        json_decref(back);
+        peer_deinit(&peer);
+        X509_free(shown);
+        json_decref(row);
+    }
+}
+
+Test(console_fleet, what_an_agent_told_is_expected_until_the_next_thing_is_known)
+{
+    X509 *shown = certificate(), *pinned = certificate();
+    uint8_t sha256[PEERCERT_SHA256_LEN];
+    struct trust_verdict verdict;
+    struct peer peer = {.name = "x", .host = "a", .port = 1}, back = {.port = 0};
+    json_t *json;
+
+    peercert_sha256(shown, sha256);
+    cr_assert_eq(trust_pin(&peer.trust, pinned), KS_OK);
+    trust_judge(&peer.trust, shown, NULL, PKI_NOW, &verdict);
+    cr_assert(!verdict.trusted);
+    trust_expect_told(&peer.trust, sha256);
+    /* What an apply expects and gives up is another thing. */
+    cr_assert_eq(trust_expect(&peer.trust, pinned), KS_OK);
+    trust_expect_nothing(&peer.trust);
+    json = peer_json(&peer);
+    cr_assert_eq(peer_from_json(&back, json), KS_OK);
+    trust_judge(&back.trust, shown, NULL, PKI_NOW, &verdict);
+    cr_assert(verdict.trusted && verdict.expected);
+    cr_assert_eq(trust_pin(&back.trust, pinned), KS_OK);
+    trust_judge(&back.trust, shown, NULL, PKI_NOW, &verdict);
+    cr_assert(!verdict.trusted);
+    json_decref(json);
+    peer_deinit(&peer);
+    peer_deinit(&back);
+    X509_free(shown);
+    X509_free(pinned);
+}
+
 Test(console_fleet, nonsense_in_the_file_is_named_and_not_overwritten)
 {
     static const char *const ROWS[] = {
@@ -224,10 +292,7 @@ Test(console_fleet, nonsense_in_the_file_is_named_and_not_overwritten)
         "\"none\"}}]}",
         "{\"agents\": [{\"name\": \"x\", \"host\": \"a\", \"port\": 0, \"trust\": {\"kind\": "
         "\"none\"}}]}",
-        "{\"agents\": [{\"name\": \"x\", \"host\": \"a\", \"port\": 1, \"trust\": {\"kind\": "
-        "\"pinned\"}}]}",
-        "{\"agents\": [{\"name\": \"x\", \"host\": \"a\", \"port\": 1, \"trust\": {\"kind\": "
-        "\"ca\", \"pem\": \"no\"}}]}",
+        "{\"agents\": [{\"name\": \"x\", \"host\": \"a\", \"port\": 1}]}",
     };
     struct fleet *fleet;
     struct fault why = FAULT_INIT;
