@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fleet_json - one agent to JSON and back; the file's format, documented in docs/agent.md
+ * fleet_json - one agent to JSON and back: the file's format
  */
 #include "client/agent/console/fleet.h"
 #include "client/agent/certificate/certfile.h"
