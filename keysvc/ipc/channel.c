@@ -354,6 +354,20 @@ wait_for(const struct channel *channel, short events, uint64_t end_ms, bool fore
 }
 
 ks_err
+channel_make_room(struct channel *channel, size_t len, int timeout_ms)
+{
+    uint64_t end_ms = clock_mono_ms() + (uint64_t)timeout_ms;
+    ks_err err = KS_OK;
+
+    while (!err && channel_pending(channel) + len > CHANNEL_MAX_BACKLOG) {
+        err = channel_flush(channel);
+        if (!err && channel_pending(channel) + len > CHANNEL_MAX_BACKLOG)
+            err = wait_for(channel, POLLOUT, end_ms, false);
+    }
+    return err;
+}
+
+ks_err
 channel_send(struct channel *channel, uint16_t type, const struct buf *body, const int *fds,
              size_t n_fds, int timeout_ms)
 {

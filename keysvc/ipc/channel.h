@@ -3,7 +3,7 @@
  * channel - messages and descriptors over one end of a stream socketpair between our processes
  *
  * A message is an 8-byte header (u32 body length, u16 type, u8 descriptors, u8 zero) and its body.
- * Nothing here blocks except channel_send() and channel_receive(). Many messages are read and
+ * Nothing here blocks except channel_make_room(), channel_send() and channel_receive(). Many messages are read and
  * written in one system call.
  *
  *   event loop:  readable -> channel_fill(), then channel_next() until false;
@@ -72,6 +72,10 @@ ks_err channel_queue(struct channel *channel, uint16_t type, const struct buf *b
 
 /* Writes what the socket takes. NO_SERVICE: the other end is gone. */
 ks_err channel_flush(struct channel *channel) KS_MUST_CHECK;
+
+/* Flushes, and waits for as much room in the backlog as a message with a body of `len` bytes needs, at most
+ * `timeout_ms` (DEADLINE). For many messages one after the other to a reader that does read. */
+ks_err channel_make_room(struct channel *channel, size_t len, int timeout_ms) KS_MUST_CHECK;
 
 /* Bytes that wait for channel_flush. */
 size_t channel_pending(const struct channel *channel);

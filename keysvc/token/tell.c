@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 
+#define ROOM_WAIT_MS 5000 /* a front that lives reads a whole backlog in a second */
+
 static ks_err send_key(struct worker *worker, const struct key *key);
 static void note_purpose(struct worker *worker, struct key *key);
 
@@ -14,12 +16,15 @@ send_key(struct worker *worker, const struct key *key)
 {
     ks_auto(buf_deinit) struct buf body = BUF_INIT;
     struct job_key entry = {.version = key->version, .state = key->state, .type = key->spki.type};
+    ks_err err;
 
     (void)text_copy(entry.name, sizeof(entry.name), key->name);
     entry.public_key_len = key->spki.len;
     memcpy(entry.public_key, key->spki.der, key->spki.len);
     job_key_pack(&body, &entry);
-    return channel_queue(worker->front, JOB_MESSAGE_DIRECTORY_KEY, &body, NULL, 0);
+    /* A token may have more keys than fit into the backlog. */
+    err = channel_make_room(worker->front, body.len, ROOM_WAIT_MS);
+    return err ? err : channel_queue(worker->front, JOB_MESSAGE_DIRECTORY_KEY, &body, NULL, 0);
 }
 
 static void

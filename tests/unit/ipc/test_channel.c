@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -152,5 +153,51 @@ Test(channel, a_reader_that_does_not_read_is_busy_in_the_end)
     cr_assert_eq(err, KS_ERR_BUSY);
     cr_assert_eq(channel_send(pair.b, 1, NULL, NULL, 0, WAIT_MS), KS_OK,
                  "the other direction still works");
+    buf_deinit(&body);
+}
+
+#define N_MANY (CHANNEL_MAX_BACKLOG / CHANNEL_MAX_BODY + 20)
+
+static void *
+read_many(void *state)
+{
+    struct channel *channel = state;
+    ks_auto(message_deinit) struct message message = MESSAGE_INIT;
+    uintptr_t n = 0;
+
+    while (n < N_MANY && channel_receive(channel, &message, WAIT_MS) == KS_OK && message.type == n)
+        n++;
+    return (void *)n;
+}
+
+/* As a token with more keys than fit tells them. */
+Test(channel, more_than_the_backlog_holds_gets_through_to_a_reader_that_reads)
+{
+    ks_auto(pair_deinit) struct pair pair = pair_new();
+    struct buf body = BUF_INIT;
+    pthread_t reader;
+    void *n;
+
+    body.max = CHANNEL_MAX_BODY;
+    cr_assert(buf_reserve(&body, CHANNEL_MAX_BODY));
+    memset(body.data, 'x', CHANNEL_MAX_BODY);
+    body.len = CHANNEL_MAX_BODY;
+    for (uint16_t type = 0; type < N_MANY; type++) {
+        ks_err err = channel_make_room(pair.a, body.len, 50);
+
+        if (err) {
+            /* Nobody reads yet: it waits no longer than it may, and then goes on where it was. */
+            cr_assert_eq(err, KS_ERR_DEADLINE);
+            cr_assert_geq(type, CHANNEL_MAX_BACKLOG / CHANNEL_MAX_BODY);
+            cr_assert_eq(pthread_create(&reader, NULL, read_many, pair.b), 0);
+            err = channel_make_room(pair.a, body.len, WAIT_MS);
+        }
+        cr_assert_eq(err, KS_OK);
+        cr_assert_eq(channel_queue(pair.a, type, &body, NULL, 0), KS_OK);
+    }
+    while (channel_pending(pair.a) > 0)
+        cr_assert_eq(channel_flush(pair.a), KS_OK);
+    pthread_join(reader, &n);
+    cr_assert_eq((uintptr_t)n, N_MANY);
     buf_deinit(&body);
 }
