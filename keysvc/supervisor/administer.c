@@ -275,8 +275,9 @@ grant_start(struct channel *channel)
 }
 
 /* Between the token's new PIN and the file's is a moment in which a kill leaves both as nobody wants
- * them: TOKEN.pin-change in the state folder holds the new file's path as long, for keysvc doctor. A
- * host on which no service ever ran has no such folder, and no service that could stay behind. */
+ * them: TOKEN.pin-change in the state folder holds the new file's path as long, for keysvc doctor. While
+ * that is open, and that file there, no change to another one begins. A host on which no service ever ran
+ * has no such folder, and no service that could stay behind. */
 static ks_err
 mark(const struct administer_request *request, const struct config *config,
      const struct config_token *token, bool *marked_before, struct fault *why)
@@ -295,6 +296,16 @@ mark(const struct administer_request *request, const struct config *config,
     err = durable_read(config->state_dir, name, before, sizeof(before), marked_before, why);
     if (err)
         return err;
+    before[*marked_before ? strcspn(before, "\n") : 0] = '\0';
+    if (*marked_before && strcmp(before, path) != 0 && access(before, F_OK) == 0) {
+        fault_set(why,
+                  "token %s: a change of its PIN to that in %s was cut off or is under way, and the "
+                  "token may have that",
+                  token->name, before);
+        fault_hint(why, "see `keysvc doctor`, or do that one again; remove %s if it is of no use",
+                   before);
+        return KS_ERR_EXISTS;
+    }
     len = strlen(path);
     path[len++] = '\n';
     return durable_write(config->state_dir, name, path, len, why);

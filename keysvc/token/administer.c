@@ -357,9 +357,10 @@ init_token(struct administration *a, struct fault *why)
         err = erase(a, &p11, id, first_so_pin, old_so_pin, why);
     if (err)
         return err;
-    if (set_pins(a, first_so_pin->text, so_pin->text, pin->text, why) != KS_OK)
+    err = set_pins(a, first_so_pin->text, so_pin->text, pin->text, why);
+    keep_store(a); /* half done, too: the copy is of keys that are destroyed */
+    if (err)
         return half_done(old_so_pin, why);
-    keep_store(a);
     printf("token %s is ready: label %s\n", a->token->name, a->label);
     return KS_OK;
 }
@@ -376,7 +377,8 @@ log_in(const struct administration *a, struct p11 *p11, CK_SLOT_ID slot, const s
     if (rv != CKR_OK)
         return call_failed(a, rv, "C_OpenSession", "no session", why);
     rv = p11_login(p11, *session, pin->text, pin->len);
-    if (rv == CKR_OK)
+    /* An expired one is the right one, and C_SetPIN without a login is for the user's, too. */
+    if (rv == CKR_OK || rv == CKR_PIN_EXPIRED)
         return KS_OK;
     if (rv != CKR_PIN_INCORRECT && rv != CKR_PIN_INVALID && rv != CKR_PIN_LEN_RANGE)
         return call_failed(a, rv, "C_Login", "no login", why);
@@ -400,7 +402,7 @@ set_new_pin(const struct administration *a, struct p11 *p11, CK_SESSION_HANDLE s
         return KS_OK;
     if (ckr_is_refused_pin(rv)) {
         err = call_failed(a, rv, "C_SetPIN", "the new PIN is not accepted", why);
-        /* The old one has just logged in. */
+        /* The old one was right a moment ago. */
         return err == KS_ERR_LOGIN_BLOCKED ? KS_ERR_BAD_REQUEST : err;
     }
     (void)!call_failed(a, rv, "C_SetPIN", "it has the new PIN or the old one", why);

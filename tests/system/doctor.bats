@@ -331,9 +331,28 @@ change_pin()
     [ "$status" != 0 ]
     break_rules
     finding wrong pin-change "$W/pin.new"
+    # To another one it is not: nobody would know of the first any more.
+    (umask 077 && printf 'Third-16180' >"$W/pin.third")
+    fails 5 "to that in $W/pin.new was cut off" change_pin --new-pin-file "$W/pin.third"
+    finding wrong pin-change "$W/pin.new"
     change_pin
     [ ! -e "$W/state/main.pin-change" ]
     [ "$(cat "$W/pin")" = Other-31415 ]
+    doctor
+    change_pin --new-pin-file "$W/pin.third"
+    [ "$(cat "$W/pin")" = Third-16180 ]
+}
+
+@test "a PIN that has expired is changed without the login that it cannot have" {
+    world break
+    start
+    (umask 077 && printf 'Other-31415' >"$W/pin.new")
+    break_rules "C_Login:$(next C_Login):CKR_PIN_EXPIRED"
+    change_pin
+    break_rules
+    [ "$(cat "$W/pin")" = Other-31415 ]
+    kill -KILL "$(token_pids)"
+    wait_ready
     doctor
 }
 
