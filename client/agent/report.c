@@ -5,6 +5,7 @@
 #include "client/agent/report.h"
 
 #include <stdarg.h>
+#include <unistd.h>
 
 #include "client/agent/tame.h"
 
@@ -133,11 +134,34 @@ report_json(const struct report *report)
     return error ? json_pack("{s:o}", "error", error) : NULL;
 }
 
+/* For a person. */
+static void
+print_text(const struct report *report, FILE *out)
+{
+    for (size_t i = 0; i < report->n_checks; i++) {
+        struct report_check check = report->checks[i];
+
+        tame_lines(check.expected);
+        tame_lines(check.found);
+        fprintf(out, "%s  %-16s  %s%s%s\n", check.passed ? "passed" : "FAILED", check.name,
+                check.found, check.passed ? "" : "; expected: ",
+                check.passed ? "" : check.expected);
+    }
+    fprintf(out, "%s: %s\n", err_info(report->code)->name, report->message);
+    if (report->hint[0])
+        fprintf(out, "hint: %s\n", report->hint);
+}
+
 void
 report_print(const struct report *report, FILE *out)
 {
-    json_t *json = report_json(report);
+    json_t *json;
 
+    if (isatty(fileno(out))) {
+        print_text(report, out);
+        return;
+    }
+    json = report_json(report);
     if (json)
         json_dumpf(json, out, JSON_INDENT(2));
     else

@@ -2,8 +2,8 @@
 /*
  * report - what became of one operation: the outcome, and each check with what it expected and found
  *
- * Starts as REPORT_INIT. The place that meets the failure fills it, once; command line and REST
- * print the same JSON:
+ * Starts as REPORT_INIT. The place that meets the failure fills it, once; command line (where it is not
+ * a terminal) and REST print the same JSON:
  *
  *     {"error": {"code": "CERTIFICATE_REFUSED", "message": ..., "hint": ..., "retryable": false,
  *                "checks": [{"check": "validity", "passed": false, "expected": ..., "found": ...}]}}
@@ -65,5 +65,5 @@ struct report_check *report_add(struct report *report, const char *name, bool pa
 json_t *report_json(const struct report *report);
 /* The checks alone, an array, for what passed. */
 json_t *report_checks_json(const struct report *report);
-/* {"error": ...} and a line end. */
+/* {"error": ...} and a line end; on a terminal the same as lines of text. */
 void report_print(const struct report *report, FILE *out);

@@ -339,6 +339,19 @@ issue_as()
     refuses 21 "" agent certificate-rollback
 }
 
+@test "on a terminal what is refused is lines of text, else it is JSON" {
+    certificate_world
+    make_ca "$W/other" Other
+    issue AGENT01 "$W/other"
+    command=("keysvc-agent" --config "$W/agent.conf" certificate-apply --ca-file "$W/ca/ca.crt" --file "$W/AGENT01.crt")
+    fails 20 '"code": "CERTIFICATE_REFUSED"' as "$AGENT" "${command[@]}"
+    fails 20 "CERTIFICATE_REFUSED: issuer: " as "$AGENT" script -qec "${command[*]}" /dev/null </dev/null
+    [[ $output == *"FAILED  issuer            "*"; expected: a chain to CN=CA"* ]]
+    [[ $output == *"passed  key   "* ]]
+    [[ $output == *"hint: see which check failed"* ]]
+    [[ $output != *"{"* ]]
+}
+
 @test "without its key no certificate is applied" {
     certificate_world
     issue AGENT01
