@@ -352,7 +352,8 @@ identity_recover(struct agent *agent, const char *name, struct fault *why)
         err = fileset_prepare(folder, set.number, why);
         if (!err)
             err = fileset_publish(folder, why);
-        log_warning("event=files-mended identity=%s set=%lld", name, (long long)set.number);
+        if (!err)
+            log_warning("event=files-mended identity=%s set=%lld", name, (long long)set.number);
     }
     if (!err)
         prune_files(agent, name, folder);
