@@ -144,8 +144,8 @@ print_text(const struct report *report, FILE *out)
         tame_lines(check.expected);
         tame_lines(check.found);
         fprintf(out, "%s  %-16s  %s%s%s\n", check.passed ? "passed" : "FAILED", check.name,
-                check.found, check.passed ? "" : "; expected: ",
-                check.passed ? "" : check.expected);
+                check.found,
+                check.passed ? "" : "; expected: ", check.passed ? "" : check.expected);
     }
     fprintf(out, "%s: %s\n", err_info(report->code)->name, report->message);
     if (report->hint[0])

@@ -298,10 +298,11 @@ mark(const struct administer_request *request, const struct config *config,
         return err;
     before[*marked_before ? strcspn(before, "\n") : 0] = '\0';
     if (*marked_before && strcmp(before, path) != 0 && access(before, F_OK) == 0) {
-        fault_set(why,
-                  "token %s: a change of its PIN to that in %s was cut off or is under way, and the "
-                  "token may have that",
-                  token->name, before);
+        fault_set(
+            why,
+            "token %s: a change of its PIN to that in %s was cut off or is under way, and the "
+            "token may have that",
+            token->name, before);
         fault_hint(why, "see `keysvc doctor`, or do that one again; remove %s if it is of no use",
                    before);
         return KS_ERR_EXISTS;

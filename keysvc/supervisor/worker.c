@@ -312,11 +312,7 @@ on_gone(void *context, int wait_status)
     worker->in_login = false;
     turn_done(worker->launch->turn, &worker->place);
     end_text(worker, wait_status, end.state, text, sizeof(text));
-    /* That we could not write the marker says nothing about the PIN: try again later. */
-    if (end.state == TOKEN_STATE_LOGIN_BLOCKED && worker->no_login == KS_ERR_INTERNAL) {
-        end.state = TOKEN_STATE_FAILED;
-        end.floor_ms = BACKOFF_NO_TOKEN_MS;
-    } else if (end.state == TOKEN_STATE_LOGIN_BLOCKED && !stopping && !worker->no_login) {
+    if (end.state == TOKEN_STATE_LOGIN_BLOCKED && !stopping && !worker->no_login) {
         fault_set(&said, "%s", worker->said);
         login_block(worker->login, &said);
     }

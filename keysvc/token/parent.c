@@ -280,7 +280,8 @@ parent_ask_login(struct parent *parent, int *pin_fd, struct fault *why)
     if (parent->is_denied) {
         *why = parent->denial.why;
         why->rv = 0;
-        return KS_ERR_LOGIN_BLOCKED;
+        /* A marker that could not be written says nothing about the PIN. */
+        return parent->denial.err == KS_ERR_INTERNAL ? KS_ERR_INTERNAL : KS_ERR_LOGIN_BLOCKED;
     }
     *pin_fd = ks_steal_fd(&parent->pin_fd);
     return KS_OK;

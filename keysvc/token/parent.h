@@ -33,7 +33,8 @@ ks_err parent_start(struct parent *parent, bool *store_held, struct fault *why) 
  * the lock then lives and ends with the supervisor. */
 ks_err parent_store_lock(struct parent *parent, int fd, struct fault *why) KS_MUST_CHECK;
 
-/* A slot's broker (token/slot.h). LOGIN_BLOCKED: denied. */
+/* A slot's broker (token/slot.h). LOGIN_BLOCKED: denied; INTERNAL: denied since the supervisor could not
+ * write down that it is tried, which may pass. */
 ks_err parent_ask_login(struct parent *parent, int *pin_fd, struct fault *why) KS_MUST_CHECK;
 void parent_tell_login(struct parent *parent, ks_err result, const struct fault *why);
 

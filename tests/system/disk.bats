@@ -255,6 +255,8 @@ size()
     wait_for said
     keysvc key show web/shop
     fails 10 "" keysvc sign web/shop --in "$W/data" --timeout 1s
+    # It says nothing about the PIN, at no moment.
+    not grep -q 'state=login-blocked' "$W/log"
     not inside test -s "$W/state/main.login-tried"
     empty state
     wait_for signs
