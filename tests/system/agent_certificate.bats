@@ -339,6 +339,33 @@ issue_as()
     refuses 21 "" agent certificate-rollback
 }
 
+@test "root becomes the folder's owner with his groups, and never keeps its own" {
+    need_root
+    DAEMON_OPTIONS='socket-group = "64830"'
+    world
+    agent_world
+    start
+    # An account, and the group that may come to keysvcd; seen by us only.
+    cp /etc/passwd "$W/passwd"
+    cp /etc/group "$W/group"
+    echo "$AGENT:x:$AGENT:$AGENT::/nonexistent:/usr/sbin/nologin" >>"$W/passwd"
+    printf '%s\n' "$AGENT:x:$AGENT:" "keysvc-test-sock:x:64830:$AGENT" >>"$W/group"
+    with_account()
+    {
+        unshare -m sh -c 'mount --bind "$W/passwd" /etc/passwd && mount --bind "$W/group" /etc/group && exec "$@"' sh "$@"
+    }
+    export W
+    chgrp 0 "$STATE"
+    with_account keysvc-agent --config "$W/agent.conf" identity-create agent
+    with_account keysvc-agent --config "$W/agent.conf" certificate-status --json >"$W/status"
+    [ "$(json 'd["key_state"]' <"$W/status")" = present ]
+    [ -z "$(find "$STATE" -mindepth 1 -group 0)" ]
+    # Of a number without an account root's group is not taken for his.
+    fails 2 "who has no account, and to root's group" keysvc-agent --config "$W/agent.conf" certificate-status
+    chgrp "$AGENT" "$STATE"
+    keysvc-agent --config "$W/agent.conf" certificate-status
+}
+
 @test "on a terminal what is refused is lines of text, else it is JSON" {
     certificate_world
     make_ca "$W/other" Other

@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#define MAX_GROUPS 1024 /* of an account */
+
 static ks_err take_options(struct invocation *invocation, struct report *report);
 static ks_err become_owner(const char *state_dir, struct report *report);
 static void name_of_caller(char out[static AGENT_WHO_MAX]);
@@ -52,15 +54,41 @@ take_options(struct invocation *invocation, struct report *report)
     return KS_OK;
 }
 
+/* The folder's group, if he is in it: what is written there is for that. Else his first one, as when he
+ * logs in. Of a number without an account there is only the folder's. */
+static bool
+take_groups(const struct passwd *account, gid_t of_folder)
+{
+    gid_t groups[MAX_GROUPS], group = account ? account->pw_gid : of_folder;
+    int n = account ? MAX_GROUPS : 0;
+
+    if (account && getgrouplist(account->pw_name, account->pw_gid, groups, &n) < 0)
+        return false;
+    for (int i = 0; i < n; i++) {
+        if (groups[i] == of_folder && of_folder != 0)
+            group = of_folder;
+    }
+    return setgroups((size_t)n, groups) == 0 && setresgid(group, group, group) == 0;
+}
+
 /* A folder that is not there yet is made by whoever calls. */
 static ks_err
 become_owner(const char *state_dir, struct report *report)
 {
+    const struct passwd *account;
     struct stat st;
 
     if (geteuid() != 0 || stat(state_dir, &st) != 0 || st.st_uid == 0)
         return KS_OK;
-    if (setgroups(0, NULL) || setresgid(st.st_gid, st.st_gid, st.st_gid) ||
+    account = getpwuid(st.st_uid);
+    if (!account && st.st_gid == 0) {
+        report_fail(report, KS_ERR_USAGE,
+                    "%s belongs to user %u, who has no account, and to root's group", state_dir,
+                    st.st_uid);
+        report_hint(report, "give it a group of its own: chgrp GROUP %s", state_dir);
+        return KS_ERR_USAGE;
+    }
+    if (!take_groups(account, st.st_gid) ||
         setresuid(st.st_uid, st.st_uid, st.st_uid))
         return report_fail(report, KS_ERR_INTERNAL, "cannot become user %u, to whom %s belongs: %s",
                            st.st_uid, state_dir, strerror(errno));

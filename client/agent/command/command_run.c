@@ -42,7 +42,7 @@ refuse_root(const struct invocation *invocation, struct report *report)
     if (geteuid() != 0)
         return KS_OK;
     err = report_fail(report, KS_ERR_USAGE, "the agent does not run as root");
-    report_hint(report, "give %s to the agent's own user, whom it then becomes: chown USER %s",
+    report_hint(report, "give %s to the agent's own user, whom it then becomes: chown USER: %s",
                 invocation->config->state_dir, invocation->config->state_dir);
     return err;
 }

@@ -2,7 +2,7 @@
 # keysvc-agent - completion for bash: what the program's own --help says, and the identities there are
 
 _keysvc_agent() {
-    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command="" word words
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command="" word words name
 
     COMPREPLY=()
     case $previous in
@@ -11,8 +11,10 @@ _keysvc_agent() {
         return
         ;;
     --identity)
-        words=$(keysvc-agent identity-list 2>/dev/null)
-        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+        # compgen -W would expand what stands in its words.
+        while IFS= read -r name; do
+            [[ $name == "$current"* && $name =~ ^[A-Za-z0-9._-]+$ ]] && COMPREPLY+=("$name")
+        done < <(keysvc-agent identity-list 2>/dev/null)
         return
         ;;
     esac

@@ -10,6 +10,17 @@ _keysvc_versions() {
     keysvc --timeout 2 key list 2>/dev/null | sed -n 's/^\([^ ]*@[0-9]*\) .*/\1/p'
 }
 
+# Offers those of the lines on standard input that go on with the word. Not by compgen -W, which expands what stands in its words:
+# the name of a process is anybody's choice. Nor anything that would mean more to the shell than its letters.
+_keysvc_offer() {
+    local line
+
+    COMPREPLY=()
+    while IFS= read -r line; do
+        [[ $line == "$1"* && $line =~ ^[A-Za-z0-9._/@+-]+$ ]] && COMPREPLY+=("$line")
+    done
+}
+
 _keysvc() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local common="--socket --timeout --json --out-file --help --usage --version"
@@ -58,7 +69,7 @@ _keysvc() {
         return
         ;;
     --program)
-        mapfile -t COMPREPLY < <(compgen -W "$(ps -eo comm= 2>/dev/null | sort -u)" -- "$current")
+        _keysvc_offer "$current" < <(ps -eo comm= 2>/dev/null | sort -u)
         return
         ;;
     --operation)
@@ -73,7 +84,7 @@ _keysvc() {
         if [[ ${words[0]} == audit && ${words[1]} == verify ]]; then
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
         else
-            mapfile -t COMPREPLY < <(compgen -W "$(_keysvc_names key list)" -- "$current")
+            _keysvc_offer "$current" < <(_keysvc_names key list)
         fi
         return
         ;;
@@ -110,10 +121,19 @@ _keysvc() {
     "1 policy") options="explain" ;;
     "1 audit") options="show verify" ;;
     "2 token list") options="" ;;
-    "2 token "*) options=$(_keysvc_names token list) ;;
+    "2 token "*)
+        _keysvc_offer "$current" < <(_keysvc_names token list)
+        return
+        ;;
     "3 key certificate"*) options="put get delete" ;;
-    "2 key destroy") options=$(_keysvc_versions) ;;
-    "2 key show" | "2 key rotate" | "2 key public" | "2 key reference" | "2 key certificate" | "1 sign" | "1 csr" | "1 self-sign") options=$(_keysvc_names key list) ;;
+    "2 key destroy")
+        _keysvc_offer "$current" < <(_keysvc_versions)
+        return
+        ;;
+    "2 key show" | "2 key rotate" | "2 key public" | "2 key reference" | "2 key certificate" | "1 sign" | "1 csr" | "1 self-sign")
+        _keysvc_offer "$current" < <(_keysvc_names key list)
+        return
+        ;;
     *) options="" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
