@@ -79,6 +79,15 @@ finds()
     sed 's/, import, destroy, certificate}/}/' "$W/right.conf" >"$W/keysvcd.conf"
     keysvc reload
     finds note rules "may not import, destroy .*PKCS#12 files are refused"
+    # What is advised is taken as it stands, one after the other.
+    sed '/^allow each-agent/,/^}/d' "$W/right.conf" >"$W/keysvcd.conf"
+    for severity in wrong note; do
+        keysvc reload
+        run agent doctor
+        sed -n "/^$severity *rules/{n;s/.*reload: //p}" <<<"$output" >>"$W/keysvcd.conf"
+    done
+    keysvc reload
+    finds ok rules "all that is needed"
     sed 's|^keys "agents/\*\*"|keys "others/**"|' "$W/right.conf" >"$W/keysvcd.conf"
     keysvc reload
     finds wrong class "no class of keysvcd.conf has $AGENT_KEYS/agent" 4
@@ -134,6 +143,11 @@ finds()
     rm -f "$STATE/certificate-file.json"
     keysvc key destroy "$AGENT_KEYS/agent@1" --yes
     finds wrong key "$AGENT_KEYS/agent@1 is missing" 4
+    # Of another identity than the listener's the advice is for that.
+    agent identity-create other
+    keysvc key destroy "$AGENT_KEYS/other@1" --yes
+    agent doctor --identity other >"$W/doctor" 2>/dev/null || true
+    grep -q -- '-> .*certificate-apply-self-signed --rekey --identity other\.' "$W/doctor"
 }
 
 @test "the port: another agent's, or of somebody who speaks no TLS" {
@@ -165,4 +179,16 @@ while True:
 code_of()
 {
     sed -n "s/^| \([0-9]*\) | $1 |.*/\1/p" "$SOURCE/docs/errors.md"
+}
+
+@test "a token that is not ready has lost no key, and nobody is told to make a new one" {
+    doctor_world
+    start
+    agent identity-create agent
+    stop
+    echo wrong >"$W/pin"
+    start nowait
+    wait_for token_is login-blocked
+    finds wrong key "token main is not ready .login-blocked" 18
+    not grep -q rekey "$W/doctor"
 }

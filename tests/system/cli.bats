@@ -79,6 +79,29 @@ commands()
     complete_words audit verify -- | grep -x -e --state-dir
 }
 
+@test "the completion offers names of processes and evaluates none" {
+    local child
+    # As any user may call his.
+    /usr/bin/python3 -c 'import ctypes, sys, time
+for name in sys.argv[1:]:
+    ctypes.CDLL(None).prctl(15, name.encode(), 0, 0, 0)
+    print(flush=True)
+    time.sleep(60)' '$(>ks-pwned)' >"$W/named" 3>&- &
+    child=$!
+    wait_for test -s "$W/named"
+    cd "$W"
+    grep -qF '$(>ks-pwned)' <(ps -eo comm=)
+    source "$SOURCE/client/cli/completion/keysvc.bash"
+    COMP_WORDS=(keysvc doctor --program "")
+    COMP_CWORD=3
+    _keysvc
+    kill "$child"
+    [ ! -e "$W/ks-pwned" ]
+    printf '%s\n' "${COMPREPLY[@]}" >"$W/offered"
+    grep -x keysvcd "$W/offered"
+    not grep -q '[$(]' "$W/offered"
+}
+
 @test "each error is one line, or one object" {
     for arguments in "key show web/nothing" "key destroy web/nothing@1 --yes" "key certificate web/nothing get" \
         "self-sign web/nothing" "csr web/nothing" "key import web/shop --pkcs8 $W/none" "token show nothing" \

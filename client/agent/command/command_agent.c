@@ -88,8 +88,7 @@ become_owner(const char *state_dir, struct report *report)
         report_hint(report, "give it a group of its own: chgrp GROUP %s", state_dir);
         return KS_ERR_USAGE;
     }
-    if (!take_groups(account, st.st_gid) ||
-        setresuid(st.st_uid, st.st_uid, st.st_uid))
+    if (!take_groups(account, st.st_gid) || setresuid(st.st_uid, st.st_uid, st.st_uid))
         return report_fail(report, KS_ERR_INTERNAL, "cannot become user %u, to whom %s belongs: %s",
                            st.st_uid, state_dir, strerror(errno));
     return KS_OK;

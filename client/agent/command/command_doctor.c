@@ -78,6 +78,8 @@ command_doctor(struct invocation *invocation, int argc, char **argv)
 
     command_parse(invocation, argc, argv, &arguments);
     doctor.identity = invocation->identity;
+    if (strcmp(doctor.identity, IDENTITY_OF_LISTENER) != 0)
+        snprintf(doctor.option, sizeof(doctor.option), " --identity %s", doctor.identity);
     look(invocation, &doctor);
     show(&doctor, json, &report);
     return command_end(invocation, &report);

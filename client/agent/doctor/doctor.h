@@ -9,7 +9,7 @@
 
 #include "client/agent/agent.h"
 
-#define DOCTOR_MAX 48u /* findings; more are left out */
+#define DOCTOR_MAX 128u /* findings; more are left out. 64 tokens may each have one */
 
 enum doctor_verdict {
     DOCTOR_FINE,
@@ -29,9 +29,11 @@ struct doctor_finding {
 struct doctor {
     const struct agent_config *config; /* borrowed, as are the next two; NULL: it cannot be read */
     const char *identity;
-    struct agent *agent;      /* NULL: there is no state yet, or it cannot be opened */
-    struct ks_client *client; /* doctor_service(); NULL: keysvcd does not answer */
-    json_t *status;           /* doctor_certificate(); NULL: there is no such identity yet */
+    char option[IDENTITY_NAME_MAX +
+                sizeof(" --identity ")]; /* for what is advised; empty: no need */
+    struct agent *agent;                 /* NULL: there is no state yet, or it cannot be opened */
+    struct ks_client *client;            /* doctor_service(); NULL: keysvcd does not answer */
+    json_t *status; /* doctor_certificate(); NULL: there is no such identity yet */
     struct doctor_finding findings[DOCTOR_MAX];
     size_t n_findings;
 };

@@ -97,11 +97,19 @@ check_validity(struct doctor *doctor)
 {
     const char *state = text_of(doctor->status, "state");
     const char *until = text_of(doctor->status, "not_after");
-    const char *mend = strcmp(text_of(doctor->status, "kind"), "self-signed") == 0
-                           ? "Make a new one: keysvc-agent certificate-apply-self-signed --rekey."
-                           : "Have the CA issue a new one: keysvc-agent certificate-create-csr, "
-                             "certificate-apply; or upload one.";
+    bool self_signed = strcmp(text_of(doctor->status, "kind"), "self-signed") == 0;
     long long left_s = (long long)time_of(until) - (long long)time(NULL);
+    char mend[256];
+
+    if (self_signed)
+        snprintf(mend, sizeof(mend),
+                 "Make a new one: keysvc-agent certificate-apply-self-signed --rekey%s.",
+                 doctor->option);
+    else
+        snprintf(mend, sizeof(mend),
+                 "Have the CA issue a new one: keysvc-agent certificate-create-csr%s, "
+                 "certificate-apply%s; or upload one.",
+                 doctor->option, doctor->option);
 
     if (strcmp(state, "expired") == 0 || strcmp(state, "not-yet-valid") == 0)
         doctor_add(doctor, DOCTOR_WRONG, KS_ERR_CERTIFICATE_REFUSED, "certificate",

@@ -112,10 +112,12 @@ tell_denied(struct doctor *doctor, enum doctor_verdict verdict, const char *key,
         snprintf(user, sizeof(user), "%s", account->pw_name);
     else
         snprintf(user, sizeof(user), "%u", geteuid());
-    snprintf(mend, sizeof(mend),
-             "Add to keysvcd.conf, then keysvc reload: allow agent-%s { user = {\"%s\"}  keys = "
-             "{\"%s/**\"}  operations = {%s} }",
-             user, user, doctor->config->keys, denied);
+    /* No two pieces of advice have one title: the first operation is allowed behind the first of them. */
+    snprintf(
+        mend, sizeof(mend),
+        "Add to keysvcd.conf, then keysvc reload: allow agent-%s-%.*s { user = {\"%s\"}  keys = "
+        "{\"%s/**\"}  operations = {%s} }",
+        user, (int)strcspn(denied, ","), denied, user, doctor->config->keys, denied);
     doctor_add(doctor, verdict, KS_ERR_DENIED, "rules", mend, "user %u may not %s %s%s", geteuid(),
                denied, key, what);
 }
@@ -165,16 +167,19 @@ find_key(struct doctor *doctor, const char *name, struct ks_key *out)
     const char *state = json_string_value(json_object_get(doctor->status, "key_state"));
     const char *label = json_string_value(json_object_get(doctor->status, "key"));
     const char *why = json_string_value(json_object_get(doctor->status, "key_error"));
+    char mend[MEND_MAX];
     struct ks_error error;
     ks_err err;
 
+    snprintf(mend, sizeof(mend),
+             "Look for it with keysvc key list; without it make a new one: keysvc-agent "
+             "certificate-apply-self-signed --rekey%s.",
+             doctor->option);
     if (state && strcmp(state, "present") == 0)
         doctor_add(doctor, DOCTOR_FINE, KS_OK, "key", "", "%s is on its token", label);
-    else if (state)
+    else if (state && strcmp(state, "unknown") != 0) /* of that the service says more, below */
         doctor_add(doctor, DOCTOR_WRONG,
-                   strcmp(state, "changed") == 0 ? KS_ERR_KEY_CHANGED : KS_ERR_NO_KEY, "key",
-                   "Look for it with keysvc key list; without it make a new one: keysvc-agent "
-                   "certificate-apply-self-signed --rekey.",
+                   strcmp(state, "changed") == 0 ? KS_ERR_KEY_CHANGED : KS_ERR_NO_KEY, "key", mend,
                    "%s is %s: %s", label, state, why ? why : "");
     err = ks_get(doctor->client, name, out, &error);
     if (err == KS_ERR_NO_KEY && !doctor->status)
