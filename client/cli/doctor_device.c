@@ -76,6 +76,8 @@ check_store(struct doctor *doctor, const char *token, const char *path)
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "tpm-store",
                      "Make the folder for the token's user, mode 0700, then keysvc token init.",
                      "token %s: TPM2_PKCS11_STORE %s: %s", token, path, strerror(errno));
+    else if (!doctor_user_known(doctor, &user, "tpm-store", token, path))
+        return;
     else if (!S_ISDIR(st.st_mode) || !doctor_may(&st, &user, S_IRWXO))
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "tpm-store",
                      "chown the folder and all in it to the token's user.",
@@ -96,7 +98,7 @@ check_tpm_device(struct doctor *doctor, const char *token, const char *path)
                      "Is there a TPM, and is it switched on in the firmware? See "
                      "TPM2_PKCS11_TCTI of the token's section.",
                      "token %s: %s: %s", token, path, strerror(errno));
-    else if (!doctor_may(&st, &user, S_IROTH | S_IWOTH))
+    else if (!user.is_unknown && !doctor_may(&st, &user, S_IROTH | S_IWOTH))
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "tpm",
                      "Name the device's group (tss) in `groups` of the profile.",
                      "token %s: uid %u may not open %s (group %u, mode %03o)", token, user.uid,
@@ -209,6 +211,8 @@ check_opencryptoki(struct doctor *doctor, const char *token)
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "pkcsslotd", "systemctl start pkcsslotd.",
                      "token %s: opencryptoki's daemon does not run (%s)", token,
                      PKCSSLOTD_PID_FILE);
+    if (!doctor_user_known(doctor, &user, "pkcsslotd", token, "the group " OPENCRYPTOKI_GROUP))
+        return;
     if (user.uid == 0 || doctor_in_group(&user, OPENCRYPTOKI_GROUP))
         doctor_fine(doctor, "pkcsslotd", "token %s: its user is in group %s", token,
                     OPENCRYPTOKI_GROUP);

@@ -23,6 +23,16 @@ add_profile_groups(const struct doctor *doctor, const char *token, struct doctor
     }
 }
 
+/* Whose state folder it is works as himself. */
+static bool
+is_of_caller(struct doctor *doctor)
+{
+    const char *state = doctor_fact_find(doctor, "daemon", "-", "state-dir");
+    struct stat st;
+
+    return geteuid() == 0 || !state || stat(state, &st) != 0 || st.st_uid == geteuid();
+}
+
 struct doctor_user
 doctor_token_user(struct doctor *doctor, const char *token)
 {
@@ -32,6 +42,7 @@ doctor_token_user(struct doctor *doctor, const char *token)
     const struct passwd *account;
     bool changes = uid && gid && uid[0] != '-' && gid[0] != '-';
 
+    user.is_unknown = !changes && !is_of_caller(doctor);
     if (changes) {
         user.uid = (uid_t)strtoul(uid, NULL, 10);
         user.gid = (gid_t)strtoul(gid, NULL, 10);
@@ -48,6 +59,16 @@ doctor_token_user(struct doctor *doctor, const char *token)
         return user;
     user.n_groups = account && user.n_groups > DOCTOR_MAX_GROUPS ? DOCTOR_MAX_GROUPS : 0;
     return user;
+}
+
+bool
+doctor_user_known(struct doctor *doctor, const struct doctor_user *user, const char *check,
+                  const char *token, const char *path)
+{
+    if (user->is_unknown)
+        doctor_skip(doctor, check, "token %s: what its user may do with %s; root sees more", token,
+                    path);
+    return !user->is_unknown;
 }
 
 bool

@@ -18,8 +18,13 @@ struct doctor_user {
     gid_t groups[DOCTOR_MAX_GROUPS]; /* that its processes have: where keysvcd changes users those
                                         of the profile and no others, else the account's */
     int n_groups;
+    bool is_unknown; /* the service is not the caller's, who cannot see as whom it works */
 };
 struct doctor_user doctor_token_user(struct doctor *doctor, const char *token);
+
+/* What an unknown one may do with `path` is left out of the report, which says so. */
+bool doctor_user_known(struct doctor *doctor, const struct doctor_user *user, const char *check,
+                       const char *token, const char *path);
 
 /* Is it a member of that group in /etc/group or by its account? False: no such group, too. */
 bool doctor_in_group(const struct doctor_user *user, const char *group);

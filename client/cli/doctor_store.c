@@ -77,6 +77,8 @@ check_owner(struct store *store, const struct stat *st)
     struct doctor_user user = doctor_token_user(store->doctor, store->token);
     char mend[256];
 
+    if (!doctor_user_known(store->doctor, &user, "store", store->token, store->path))
+        return;
     if (!doctor_may(st, &user, S_IRWXO))
         doctor_wrong(store->doctor, KS_ERR_TOKEN_UNAVAILABLE, "store",
                      doctor_mend_folder(st, S_IRWXO, mend, sizeof(mend)),

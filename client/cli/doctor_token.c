@@ -80,15 +80,30 @@ check_pin_file(struct doctor *doctor, const struct doctor_fact *fact)
 }
 
 static void
+wrong_way(struct doctor *doctor, const char *check, const char *token,
+          const struct doctor_user *user, const char *path, const struct program_stop *stop)
+{
+    doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, check,
+                 "Let the token's user pass that folder: by its group, or chmod a+x.",
+                 "token %s: uid %u does not come to %s: %.200s has mode %03o (owner %u, group %u)",
+                 token, user->uid, path, stop->path, stop->st.st_mode & 0777, stop->st.st_uid,
+                 stop->st.st_gid);
+}
+
+static void
 check_module(struct doctor *doctor, const struct doctor_fact *fact)
 {
     const char *path = fact->value;
     struct doctor_user user = doctor_token_user(doctor, fact->name);
     ks_auto(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     unsigned char magic[SELFMAG];
+    struct program_stop stop;
     struct stat st;
 
-    if (fd < 0 || fstat(fd, &st) != 0)
+    if (fd < 0 && errno == EACCES)
+        doctor_skip(doctor, "module", "token %s: %s: %s; root sees more", fact->name, path,
+                    strerror(errno));
+    else if (fd < 0 || fstat(fd, &st) != 0)
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "module",
                      "Install the vendor's package, or mend `module` of the profile.",
                      "token %s: %s: %s", fact->name, path, strerror(errno));
@@ -96,9 +111,13 @@ check_module(struct doctor *doctor, const struct doctor_fact *fact)
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "module",
                      "Name the PKCS#11 module itself in the profile, a shared object.",
                      "token %s: %s is no shared object", fact->name, path);
+    else if (!doctor_user_known(doctor, &user, "module", fact->name, path))
+        return;
     else if (!doctor_may(&st, &user, S_IROTH))
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "module", "chmod a+r.",
                      "token %s: its user, uid %u, may not read %s", fact->name, user.uid, path);
+    else if (!program_reach(-1, &user, path, S_IROTH, &stop) && errno == EACCES)
+        wrong_way(doctor, "module", fact->name, &user, path, &stop);
     else
         doctor_fine(doctor, "module", "token %s: %s is there", fact->name, path);
 }
@@ -144,18 +163,15 @@ check_token_folder(struct doctor *doctor, const struct doctor_fact *fact, const 
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token-folder",
                      "Make the folder for the token's user, then keysvc token init.",
                      "token %s: %s: %s", fact->name, folder, strerror(errno));
+    else if (!doctor_user_known(doctor, user, "token-folder", fact->name, folder))
+        return;
     else if (!doctor_may(&st, user, S_IRWXO))
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token-folder",
                      doctor_mend_folder(&st, S_IRWXO, mend, sizeof(mend)),
                      "token %s: uid %u cannot use %s (owner %u, mode %03o)", fact->name, user->uid,
                      folder, st.st_uid, st.st_mode & 0777);
     else if (!program_reach(-1, user, folder, S_IRWXO, &stop) && errno == EACCES)
-        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token-folder",
-                     "Let the token's user pass that folder: by its group, or chmod a+x.",
-                     "token %s: uid %u does not come to %s: %.200s has mode %03o (owner %u, group "
-                     "%u)",
-                     fact->name, user->uid, folder, stop.path, stop.st.st_mode & 0777,
-                     stop.st.st_uid, stop.st.st_gid);
+        wrong_way(doctor, "token-folder", fact->name, user, folder, &stop);
     else if (st.st_mode & S_IRWXO)
         doctor_wrong(doctor, KS_ERR_DENIED, "token-folder", "chmod 0700.",
                      "token %s: everybody can look into %s (mode %03o)", fact->name, folder,
@@ -180,6 +196,8 @@ check_environment(struct doctor *doctor, const struct doctor_fact *fact)
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "softhsm2.conf",
                      "Write the file: directories.tokendir = /var/lib/...", "token %s: %s: %s",
                      fact->name, path, strerror(errno));
+    else if (!doctor_user_known(doctor, &user, "softhsm2.conf", fact->name, path))
+        return;
     else if (!doctor_may(&st, &user, S_IROTH))
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "softhsm2.conf",
                      "Let the token's user read it.", "token %s: uid %u may not read %s",

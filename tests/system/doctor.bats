@@ -154,6 +154,35 @@ token_option()
     not grep 'if it was never initialised' "$W/doctor.json"
 }
 
+@test "an ordinary user on a host in order is told what root sees more of, and nothing wrong" {
+    need_root
+    local keysvcd
+    world
+    token_option "store = \"$W/tokens\""
+    start
+    chmod 644 "$W/keysvcd.conf" "$W/profile.conf"
+    keysvcd=$(own_keysvcd)
+    as "$ALICE" keysvc doctor --config "$W/keysvcd.conf" --keysvcd "$keysvcd" >"$W/said"
+    grep -q '^skipped .*what its user may do with .*root sees more' "$W/said"
+}
+
+@test "a module behind a folder that the token's user may not pass, and one that the caller may not see" {
+    need_root
+    mkdir -p "${BATS_TEST_TMPDIR:?}/vendor"
+    chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR" 2>/dev/null || true
+    local keysvcd vendor=$BATS_TEST_TMPDIR/vendor
+    cp "$(readlink -f /usr/lib/softhsm/libsofthsm2.so)" "$vendor/module.so"
+    chmod 750 "$vendor"
+    world
+    sed -i "s#^module = .*#module = \"$vendor/module.so\"#" "$W/profile.conf"
+    finding wrong module "does not come to $vendor/module.so: $vendor has mode 750"
+    chmod 644 "$W/keysvcd.conf" "$W/profile.conf"
+    keysvcd=$(own_keysvcd)
+    as "$ALICE" keysvc doctor --config "$W/keysvcd.conf" --keysvcd "$keysvcd" >"$W/said" || true
+    grep -q "^skipped  *module .*$vendor/module.so: Permission denied; root sees more" "$W/said"
+    not grep -q '^wrong  *module' "$W/said"
+}
+
 @test "a second keysvcd on one store is named, and what to do" {
     world
     token_option "store = \"$W/tokens\""
