@@ -41,6 +41,7 @@ static void identity_of(const struct login *login, const struct stat *status,
 static void identity_now(const struct login *login, char out[static IDENTITY_LEN]);
 static ks_err open_pin_file(const struct login *login, int *fd, char identity[static IDENTITY_LEN],
                             struct fault *why);
+static void hint_write(const struct login *login, const char *how, struct fault *why);
 static void set_blocked(struct login *login, const char *identity, const char *text);
 static void clear_marker(struct login *login);
 static void say_blocked(const struct login *login, struct fault *why);
@@ -133,7 +134,8 @@ set_blocked(struct login *login, const char *identity, const char *text)
     snprintf(login->text, sizeof(login->text), "%.255s", text);
 }
 
-/* systemd writes a credential anew at each start: the file tells nothing of what is in it. */
+/* systemd writes a credential anew at each start: the file tells nothing of what is in it, nor does
+ * that it is not there. */
 static void
 identity_of(const struct login *login, const struct stat *status, char out[static IDENTITY_LEN])
 {
@@ -151,9 +153,10 @@ identity_of(const struct login *login, const struct stat *status, char out[stati
 static void
 identity_now(const struct login *login, char out[static IDENTITY_LEN])
 {
-    struct stat status;
+    struct stat status = {.st_size = 0};
 
-    if (login->pin_file[0] != '\0' && lstat(login->pin_file, &status) == 0)
+    if (login->is_credential ||
+        (login->pin_file[0] != '\0' && lstat(login->pin_file, &status) == 0))
         identity_of(login, &status, out);
     else
         text_copy(out, IDENTITY_LEN, ABSENT_IDENTITY);
@@ -237,13 +240,13 @@ open_pin_file(const struct login *login, int *fd, char identity[static IDENTITY_
     if (*fd < 0 && errno == ENOENT) {
         fault_set(why, "no login was tried: the PIN file %s of token %s does not exist",
                   login->pin_file, login->token);
-        fault_hint(why, "write the user PIN into that file (mode 0600)");
+        hint_write(login, "mode 0600", why);
         return KS_ERR_TOKEN_UNAVAILABLE;
     }
     if (*fd < 0 || fstat(*fd, &status) < 0) {
         fault_set(why, "no login was tried: cannot open the PIN file %s of token %s: %s",
                   login->pin_file, login->token, strerror(errno));
-        fault_hint(why, "write the user PIN into that file (mode 0600, no symbolic link)");
+        hint_write(login, "mode 0600, no symbolic link", why);
         return KS_ERR_TOKEN_UNAVAILABLE;
     }
     identity_of(login, &status, identity);
@@ -260,6 +263,17 @@ open_pin_file(const struct login *login, int *fd, char identity[static IDENTITY_
                     "hint=\"chmod 0600\"",
                     login->token, LOG_TEXT(login->pin_file));
     return KS_OK;
+}
+
+static void
+hint_write(const struct login *login, const char *how, struct fault *why)
+{
+    const char *name = strrchr(login->pin_file, '/');
+
+    if (login->is_credential && name)
+        fault_hint(why, "start keysvcd from a unit with LoadCredential=%s:FILE", name + 1);
+    else
+        fault_hint(why, "write the user PIN into that file (%s)", how);
 }
 
 void

@@ -301,12 +301,27 @@ Test(login, finds_a_credential_in_the_service_managers_folder)
 }
 
 static void
-refuse_credential(void)
+remove_pin(void)
+{
+    char path[256];
+
+    stage_path(&stage, "main.pin", path, sizeof(path));
+    cr_assert_eq(unlink(path), 0);
+}
+
+static void
+use_credential(void)
 {
     section.pin_file[0] = '\0';
     text_copy(section.pin_credential, sizeof(section.pin_credential), "main.pin");
     setenv("CREDENTIALS_DIRECTORY", stage.folder, 1);
     open_login();
+}
+
+static void
+refuse_credential(void)
+{
+    use_credential();
     cr_assert_eq(begin(), KS_OK);
     end(KS_ERR_LOGIN_BLOCKED);
 }
@@ -330,6 +345,37 @@ Test(login, tries_a_refused_credential_once_over_any_number_of_restarts)
     end(KS_OK);
     open_login();
     cr_assert_eq(begin(), KS_OK, "no marker is left");
+}
+
+/* Nor does one that is not there tell that the next one is another. */
+Test(login, a_refused_credential_stays_refused_when_it_is_missing_for_a_while)
+{
+    refuse_credential();
+    remove_pin();
+    open_login();
+    cr_assert(blocked());
+    cr_assert_eq(begin(), KS_ERR_LOGIN_BLOCKED);
+    stage_write(&stage, "main.pin", "5678\n", 0600);
+    cr_assert(blocked());
+    cr_assert_not(login_take_override(under_test));
+    open_login();
+    cr_assert(blocked());
+}
+
+Test(login, a_missing_credential_is_named_with_what_brings_it)
+{
+    ks_auto(closep) int fd = -1;
+    struct fault why = FAULT_INIT;
+
+    use_credential();
+    remove_pin();
+    cr_assert_eq(login_begin(under_test, &fd, &why), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_expect_not_null(strstr(why.text, "does not exist"), "%s", why.text);
+    cr_expect_not_null(strstr(why.hint, "LoadCredential=main.pin:FILE"), "%s", why.hint);
+    cr_assert_not(stage_exists(&stage, "main.login-tried"));
+    stage_write(&stage, "main.pin", "5678\n", 0600);
+    open_login();
+    cr_assert_eq(begin(), KS_OK, "no login was tried: the next start does");
 }
 
 Test(login, a_refused_credential_does_not_block_a_pin_file)
