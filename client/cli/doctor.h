@@ -57,6 +57,12 @@ void doctor_each_fact(struct doctor *doctor, const char *section, doctor_fact_fn
 const char *doctor_fact_find(struct doctor *doctor, const char *section, const char *name,
                              const char *option);
 
+/* Of a login that was refused. */
+#define DOCTOR_MEND_LOGIN                                                                          \
+    "Put the right PIN into the PIN file; a credential: where LoadCredential= takes it from, "     \
+    "restart keysvcd, then keysvc token retry-login. If the PIN is right: retry-login alone, "     \
+    "which costs one try, too."
+
 /* The checks, in their order. */
 void doctor_socket(struct doctor *doctor, struct cli *cli);  /* doctor_service.c */
 void doctor_service(struct doctor *doctor, struct cli *cli); /* doctor_service.c */

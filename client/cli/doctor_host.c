@@ -242,11 +242,8 @@ doctor_state(struct doctor *doctor)
         if (!ends_with(entry->d_name, LOGIN_MARKER))
             continue;
         marked = true;
-        doctor_wrong(
-            doctor, KS_ERR_LOGIN_BLOCKED, "state-dir",
-            "Put the right PIN into the PIN file, or keysvc token retry-login, which costs "
-            "one try.",
-            "%s/%s: a login was begun and did not succeed", path, entry->d_name);
+        doctor_wrong(doctor, KS_ERR_LOGIN_BLOCKED, "state-dir", DOCTOR_MEND_LOGIN,
+                     "%s/%s: a login was begun and did not succeed", path, entry->d_name);
     }
     if (!marked)
         doctor_fine(doctor, "state-dir", "%s holds no marker of a failed login", path);

@@ -15,10 +15,11 @@ check_user_pin(struct doctor *doctor, const char *token, uint64_t flags)
         doctor_fine(doctor, "pin-counter", "token %s: no wrong user PIN is counted", token);
         break;
     case TOKEN_PIN_LOW:
-        doctor_note(doctor, "pin-counter",
-                    "Compare the PIN file with what the token wants; keysvcd logs in no more "
-                    "until keysvc token retry-login.",
-                    "token %s: a wrong user PIN was given, tries are left", token);
+        doctor_note(
+            doctor, "pin-counter",
+            "Compare the PIN file or credential with what the token wants; keysvcd logs in no more "
+            "until keysvc token retry-login.",
+            "token %s: a wrong user PIN was given, tries are left", token);
         break;
     case TOKEN_PIN_FINAL_TRY:
         doctor_wrong(doctor, KS_ERR_LOGIN_BLOCKED, "pin-counter",
@@ -30,7 +31,8 @@ check_user_pin(struct doctor *doctor, const char *token, uint64_t flags)
         doctor_wrong(doctor, KS_ERR_LOGIN_BLOCKED, "pin-counter",
                      pin == TOKEN_PIN_LOCKED
                          ? "Set a new user PIN with the SO PIN and the vendor's tool, write it "
-                           "into the PIN file."
+                           "into the PIN file; a credential: where it is from, restart keysvcd, "
+                           "then keysvc token retry-login."
                          : "keysvc token init sets it, or the vendor's tool.",
                      "token %s: the user PIN is %s", token, token_facts_pin_name(pin));
         break;

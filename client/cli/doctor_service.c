@@ -277,10 +277,8 @@ check_token(struct doctor *doctor, const struct ks_token *token)
                     "%s is starting", token->name);
     else if (strcmp(token->state, "login-blocked") == 0)
         doctor_wrong(doctor, KS_ERR_LOGIN_BLOCKED, "token",
-                     doctor_known_trouble(text, "Put the right PIN into the PIN file, or, if it "
-                                                "is right, keysvc token retry-login; each costs "
-                                                "one try."),
-                     "%s: nothing logs in: %s", token->name, text);
+                     doctor_known_trouble(text, DOCTOR_MEND_LOGIN), "%s: nothing logs in: %s",
+                     token->name, text);
     else if (strcmp(token->state, "absent") == 0)
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "token",
                      doctor_known_trouble(text, "Plug it in, or see label, serial or uri of its "

@@ -56,7 +56,7 @@ token_retry_login_run(struct cli *cli, int argc, char **argv)
 {
     return run_done(cli, argc, argv,
                     "Allows one more login to a token after a failed one. It costs one try of the "
-                    "PIN: look at the PIN file first.",
+                    "PIN: look at the PIN file or credential first.",
                     "a login is being tried; see keysvc token list", ks_retry_login);
 }
 

@@ -28,7 +28,7 @@ typedef enum ks_err {
     KS_ERR_KEY_CHANGED = 15,   /* the key under this name is another one than the caller meant */
     KS_ERR_AMBIGUOUS_KEY = 16, /* two private keys with one label */
     KS_ERR_NO_SERVICE = 17,    /* the socket does not answer */
-    KS_ERR_LOGIN_BLOCKED = 18, /* a login failed; nothing logs in until the PIN file changes */
+    KS_ERR_LOGIN_BLOCKED = 18, /* a login failed; nothing logs in until there is another PIN */
     KS_ERR_UNSUPPORTED = 19,   /* not by this token */
     KS_ERR_CERTIFICATE_REFUSED = 20, /* it did not pass the agent's checks; the report says which */
     KS_ERR_NOT_FOUND = 21,           /* no such identity, upload, token of the API or agent */

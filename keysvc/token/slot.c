@@ -151,7 +151,9 @@ login_asked(struct slot *slot, int pin_fd, struct fault *why)
                         "--clear-lockout`), then `keysvc token retry-login`");
         why->rv = rv;
     } else if (err == KS_ERR_LOGIN_BLOCKED) {
-        fault_hint(why, "put the right PIN into the PIN file; nothing logs in before it changes");
+        fault_hint(why,
+                   "put the right PIN into the PIN file; nothing logs in before it changes, with "
+                   "pin-credential not before `keysvc token retry-login`");
     }
     return err;
 }
@@ -180,7 +182,7 @@ check_pin_count(struct slot *slot, struct fault *why)
     }
     if ((info.flags & CKF_USER_PIN_COUNT_LOW) && !override) {
         fault_set(why, "the token says that a wrong PIN was entered since the last login");
-        fault_hint(why, "check the PIN file, then `keysvc token retry-login`");
+        fault_hint(why, "check the PIN file or credential, then `keysvc token retry-login`");
         return KS_ERR_LOGIN_BLOCKED;
     }
     return KS_OK;

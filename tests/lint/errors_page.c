@@ -134,8 +134,10 @@ static const struct story STORY[KS_ERR_COUNT] = {
     [KS_ERR_LOGIN_BLOCKED] =
         {"A login failed, was cut short, or the token reports that few tries are left. Nothing "
          "logs in any more, so that a wrong PIN costs one try.",
-         "Put the right PIN into the PIN file: keysvcd sees it. Only if it was right: `keysvc "
-         "token retry-login TOKEN`.",
+         "Put the right PIN into the PIN file: keysvcd sees it. A credential (`pin-credential`): "
+         "put it where `LoadCredential=` takes it from, restart keysvcd, then `keysvc token "
+         "retry-login TOKEN`. Only if the PIN was right: `keysvc "
+         "token retry-login TOKEN` alone.",
          "sign web/shop",
          "token main is not ready (login-blocked): C_Login: CKR_PIN_INCORRECT (0xa0)", NULL},
     [KS_ERR_UNSUPPORTED] = {"The token has no such mechanism, type of key or act, by what its "

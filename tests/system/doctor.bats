@@ -75,7 +75,7 @@ token_option()
     printf 'x\n' >"$W/state/main.login-tried"
     finding wrong state-dir main.login-tried
     grep 'retry-login' "$W/doctor.json"
-    grep 'which costs one try' "$W/doctor.json"
+    grep 'which costs one try, too' "$W/doctor.json"
 }
 
 @test "a chain that does not go on from its kept checkpoint, until somebody has moved that away" {
