@@ -67,6 +67,7 @@ pulse_enter(struct pulse *pulse, enum pulse_phase phase)
 void
 pulse_leave(struct pulse *pulse)
 {
+    atomic_store_explicit(&pulse->since_ms, clock_mono_ms(), memory_order_relaxed);
     atomic_store_explicit(&pulse->phase, PULSE_IDLE, memory_order_release);
 }
 

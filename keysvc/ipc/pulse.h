@@ -18,11 +18,12 @@ enum pulse_phase {
     PULSE_CALL = 1,     /* hang-timeout */
     PULSE_GENERATE = 2, /* generate-timeout */
     PULSE_LOGIN = 3,    /* not killed where the profile says so */
+    PULSE_GATE = 4,     /* not inside the module either, but waiting for the store's gate */
 };
 
 struct pulse {
     _Atomic uint32_t phase;
-    _Atomic uint64_t since_ms; /* clock_mono_ms() at the start of the call */
+    _Atomic uint64_t since_ms; /* clock_mono_ms() at the start of the phase, of IDLE, too */
     _Atomic uint64_t n_calls;
     _Atomic uint64_t n_done; /* jobs that were answered with what they asked for */
 };

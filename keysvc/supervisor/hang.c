@@ -5,10 +5,8 @@
 #include "supervisor/hang.h"
 
 static const char *const phase_names[] = {
-    [PULSE_IDLE] = "idle",
-    [PULSE_CALL] = "call",
-    [PULSE_GENERATE] = "generate",
-    [PULSE_LOGIN] = "login",
+    [PULSE_IDLE] = "idle",   [PULSE_CALL] = "call", [PULSE_GENERATE] = "generate",
+    [PULSE_LOGIN] = "login", [PULSE_GATE] = "gate",
 };
 
 static uint64_t bound_ms(const struct config_profile *profile, uint32_t phase);
@@ -45,5 +43,21 @@ hang_check(struct hang *hang, const struct pulse *pulse, const struct config_pro
 static uint64_t
 bound_ms(const struct config_profile *profile, uint32_t phase)
 {
-    return phase == PULSE_GENERATE ? profile->generate_timeout_ms : profile->hang_timeout_ms;
+    switch (phase) {
+    case PULSE_GENERATE:
+        return profile->generate_timeout_ms;
+    case PULSE_GATE:
+        return HANG_GATE_MS;
+    default:
+        return profile->hang_timeout_ms;
+    }
+}
+
+bool
+hang_idle(const struct pulse *pulse, uint64_t ms, uint64_t now_ms)
+{
+    uint32_t phase = atomic_load(&pulse->phase);
+    uint64_t since_ms = atomic_load(&pulse->since_ms);
+
+    return phase == PULSE_IDLE && since_ms <= now_ms && now_ms - since_ms >= ms;
 }

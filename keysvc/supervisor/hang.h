@@ -12,6 +12,8 @@
 #include "ipc/pulse.h"
 
 #define HANG_POLL_MS 250 /* a hang is found this much after its bound */
+/* The bound of PULSE_GATE: more than STORE_GATE_TIMEOUT_MS (token/store.h). */
+#define HANG_GATE_MS 30000
 
 enum hang_verdict {
     HANG_NONE = 0,
@@ -31,5 +33,8 @@ enum hang_verdict hang_check(struct hang *hang, const struct pulse *pulse,
                              const struct config_profile *profile, bool ready, uint64_t now_ms,
                              enum pulse_phase *phase, uint64_t *age_ms);
 
-/* "call", "generate", "login", "idle" */
+/* It has been idle, in no call and not at the gate, for `ms` or longer. Between two calls it is not. */
+bool hang_idle(const struct pulse *pulse, uint64_t ms, uint64_t now_ms);
+
+/* "call", "generate", "login", "gate", "idle" */
 const char *hang_phase_name(enum pulse_phase phase);

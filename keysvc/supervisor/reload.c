@@ -131,7 +131,7 @@ load(struct reload *reload, struct settings **out, struct fault *why)
 void
 reload_step(struct reload *reload)
 {
-    if (reload->phase == RELOAD_WORKERS && roster_owes_config(reload->parts.roster, false) == 0) {
+    if (reload->phase == RELOAD_WORKERS && roster_owes_config(reload->parts.roster, 0) == 0) {
         reload->phase = RELOAD_FRONT;
         reload->since_ms = clock_mono_ms();
         front_send_config(reload->parts.front);
@@ -145,13 +145,10 @@ reload_step(struct reload *reload)
 void
 reload_tick(struct reload *reload, uint64_t now_ms)
 {
-    bool is_workers = reload->phase == RELOAD_WORKERS;
-
-    if (reload->phase == RELOAD_NONE ||
-        now_ms - reload->since_ms < (is_workers ? RELOAD_WORKER_ANSWER_MS : RELOAD_ANSWER_MS))
+    if (reload->phase == RELOAD_NONE || now_ms - reload->since_ms < RELOAD_ANSWER_MS)
         return;
-    if (is_workers)
-        (void)roster_owes_config(reload->parts.roster, true);
+    if (reload->phase == RELOAD_WORKERS)
+        (void)roster_owes_config(reload->parts.roster, RELOAD_ANSWER_MS);
     else
         front_kill(reload->parts.front, "it does not answer the new configuration");
 }

@@ -5,8 +5,10 @@
  *   NONE --file is good--> WORKERS --all ready workers answered--> FRONT --answered--> NONE
  *
  * Workers take a generation before the front does, so that the front never decides by rules that
- * the workers do not know. A bad file changes nothing. Whoever does not answer in time is
- * restarted and gets the new generation then.
+ * the workers do not know. A bad file changes nothing. Whoever does not answer in RELOAD_ANSWER_MS
+ * is restarted and gets the new generation then; a worker's time is counted from the end of the last
+ * call into its module, or of its last wait at the store's gate: jobs that it had before go first, and
+ * hang.h bounds each of those.
  */
 #pragma once
 
@@ -14,9 +16,6 @@
 #include "supervisor/roster.h"
 
 #define RELOAD_ANSWER_MS 10000
-/* A worker may wait for the store's gate first, which is no call of the module:
- * STORE_GATE_TIMEOUT_MS (token/store.h). */
-#define RELOAD_WORKER_ANSWER_MS 25000
 
 struct reload;
 

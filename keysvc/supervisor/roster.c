@@ -228,13 +228,13 @@ roster_rotate_audit(struct roster *roster)
 }
 
 size_t
-roster_owes_config(struct roster *roster, bool kill)
+roster_owes_config(struct roster *roster, uint64_t max_idle_ms)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < roster->n_entries; i++) {
         if (roster->entries[i].leave_ms == 0)
-            n += token_owes_config(roster->entries[i].token, kill);
+            n += token_owes_config(roster->entries[i].token, max_idle_ms);
     }
     return n;
 }

@@ -38,7 +38,8 @@ bool roster_empty(const struct roster *roster);
 /* Every HANG_POLL_MS: hangs, blocked logins, audit files, those who leave too slowly. */
 void roster_tick(struct roster *roster, uint64_t now_ms);
 void roster_rotate_audit(struct roster *roster);
-size_t roster_owes_config(struct roster *roster, bool kill);
+/* token_owes_config() of all. */
+size_t roster_owes_config(struct roster *roster, uint64_t max_idle_ms);
 
 /* Of the running configuration; NULL: none of that name, or past the end. */
 struct token *roster_find(const struct roster *roster, const char *name);

@@ -270,7 +270,7 @@ token_send_config(struct token *token, struct settings *settings)
 }
 
 size_t
-token_owes_config(struct token *token, bool kill)
+token_owes_config(struct token *token, uint64_t max_idle_ms)
 {
     size_t n = 0;
 
@@ -278,7 +278,7 @@ token_owes_config(struct token *token, bool kill)
         if (!worker_owes_config(token->workers[i]))
             continue;
         n++;
-        if (kill && !worker_in_call(token->workers[i]))
+        if (max_idle_ms > 0 && worker_idle(token->workers[i], max_idle_ms))
             worker_kill(token->workers[i], true, "it does not answer the new configuration");
     }
     return n;

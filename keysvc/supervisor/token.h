@@ -44,9 +44,9 @@ ks_err token_retry_login(struct token *token, struct fault *why) KS_MUST_CHECK;
 
 /* A new generation in which this token's section is the same. */
 void token_send_config(struct token *token, struct settings *settings);
-/* Ready workers that have not answered it. With `kill`, those not inside a call into their module
+/* Ready workers that have not answered it. Those that have been idle for `max_idle_ms` (0: for ever)
  * are killed. */
-size_t token_owes_config(struct token *token, bool kill);
+size_t token_owes_config(struct token *token, uint64_t max_idle_ms);
 
 const char *token_name(const struct token *token);
 /* As the front is told, worker_index 0. */

@@ -379,9 +379,9 @@ worker_stop(struct worker *worker)
 }
 
 bool
-worker_in_call(const struct worker *worker)
+worker_idle(const struct worker *worker, uint64_t ms)
 {
-    return worker->pulse && atomic_load(&worker->pulse->phase) != PULSE_IDLE;
+    return !worker->pulse || hang_idle(worker->pulse, ms, clock_mono_ms());
 }
 
 /* Before the first READY a process may be in C_Login without having said so yet. */
@@ -414,7 +414,8 @@ worker_check_hang(struct worker *worker, uint64_t now_ms)
                          worker->state == WORKER_READY, now_ms, &phase, &age_ms);
     if (verdict == HANG_NONE)
         return;
-    snprintf(text, sizeof(text), "its module hangs in phase %s for %llu ms", hang_phase_name(phase),
+    snprintf(text, sizeof(text), "%s hangs in phase %s for %llu ms",
+             phase == PULSE_GATE ? "it" : "its module", hang_phase_name(phase),
              (unsigned long long)age_ms);
     if (verdict == HANG_KILL) {
         snprintf(worker->said, sizeof(worker->said), "%s", text);

@@ -58,8 +58,8 @@ void worker_stop(struct worker *worker);
  * unless `force`. */
 bool worker_kill(struct worker *worker, bool force, const char *why);
 
-/* It is inside a call into its module. */
-bool worker_in_call(const struct worker *worker);
+/* It has been in no call into its module, and not at the gate of its store, for `ms`. */
+bool worker_idle(const struct worker *worker, uint64_t ms);
 
 /* Kills it when a call is beyond its bound. */
 void worker_check_hang(struct worker *worker, uint64_t now_ms);

@@ -29,8 +29,9 @@
 ks_err store_lock(const struct config_token *token, int *fd, struct fault *why) KS_MUST_CHECK;
 
 /* Waits for the gate; *fd, when closed, opens it for others; -1: the token has no store.
- * TOKEN_UNAVAILABLE: somebody else has held it for STORE_GATE_TIMEOUT_MS, or it cannot be made. */
-#define STORE_GATE_TIMEOUT_MS 20000 /* less than TURN_MAX_MS: who waits here holds the turn */
+ * TOKEN_UNAVAILABLE: somebody else has held it for STORE_GATE_TIMEOUT_MS, or it cannot be made. That
+ * is less than keysvcd's HANG_GATE_MS, and than TURN_MAX_MS: who waits here may hold the turn. */
+#define STORE_GATE_TIMEOUT_MS 20000
 ks_err store_gate(const struct config_token *token, int *fd, struct fault *why) KS_MUST_CHECK;
 
 /* Before C_Initialize, inside of the gate: puts back what is empty and has a copy; *n_restored says

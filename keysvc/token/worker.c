@@ -73,13 +73,28 @@ worker_list_keys(struct worker *worker, struct fault *why)
     return worker_try(worker, list_once, NULL, why);
 }
 
+/* As a call of the module: neither is silence towards the supervisor. */
+static ks_err
+wait_at_gate(struct worker *worker, struct fault *why)
+{
+    struct pulse *pulse = worker->p11.pulse;
+    ks_err err;
+
+    if (pulse)
+        pulse_enter(pulse, PULSE_GATE);
+    err = store_gate(worker->token, &worker->gate_fd, why);
+    if (pulse)
+        pulse_leave(pulse);
+    return err;
+}
+
 ks_err
 worker_take_gate(struct worker *worker, struct fault *why)
 {
     ks_err err = KS_OK;
 
     if (worker->gate_fd < 0)
-        err = store_gate(worker->token, &worker->gate_fd, why);
+        err = wait_at_gate(worker, why);
     worker->n_gate += !err;
     return err;
 }

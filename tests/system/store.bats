@@ -279,6 +279,42 @@ blocked()
     keysvc key show web/more
 }
 
+# Longer than a reload waits for a process that does nothing, and longer than that process waits for the gate: the second
+# change waits anew.
+@test "a reload while changes wait for the gate waits for them, and ends no process" {
+    world_with_store
+    start
+    for name in web/a web/b web/c; do
+        keysvc key generate "$name"
+    done
+    worker=$(token_pids)
+    flock "$W/tokens/.keysvc-gate" sh -c "touch '$W/held'; exec sleep 30" 3>&- &
+    wait_for test -e "$W/held"
+    # It gets them together.
+    kill -STOP "$worker"
+    for name in web/a web/b web/c; do
+        keysvc --timeout 60s key destroy "$name@1" --yes 3>&- &
+        changes+=($!)
+    done
+    sleep 1
+    kill -CONT "$worker"
+    sleep 1
+    kill -HUP "$(pid)"
+    sleep 26
+    [ "$(token_pids)" = "$worker" ]
+    not grep event=reload "$W/log"
+    for pid in "${changes[@]}"; do
+        wait "$pid"
+    done
+    reloaded()
+    {
+        grep 'event=reload outcome=ok' "$W/log"
+    }
+    wait_for reloaded
+    [ "$(token_pids)" = "$worker" ]
+    not grep event=kill "$W/log"
+}
+
 @test "keys that are made while processes start are all there afterwards" {
     WORKERS=8 world_with_store
     for ((round = 0; round < 3; round++)); do

@@ -17,6 +17,7 @@
  *   worker       serve until WORKER comes            bad=N        WORKER_BAD of main's worker N
  *   reload, retry=TOKEN   ADMIN                    store[=PATH]  STORE_LOCK with that folder, or /tmp
  *   denied       as login, and goes on if denied     until=FILE   wait for a file in the folder
+ *   late         answer the next CONFIG after LATE_GATE_S at the store's gate and LATE_IDLE_S of idleness
  */
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -36,6 +37,8 @@
 #define FAILED_EXIT 99
 #define DENIED_TIMEOUT_MS 20000
 #define WAIT_US 5000
+#define LATE_GATE_S 11 /* longer than a reload waits for whoever is idle */
+#define LATE_IDLE_S 1
 
 struct fake {
     struct channel *channel;
@@ -46,6 +49,7 @@ struct fake {
     struct pulse *pulse;
     bool denied;
     uint64_t generation; /* of SETUP */
+    uint64_t configured; /* of the last CONFIG */
 };
 
 static struct fake fake;
@@ -160,6 +164,7 @@ take_config(const struct message *message, bool answer)
     if (config_unpack(message->body, message->len, &config) != KS_OK)
         _exit(FAILED_EXIT);
     note("config %llu", (unsigned long long)config->generation);
+    fake.configured = config->generation;
     if (answer)
         send_generation(CONTROL_CONFIG_DONE, config->generation);
     config_free(config);
@@ -341,6 +346,18 @@ wait_for_file(const char *name)
 }
 
 static void
+answer_late(void)
+{
+    serve_until(CONTROL_CONFIG, false);
+    pulse_enter(fake.pulse, PULSE_GATE);
+    sleep(LATE_GATE_S);
+    pulse_leave(fake.pulse);
+    sleep(LATE_IDLE_S);
+    note("answers late");
+    send_generation(CONTROL_CONFIG_DONE, fake.configured);
+}
+
+static void
 play_word(const char *word)
 {
     static const uint8_t noise[32] = {0xff, 0xff, 0xff, 0xff, 0xff};
@@ -371,6 +388,8 @@ play_word(const char *word)
         serve_until(0, true);
     } else if (strcmp(word, "wait") == 0) {
         serve_until(0, false);
+    } else if (strcmp(word, "late") == 0) {
+        answer_late();
     } else if (strncmp(word, "until=", 6) == 0) {
         wait_for_file(word + 6);
     } else if (strncmp(word, "exit=", 5) == 0) {

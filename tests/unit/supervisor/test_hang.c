@@ -30,6 +30,11 @@ static struct row rows[] = {
     {PULSE_LOGIN, 101, false, true, HANG_SPARE},
     {PULSE_LOGIN, 101, false, false, HANG_SPARE},
     {PULSE_LOGIN, 101, true, true, HANG_KILL},
+    {PULSE_GATE, 1001, true, true, HANG_NONE},
+    {PULSE_GATE, HANG_GATE_MS, true, true, HANG_NONE},
+    {PULSE_GATE, HANG_GATE_MS + 1, true, true, HANG_KILL},
+    {PULSE_GATE, HANG_GATE_MS + 1, false, true, HANG_KILL},
+    {PULSE_GATE, HANG_GATE_MS + 1, false, false, HANG_SPARE},
     {(enum pulse_phase)77, 101, true, true, HANG_KILL},
 };
 
@@ -78,4 +83,41 @@ Test(hang, takes_a_time_in_the_future_for_no_time_at_all)
 
     for (int i = 0; i < 3; i++)
         cr_assert_eq(hang_check(&hang, &pulse, &profile, true, NOW_MS, &phase, &age_ms), HANG_NONE);
+}
+
+struct idle_row {
+    enum pulse_phase phase;
+    uint64_t since_ms;
+    bool is_idle;
+};
+
+/* For 100 ms. */
+static struct idle_row idle_rows[] = {
+    {PULSE_IDLE, 0, true},
+    {PULSE_IDLE, NOW_MS - 100, true},
+    {PULSE_IDLE, NOW_MS - 99, false},
+    {PULSE_IDLE, NOW_MS, false},
+    {PULSE_IDLE, NOW_MS + 1, false},
+    {PULSE_CALL, NOW_MS - 5000, false},
+    {PULSE_GATE, NOW_MS - 5000, false},
+};
+
+ParameterizedTestParameters(hang, counts_idleness_from_the_end_of_the_last_call)
+{
+    return cr_make_param_array(struct idle_row, idle_rows, ARRAY_LEN(idle_rows));
+}
+
+ParameterizedTest(struct idle_row *row, hang, counts_idleness_from_the_end_of_the_last_call)
+{
+    struct pulse pulse = {.phase = row->phase, .since_ms = row->since_ms};
+
+    cr_assert_eq(hang_idle(&pulse, 100, NOW_MS), row->is_idle);
+}
+
+Test(hang, names_each_phase)
+{
+    cr_assert_str_eq(hang_phase_name(PULSE_IDLE), "idle");
+    cr_assert_str_eq(hang_phase_name(PULSE_LOGIN), "login");
+    cr_assert_str_eq(hang_phase_name(PULSE_GATE), "gate");
+    cr_assert_str_eq(hang_phase_name((enum pulse_phase)77), "unknown");
 }

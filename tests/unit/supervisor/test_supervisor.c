@@ -315,6 +315,23 @@ Test(supervisor, tells_the_workers_of_a_new_generation_before_the_front, .init =
     cr_assert_eq(stage_stop(&stage), 0);
 }
 
+/* Whoever is idle is ended; not who waits at the store's gate, nor who has just come from there. */
+Test(supervisor, a_reload_waits_for_a_worker_at_the_gate_and_not_for_an_idle_one, .init = open_two,
+     .fini = close_it)
+{
+    stage_script(&stage, "main-1", "start login login-ok ready late serve\n");
+    stage_script(&stage, "main-2",
+                 "start login login-ok ready wait\nstart login login-ok ready serve\n");
+    stage_start(&stage);
+    stage_expect(&stage, "front worker main-2", 1);
+    stage_signal(&stage, SIGHUP);
+    stage_expect(&stage, "main-2 setup generation=2", 1);
+    stage_expect(&stage, "front config 2", 1);
+    cr_assert(stage_in_order(&stage, "main-1 answers late", "front config 2"));
+    cr_assert_eq(stage_count(&stage, "main-1 began"), 1);
+    cr_assert_eq(stage_stop(&stage), 0);
+}
+
 Test(supervisor, answers_an_administrators_reload_of_a_bad_file_and_keeps_running, .init = open_one,
      .fini = close_it)
 {
