@@ -19,6 +19,7 @@
 #include <openssl/x509.h>
 
 #include "base/clock.h"
+#include "ipc/pulse.h"
 #include "token_rig.h"
 
 #define KILLS 1000
@@ -137,6 +138,81 @@ Test(store, the_first_process_hands_over_the_lock_and_keeps_no_copy_of_it)
     rig->store_lock = -1;
     cr_assert_eq(flock(other, LOCK_EX | LOCK_NB), 0);
     close(other);
+    cr_assert_eq(rig_stop(rig), 0);
+}
+
+/* As another process of this store; to be closed. */
+static int
+hold_gate(void)
+{
+    char path[200];
+    int fd;
+
+    rig_path(rig, "tokens/.keysvc-gate", path, sizeof(path));
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    cr_assert_eq(flock(fd, LOCK_EX | LOCK_NB), 0, "%s", path);
+    return fd;
+}
+
+static void
+wait_for_phase(enum pulse_phase phase)
+{
+    uint64_t end_ms = clock_mono_ms() + RIG_TIMEOUT_MS;
+
+    while (atomic_load(&rig->pulse->phase) != phase) {
+        cr_assert_lt(clock_mono_ms(), end_ms);
+        usleep(1000);
+    }
+}
+
+/* It has come to the gate, and does not go through. */
+static void
+expect_at_gate(void)
+{
+    wait_for_phase(PULSE_GATE);
+    usleep(200000);
+    cr_assert_eq(atomic_load(&rig->pulse->phase), PULSE_GATE);
+}
+
+Test(store, a_process_that_waits_for_the_gate_shows_it)
+{
+    struct job job = {.operation = JOB_GENERATE, .name = "doc/a"};
+    struct job_reply reply;
+    int gate;
+
+    cr_assert(rig_start(rig));
+    rig_front(rig);
+    gate = hold_gate();
+    rig_send(rig, &job);
+    expect_at_gate();
+    close(gate);
+    reply = rig_receive(rig);
+    cr_assert_eq(reply.err, KS_OK, "%s", reply.why.text);
+    wait_for_phase(PULSE_IDLE);
+    cr_assert_eq(rig_stop(rig), 0);
+}
+
+Test(store, what_a_reload_adopts_is_listed_inside_of_the_gate)
+{
+    struct config_key section = {.name = "doc/a", .uri = "pkcs11:object=somebody%27s"};
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+    uint16_t type = 0;
+    int gate;
+
+    cr_assert(rig_start(rig));
+    rig_front(rig);
+    gate = hold_gate();
+    rig->config.keys = &section;
+    rig->config.n_keys = 1;
+    rig->config.generation = 2;
+    config_pack(&body, &rig->config);
+    cr_assert_eq(channel_send(rig->control, CONTROL_CONFIG, &body, NULL, 0, RIG_TIMEOUT_MS), KS_OK);
+    expect_at_gate();
+    close(gate);
+    while (type != CONTROL_CONFIG_DONE)
+        cr_assert_eq(rig_control(rig, &type), KS_OK);
+    gate = hold_gate();
+    close(gate);
     cr_assert_eq(rig_stop(rig), 0);
 }
 
