@@ -288,8 +288,9 @@ blocked()
         keysvc key generate "$name"
     done
     worker=$(token_pids)
-    flock "$W/tokens/.keysvc-gate" sh -c "touch '$W/held'; exec sleep 30" 3>&- &
-    wait_for test -e "$W/held"
+    flock --no-fork "$W/tokens/.keysvc-gate" sleep 60 3>&- &
+    holder=$!
+    wait_for not flock -n "$W/tokens/.keysvc-gate" true
     # It gets them together.
     kill -STOP "$worker"
     for name in web/a web/b web/c; do
@@ -303,6 +304,7 @@ blocked()
     sleep 26
     [ "$(token_pids)" = "$worker" ]
     not grep event=reload "$W/log"
+    kill "$holder"
     for pid in "${changes[@]}"; do
         wait "$pid"
     done
