@@ -380,6 +380,14 @@ conffile_count(cfg_t *section, const char *option)
     return cfg_size(section, option);
 }
 
+bool
+conffile_emptied(cfg_t *section, const char *option)
+{
+    cfg_opt_t *opt = cfg_getopt(section, option);
+
+    return opt && (opt->flags & CFGF_MODIFIED) && cfg_opt_size(opt) == 0;
+}
+
 /* libconfuse remembers where a section ends; it begins on the last line before that opens with its
  * word. */
 unsigned int

@@ -67,6 +67,9 @@ const struct conffile_value *conffile_get(cfg_t *section, const char *option);
 const struct conffile_value *conffile_get_at(cfg_t *section, const char *option, size_t index);
 size_t conffile_count(cfg_t *section, const char *option);
 
+/* It is given, and empty: "OPTION = {}". */
+bool conffile_emptied(cfg_t *section, const char *option);
+
 /* The line on which a section begins. */
 unsigned int conffile_line(const struct conffile *file, cfg_t *section);
 

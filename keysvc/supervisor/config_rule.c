@@ -186,9 +186,19 @@ read_operations(cfg_t *section, struct config_rule *rule)
 static void
 check_whole(const struct config_reading *reading, cfg_t *section, const struct config_rule *rule)
 {
+    static const char *const whom[] = {"user", "group", "unit"};
     unsigned int line = conffile_line(reading->file, section);
     const char *name = cfg_title(section);
 
+    /* Who takes the last one out means that nobody is left, not that anybody may come. */
+    for (size_t i = 0; i < ARRAY_LEN(whom); i++) {
+        if (conffile_emptied(section, whom[i]))
+            conffile_error(
+                reading->file, line,
+                "allow %s: %s is empty: leave it out if it does not matter, or leave out "
+                "the rule if nobody is meant",
+                name, whom[i]);
+    }
     if (!conffile_get(section, "user") && !conffile_get(section, "group") &&
         !conffile_get(section, "unit"))
         conffile_error(reading->file, line,

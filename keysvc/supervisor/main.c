@@ -9,6 +9,7 @@
 #include <argp.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "build-config.h"
@@ -71,12 +72,13 @@ static const struct argp parser = {
            "administrator's rules. Stays in the foreground.",
 };
 
-/* A path that leads nowhere stays as it was given, for the error that names it. */
+/* Links stay: who points one at the next file and reloads means that file. */
 static void
 make_absolute(const char **path, char **owned)
 {
-    *owned = realpath(*path, NULL);
-    if (*owned)
+    ks_auto(freep) char *folder = **path == '/' ? NULL : getcwd(NULL, 0);
+
+    if (folder && asprintf(owned, "%s/%s", folder, *path) >= 0)
         *path = *owned;
 }
 

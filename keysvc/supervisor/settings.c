@@ -104,6 +104,6 @@ settings_needs_restart(const struct config *old, const struct config *new)
     if (strcmp(old->state_dir, new->state_dir) != 0)
         return "state-dir";
     if (old->front_uid != new->front_uid || old->front_gid != new->front_gid)
-        return "user";
+        return "front-user";
     return NULL;
 }

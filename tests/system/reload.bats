@@ -80,6 +80,25 @@ another_front()
     now=$(front_pid) && [ -n "$now" ] && [ "$now" != "$1" ]
 }
 
+@test "a link that was set to the next file is read there" {
+    world
+    mv "$W/keysvcd.conf" "$W/first.conf"
+    ln -s first.conf "$W/keysvcd.conf"
+    start
+    keysvc key generate web/shop
+    as "$ALICE" keysvc sign web/shop --in "$W/data" >"$W/signature"
+    sed '/^allow alice/,/^}/d' "$W/first.conf" >"$W/next.conf"
+    ln -s next.conf "$W/link"
+    mv -T "$W/link" "$W/keysvcd.conf"
+    keysvc reload
+    [ "$ME" != 0 ] || fails 3 "" as "$ALICE" keysvc sign web/shop --in "$W/data"
+    rm "$W/keysvcd.conf"
+    fails 6 "keysvcd.conf: cannot be opened: No such file" keysvc reload
+    ln -s first.conf "$W/keysvcd.conf"
+    keysvc reload
+    as "$ALICE" keysvc sign web/shop --in "$W/data" >"$W/signature"
+}
+
 @test "connections stay open over a reload" {
     world
     start

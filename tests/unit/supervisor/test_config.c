@@ -242,7 +242,10 @@ ParameterizedTestParameters(config, names_file_and_line_of_a_mistake)
         /* allow */
         {HEAD "allow \"a b\" { user = root keys = a operations = get }", 3, "a b"},
         {HEAD "allow a {\n keys = a operations = get }", 3, "for whom"},
-        {HEAD "allow a { user = {} keys = a operations = get }", 3, "for whom"},
+        {HEAD "allow a { user = {} keys = a operations = get }", 3, "user is empty"},
+        {HEAD "allow a { user = {} group = 0 keys = a operations = get }", 3, "user is empty"},
+        {HEAD "allow a { user = 0 unit = {} keys = a operations = get }", 3, "unit is empty"},
+        {HEAD "allow a { user = 0 group = {} keys = a operations = get }", 3, "group is empty"},
         {HEAD "allow a { user = {root,\n nobody-here} keys = a operations = get }", 4,
          "no user \"nobody-here\""},
         {HEAD "allow a { user = 4294967295 keys = a operations = get }", 3, "no user"},

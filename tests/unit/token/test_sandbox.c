@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <termios.h>
 
 #include "sandbox/landlock.h"
@@ -339,6 +340,26 @@ call_a_shell(void)
     pid_t pid;
 
     return posix_spawn(&pid, "/bin/true", NULL, NULL, argv, NULL);
+}
+
+static int
+fork_by_number(void)
+{
+    long pid = syscall(SYS_fork);
+
+    if (pid == 0)
+        _exit(0);
+    return pid < 0 ? errno : 0;
+}
+
+Test(token_sandbox, lets_the_module_make_a_call_that_is_expected_and_refused_without_its_profile)
+{
+    static const struct attempt before[] = {{"fork", fork_by_number, EPERM}};
+    static const struct attempt after[] = {{"fork", fork_by_number, 0}};
+
+    attempts_run(enter, NULL, before, ARRAY_LEN(before));
+    cr_assert_eq(strv_add(&token.profile.system_calls, "fork"), KS_OK);
+    attempts_run(enter, NULL, after, ARRAY_LEN(after));
 }
 
 Test(token_sandbox, a_module_that_starts_a_program_fails_and_lives)
