@@ -69,9 +69,7 @@ show_files(struct cli *cli, struct show *show, const struct audit_files *files)
                         : output_text(cli, text);
         free(text);
     } else {
-        code = fflush(stdout) == 0 && !ferror(stdout)
-                   ? KS_OK
-                   : output_fail(cli, KS_ERR_INTERNAL, "standard output: %s", strerror(errno));
+        code = fflush(stdout) == 0 && !ferror(stdout) ? KS_OK : output_stdout_failed(cli);
     }
     if (err)
         return output_fault(cli, err, &why);

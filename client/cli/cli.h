@@ -22,6 +22,7 @@ struct cli {
     const char *keysvcd;  /* --keysvcd; NULL: looked for */
     const char *command;  /* "key generate", for messages */
     const char *subject;  /* what it is done to, "web/shop", for messages; NULL: nothing named */
+    bool changed; /* a change that was asked for is made: all that can fail now is telling it */
     struct ks_client *client; /* by cli_client() */
     int code;                 /* the exit code, when cli_client() gave NULL */
 };

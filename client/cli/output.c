@@ -23,6 +23,7 @@ output_done(struct cli *cli, json_t *object, const char *format, ...)
     char text[512];
     va_list args;
 
+    cli->changed = true;
     if (cli->json)
         return output_json(cli, object);
     json_decref(object);
@@ -46,12 +47,15 @@ output_json(struct cli *cli, json_t *root)
     char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
     char *line = NULL;
     int len = text ? asprintf(&line, "%s\n", text) : -1;
+    struct fault why = FAULT_INIT;
     int code;
 
     json_decref(root);
     free(text);
-    if (len < 0)
-        return output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
+    if (len < 0) {
+        fault_set(&why, "no memory for the result");
+        return output_lost(cli, &why);
+    }
     code = write_result(cli, line, (size_t)len);
     free(line);
     return code;
@@ -65,11 +69,34 @@ write_result(struct cli *cli, const void *data, size_t len)
 
     if (cli->out_file) {
         err = file_replace(cli->out_file, FILE_MODE_ALL, data, len, &why);
-        return err ? output_fault(cli, err, &why) : KS_OK;
+        return err ? output_lost(cli, &why) : KS_OK;
     }
     if (fwrite(data, 1, len, stdout) != len || fflush(stdout) != 0)
-        return output_fail(cli, KS_ERR_INTERNAL, "standard output: %s", strerror(errno));
+        return output_stdout_failed(cli);
     return KS_OK;
+}
+
+int
+output_stdout_failed(const struct cli *cli)
+{
+    struct fault why = FAULT_INIT;
+
+    fault_set(&why, "standard output: %s", strerror(errno));
+    fault_hint(&why, "send it to where there is room, or use --out-file");
+    return output_lost(cli, &why);
+}
+
+/* Who reads of a failure makes the change again, or goes without a key that is there. */
+int
+output_lost(const struct cli *cli, const struct fault *why)
+{
+    struct fault done = FAULT_INIT;
+
+    if (!cli->changed)
+        return output_fault(cli, KS_ERR_INTERNAL, why);
+    fault_set(&done, "it is done, but its result could not be written: %s", why->text);
+    fault_hint(&done, "do not do it again; look at what there is now");
+    return output_fault(cli, KS_ERR_OUTCOME_UNKNOWN, &done);
 }
 
 /* --- errors --- */
@@ -80,6 +107,15 @@ output_error_object(const struct ks_error *error)
     return json_pack("{s:{s:s, s:s#, s:s#, s:b}}", "error", "code", ks_err_name(error->code),
                      "message", error->message, strlen(error->message), "hint", error->hint,
                      strlen(error->hint), "retryable", error->retryable);
+}
+
+static bool
+print_object(const json_t *object, FILE *out)
+{
+    if (object)
+        json_dumpf(object, out, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    fputc('\n', out);
+    return fflush(out) == 0 && !ferror(out);
 }
 
 /* Texts from elsewhere may hold what is not UTF-8, which JSON cannot carry. */
@@ -96,10 +132,8 @@ print_error_object(const struct ks_error *error)
             *c = (unsigned char)*c < 0x80 ? *c : '?';
         object = output_error_object(&plain);
     }
-    if (object)
-        json_dumpf(object, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    fputc('\n', stdout);
-    fflush(stdout);
+    if (ferror(stdout) || !print_object(object, stdout))
+        (void)print_object(object, stderr);
     json_decref(object);
 }
 

@@ -20,7 +20,5 @@ reload_run(struct cli *cli, int argc, char **argv)
         return cli->code;
     if (ks_reload(client, &error))
         return output_error(cli, &error);
-    if (cli->json)
-        return output_json(cli, json_pack("{s:b}", "done", true));
-    return output_text(cli, "the configuration was read again\n");
+    return output_done(cli, json_pack("{s:b}", "done", true), "the configuration was read again\n");
 }

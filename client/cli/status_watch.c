@@ -39,8 +39,8 @@ static volatile sig_atomic_t on_screen;
 static ks_err look(struct watch *watch, struct ks_error *error);
 static void see(struct watch *watch);
 static int show(struct watch *watch);
-static int draw(const char *text);
-static int print_block(const char *text);
+static int draw(const struct cli *cli, const char *text);
+static int print_block(const struct cli *cli, const char *text);
 static void sleep_until(uint64_t at_ms);
 static void take_signals(void);
 
@@ -62,7 +62,7 @@ status_watch(struct cli *cli, uint32_t period_ms)
         return output_error(cli, &error);
     if (watch.screen) {
         on_screen = 1;
-        code = print_block(ENTER_SCREEN);
+        code = print_block(cli, ENTER_SCREEN);
     } else {
         code = KS_OK;
     }
@@ -136,18 +136,18 @@ show(struct watch *watch)
                            trouble ? "\nno answer, asked again: " : "", watch->trouble,
                            trouble ? "" : state) < 0)
         return output_fail(watch->cli, KS_ERR_INTERNAL, "no memory for the result");
-    return watch->screen ? draw(text) : print_block(text);
+    return watch->screen ? draw(watch->cli, text) : print_block(watch->cli, text);
 }
 
 static int
-print_block(const char *text)
+print_block(const struct cli *cli, const char *text)
 {
-    return fputs(text, stdout) == EOF || fflush(stdout) == EOF ? KS_ERR_INTERNAL : KS_OK;
+    return fputs(text, stdout) == EOF || fflush(stdout) == EOF ? output_stdout_failed(cli) : KS_OK;
 }
 
 /* Over what stood there, line by line, so that nothing flickers; as many lines as there is room for. */
 static int
-draw(const char *text)
+draw(const struct cli *cli, const char *text)
 {
     struct winsize size = {.ws_row = 0};
     char *frame = NULL;
@@ -156,7 +156,7 @@ draw(const char *text)
     int code;
 
     if (!out)
-        return KS_ERR_INTERNAL;
+        return output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
     (void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
     fputs(HOME, out);
     for (unsigned int row = 1; *text && (size.ws_row == 0 || row < size.ws_row); row++) {
@@ -166,7 +166,8 @@ draw(const char *text)
         text += length + (text[length] == '\n');
     }
     fputs(CLEAR_REST, out);
-    code = fclose(out) == 0 ? print_block(frame) : KS_ERR_INTERNAL;
+    code = fclose(out) == 0 ? print_block(cli, frame)
+                            : output_fail(cli, KS_ERR_INTERNAL, "no memory for the result");
     free(frame);
     return code;
 }

@@ -97,7 +97,9 @@ static const struct story STORY[KS_ERR_COUNT] = {
          "Give more time; key generation with RSA can take minutes on a smart card.",
          "sign web/shop", "no answer from keysvcd in time", NULL},
     [KS_ERR_OUTCOME_UNKNOWN] = {"A change was sent and its end was not seen: the connection, the "
-                                "process or the time was lost on the way. It is never sent twice.",
+                                "process or the time was lost on the way. It is never sent twice. "
+                                "Or it was made, and its result could not be written: the "
+                                "message says which.",
                                 "`keysvc key show NAME` (or `key certificate NAME get`) says "
                                 "whether it was made. Then do it again or not.",
                                 "key generate web/shop",
@@ -211,7 +213,8 @@ static const char INTRODUCTION[] =
     "the command line an error is one\n"
     "line on standard error: what was done to what, the name, what went wrong, and in parentheses "
     "what to do next. With `--json` it is an\n"
-    "object on standard output: `{\"error\":{\"code\",\"message\",\"hint\",\"retryable\"}}`; "
+    "object on standard output (on standard error, where that takes no more): "
+    "`{\"error\":{\"code\",\"message\",\"hint\",\"retryable\"}}`; "
     "`keysvc-agent` always prints that object, on standard error. The "
     "numbers never change.\n\n";
 

@@ -119,6 +119,31 @@ for name in sys.argv[1:]:
     done
 }
 
+@test "a change whose result cannot be written is told as done, on standard error" {
+    for json in "" --json; do
+        run -13 --separate-stderr bash -c "keysvc $json key generate web/lost >/dev/full"
+        [[ $stderr == *"OUTCOME_UNKNOWN"*"it is done, but its result could not be written: standard output: No space left"* ]]
+        [[ $stderr != *"please report"* ]]
+        keysvc key show web/lost@1
+        run -13 --separate-stderr bash -c "keysvc $json key destroy web/lost@1 --yes >/dev/full"
+        [[ $stderr == *"it is done, but its result could not be written"* ]]
+        run -4 keysvc key show web/lost@1
+    done
+    run -13 keysvc token rescan main --out-file /dev/full
+    [[ $output == *"it is done, but"*"/dev/full"* ]]
+}
+
+@test "a look whose result cannot be written is an error that names standard output" {
+    for arguments in "key list" "--json key list" "status --watch=100ms" "audit show --audit-dir $W/audit"; do
+        run -1 --separate-stderr bash -c "timeout 30 keysvc $arguments >/dev/full"
+        [ "${#stderr_lines[@]}" = 1 ]
+        [[ $stderr == *"INTERNAL"*"standard output: No space left"* ]]
+        [[ $stderr != *"please report"* ]]
+    done
+    run -4 --separate-stderr bash -c "keysvc --json key show web/nothing >/dev/full"
+    [[ $stderr == '{"error":{"code":"NO_KEY"'* ]]
+}
+
 @test "an administrator sees what the token says of itself" {
     keysvc token show main >"$W/shown"
     grep -E '^user PIN +ok' "$W/shown"
