@@ -127,8 +127,8 @@ api_token_list(struct agent *agent, struct api_token **out, size_t *n, struct re
     return err ? report_fault(report, err, &why) : KS_OK;
 }
 
-static bool
-split(const char *text, char id[static API_TOKEN_ID_LEN + 1], const char **secret)
+bool
+api_token_id(const char *text, char id[static API_TOKEN_ID_LEN + 1])
 {
     if (strnlen(text, API_TOKEN_TEXT_LEN + 1) != API_TOKEN_TEXT_LEN ||
         strncmp(text, PREFIX, strlen(PREFIX)) != 0)
@@ -136,7 +136,6 @@ split(const char *text, char id[static API_TOKEN_ID_LEN + 1], const char **secre
     text += strlen(PREFIX);
     memcpy(id, text, API_TOKEN_ID_LEN);
     id[API_TOKEN_ID_LEN] = '\0';
-    *secret = text + API_TOKEN_ID_LEN + 1;
     return text[API_TOKEN_ID_LEN] == '_';
 }
 
@@ -166,8 +165,9 @@ api_token_check(struct agent *agent, const char *text, struct api_token *out, st
     const char *secret;
     ks_err err;
 
-    if (!split(text, id, &secret))
+    if (!api_token_id(text, id))
         return report_fail(report, KS_ERR_DENIED, refusal);
+    secret = text + API_TOKEN_TEXT_LEN - API_TOKEN_SECRET_LEN;
     SHA256((const unsigned char *)secret, API_TOKEN_SECRET_LEN, hash);
     err = store_api_token_get(agent->store, id, out, &why);
     if (err == KS_ERR_NOT_FOUND)

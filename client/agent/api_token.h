@@ -44,6 +44,9 @@ struct api_token {
 ks_err api_token_create(struct agent *agent, const char *name, unsigned int scopes,
                         int64_t expires_us, char text[static API_TOKEN_TEXT_LEN + 1],
                         struct report *report) KS_MUST_CHECK;
+/* The ID in the text of a token; false: it is none. */
+bool api_token_id(const char *text, char id[static API_TOKEN_ID_LEN + 1]);
+
 /* NOT_FOUND; one that is revoked already stays so. */
 ks_err api_token_revoke(struct agent *agent, const char *id, struct report *report) KS_MUST_CHECK;
 /* *out: free(). In the order in which they were made. */

@@ -4,7 +4,9 @@
  */
 #include "client/agent/report.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "client/agent/tame.h"
@@ -85,6 +87,20 @@ ks_err
 report_fault(struct report *report, ks_err code, const struct fault *why)
 {
     return fill(report, code, why->text, why->hint, err_info(code)->retryable);
+}
+
+ks_err
+report_stdout(struct report *report, bool changed)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return KS_OK;
+    report_fail(report, changed ? KS_ERR_OUTCOME_UNKNOWN : KS_ERR_INTERNAL, "%sstandard output: %s",
+                changed ? "it was carried out, but its result could not be written: " : "",
+                errno ? strerror(errno) : "not all could be written");
+    report_hint(report, changed ? "do not do it again; look at what there is now"
+                                : "send it to where there is room");
+    return report->code;
 }
 
 struct report_check *

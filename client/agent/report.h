@@ -58,6 +58,12 @@ void report_hint(struct report *report, const char *format, ...) KS_PRINTF(2, 3)
 ks_err report_error(struct report *report, const struct ks_error *error);
 ks_err report_fault(struct report *report, ks_err code, const struct fault *why);
 
+/*
+ * Where a command ends well: did standard output take all that was printed? If not, INTERNAL; of what
+ * changed something OUTCOME_UNKNOWN, and the message says that it was carried out.
+ */
+ks_err report_stdout(struct report *report, bool changed);
+
 /* Adds a check; its texts are set by the caller, and cut if too long. */
 struct report_check *report_add(struct report *report, const char *name, bool passed);
 

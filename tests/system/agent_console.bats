@@ -421,6 +421,21 @@ asks_for()
     [ "$(console list --json | json "len(d['agents'])")" = 2 ]
 }
 
+@test "a result that cannot be written is an error, and of a change it says that it was carried out" {
+    fake A1 A2
+    add A1 A2
+    for arguments in "list" "list --json" "status" "status --json" "show"; do
+        # shellcheck disable=SC2086
+        fails 1 "standard output: No space left" full $arguments
+    done
+    for json in "" --json; do
+        # shellcheck disable=SC2086
+        fails 13 "carried out, but its result could not be written" full apply-self-signed A1 $json
+    done
+    fails 13 "carried out" full remove A2
+    [ "$(console list --json | json "[a['name'] for a in d['agents']]")" = "['A1']" ]
+}
+
 @test "the console's folder is closed to others, tokens are not shown, and one that is open is refused" {
     fake A1
     add A1

@@ -40,6 +40,18 @@ token_of()
     NEW_TOKEN=$(agent token create --name "$name" "${scopes[@]}")
 }
 
+# The agent's command, and nobody can read what it says.
+lost()
+{
+    agent "$@" >/dev/full
+}
+
+# The same without a standard output.
+closed()
+{
+    agent "$@" >&-
+}
+
 # p12 NAME [genpkey options]: $FILES/NAME.{key,crt,p12}, behind $PASSWORD.
 p12()
 {
@@ -258,6 +270,21 @@ expired_certificate()
     not grep -rqF "${good#ksa_*_}" "$STATE" "$W/agent.log"
     fails 2 scope agent token create --name x --scope everything
     fails 21 "keysvc-agent token list" agent token revoke 000000000000
+}
+
+@test "what cannot be written out: a token is revoked, a change is said to be made, a look is an error" {
+    rest_world
+    for json in "" --json; do
+        # shellcheck disable=SC2086
+        fails 1 "is revoked again" lost token create --name lost --scope "certificate reading" $json
+    done
+    fails 1 "is revoked again" closed token create --name lost --scope "certificate reading"
+    agent token list --json >"$W/api-tokens"
+    [ "$(json '[t["revoked"] != None for t in d if t["name"] == "lost"]' <"$W/api-tokens")" = "[True, True, True]" ]
+    fails 1 "standard output: No space left" lost token list
+    fails 1 "standard output: No space left" lost certificate-status
+    fails 1 "standard output: No space left" lost certificate-get
+    fails 13 "it was carried out, but its result could not be written" lost certificate-apply-self-signed --rekey
 }
 
 @test "a thousand wrong tokens are each refused, and the right one works meanwhile" {

@@ -35,6 +35,12 @@ console()
     "$KEYSVC_BUILD/client/agent/keysvc-agent" console "$1" --console-dir "$W/console" "${@:2}" </dev/null 3>&-
 }
 
+# The same, and nobody can read what it says.
+full()
+{
+    console "$@" >/dev/full
+}
+
 json()
 {
     /usr/bin/python3 -IS -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"

@@ -142,13 +142,12 @@ command_json_option(int key, char *value, void *state)
 ks_err
 command_print_json(json_t *json, struct report *report)
 {
-    bool printed = json && json_dumpf(json, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF &&
-                   fflush(stdout) == 0;
-
+    if (!json)
+        return report_fail(report, KS_ERR_INTERNAL, "no memory for the result");
+    (void)json_dumpf(json, stdout, JSON_INDENT(2));
+    putchar('\n');
     json_decref(json);
-    return printed ? KS_OK
-                   : report_fail(report, KS_ERR_INTERNAL,
-                                 "no memory, or standard output takes no more");
+    return report_stdout(report, false);
 }
 
 void

@@ -33,6 +33,7 @@ struct invocation {
     const char *command;         /* "certificate-get", for messages */
     struct agent_config *config; /* by command_config() */
     struct agent *agent;         /* by command_open() */
+    bool changed;                /* what was asked for is made, also if nobody can be told */
 };
 
 struct command {
@@ -69,7 +70,7 @@ void command_parse(struct invocation *invocation, int argc, char **argv,
 extern const struct argp_option COMMAND_JSON[];
 int command_json_option(int key, char *value, void *state);
 
-/* Takes it (NULL: no memory), prints it. INTERNAL, in the report too: it could not be. */
+/* Takes it (NULL: no memory), prints it. INTERNAL, in the report too: it could not be written. */
 ks_err command_print_json(json_t *json, struct report *report);
 
 /* The options of every command, for main.c; its input is struct invocation. */
@@ -94,8 +95,9 @@ ks_err command_config(struct invocation *invocation, struct report *report) KS_M
 /* command_config() and agent_open(); the history names the user who called. invocation->agent. */
 ks_err command_open(struct invocation *invocation, struct report *report) KS_MUST_CHECK;
 
-/* Closes what the two opened; on failure prints the report as JSON on standard error. The exit code. */
-int command_end(struct invocation *invocation, const struct report *report);
+/* Closes what the two opened; on failure, which lost output is too, prints the report as JSON on standard
+ * error. The exit code. */
+int command_end(struct invocation *invocation, struct report *report);
 
 /* The table's functions, one file each. */
 int command_certificate_apply(struct invocation *invocation, int argc, char **argv);

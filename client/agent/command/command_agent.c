@@ -120,10 +120,12 @@ name_of_caller(char out[static AGENT_WHO_MAX])
 }
 
 int
-command_end(struct invocation *invocation, const struct report *report)
+command_end(struct invocation *invocation, struct report *report)
 {
     invocation->agent = agent_close(invocation->agent);
     invocation->config = config_free(invocation->config);
+    if (!report->code)
+        (void)report_stdout(report, invocation->changed);
     if (report->code)
         report_print(report, stderr);
     return (int)report->code;

@@ -101,8 +101,7 @@ print_status(struct invocation *invocation, bool json, struct report *report)
         return command_print_json(status, report);
     print_text(status);
     json_decref(status);
-    return fflush(stdout) ? report_fail(report, KS_ERR_INTERNAL, "standard output takes no more")
-                          : KS_OK;
+    return report_stdout(report, false);
 }
 
 int

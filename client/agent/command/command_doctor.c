@@ -53,9 +53,9 @@ show(const struct doctor *doctor, bool as_json, struct report *report)
         return;
     if (!as_json)
         doctor_print(doctor, stdout);
-    if (fflush(stdout)) {
-        report_fail(report, KS_ERR_INTERNAL, "standard output takes no more");
-    } else if (wrong) {
+    if (report_stdout(report, false))
+        return;
+    if (wrong) {
         report_fail(report, wrong->class, "%s: %s", wrong->check, wrong->text);
         report_hint(report, "%s", wrong->mend);
     }

@@ -28,8 +28,7 @@ print_names(struct agent *agent, bool json, struct report *report)
     if (json)
         return command_print_json(list, report);
     json_decref(list);
-    return fflush(stdout) ? report_fail(report, KS_ERR_INTERNAL, "standard output takes no more")
-                          : KS_OK;
+    return report_stdout(report, false);
 }
 
 int

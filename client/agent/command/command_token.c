@@ -79,6 +79,20 @@ parse_option(int key, char *value, void *state)
     }
 }
 
+/* One that nobody has seen is of no use, but it would stay valid. */
+static void
+take_back(struct agent *agent, const char *text, struct report *report)
+{
+    struct report revoking = REPORT_INIT;
+    char id[API_TOKEN_ID_LEN + 1];
+
+    if (api_token_id(text, id) && api_token_revoke(agent, id, &revoking) == KS_OK)
+        report_hint(report, "the token that was made is revoked again; send the next one to where "
+                            "there is room");
+    else
+        report_hint(report, "revoke the token that was made: keysvc-agent token revoke %s", id);
+}
+
 static void
 create(const struct options *options, struct agent *agent, struct report *report)
 {
@@ -88,9 +102,11 @@ create(const struct options *options, struct agent *agent, struct report *report
     if (api_token_create(agent, options->name, options->scopes, expires_us, text, report))
         return;
     if (options->json)
-        command_print_json(json_pack("{s:s}", "token", text), report);
+        (void)command_print_json(json_pack("{s:s}", "token", text), report);
     else
         puts(text);
+    if (report->code || report_stdout(report, false))
+        take_back(agent, text, report);
     explicit_bzero(text, sizeof(text));
 }
 

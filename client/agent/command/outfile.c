@@ -115,7 +115,8 @@ write_output(const void *data, size_t len, struct fault *why)
 {
     if (fwrite(data, 1, len, stdout) == len && fflush(stdout) == 0)
         return KS_OK;
-    fault_set(why, "standard output takes no more: %s", strerror(errno));
+    fault_set(why, "standard output: %s", strerror(errno));
+    fault_hint(why, "send it to where there is room, or use --out-file");
     return KS_ERR_INTERNAL;
 }
 

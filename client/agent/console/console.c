@@ -313,6 +313,8 @@ console_run(int argc, char **argv)
     parse(&console, argc - 1, argv + 1);
     choose_dir(&console);
     code = run_verb(&console, &report);
+    if (!report.code)
+        (void)report_stdout(&report, console.verb->changes && !console.options.what_if);
     if (report.code)
         report_print(&report, stderr);
     handshake_end();

@@ -82,6 +82,7 @@ struct console_verb {
     const char *usage; /* of its words */
     const char *help;
     unsigned int takes;
+    bool changes; /* an agent, or the list */
     size_t min_words;
     size_t max_words;
 };
