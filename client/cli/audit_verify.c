@@ -42,13 +42,15 @@ struct report {
     FILE *text; /* one of the two */
     json_t *list;
     ks_err worst;
+    ks_err err; /* why chains that are missing were not looked for */
+    struct fault why;
 };
 
 static void check_chain(const struct options *options, const struct audit_file *files,
                         size_t n_files, struct finding *out);
 static void report_add(struct report *report, const struct finding *finding);
-static ks_err report_missing(struct report *report, const struct options *options,
-                             const struct audit_files *files, struct fault *why);
+static void report_missing(struct report *report, const struct options *options,
+                           const struct audit_files *files);
 static int report_end(struct report *report, char **text);
 
 static int
@@ -88,10 +90,8 @@ verify_files(struct cli *cli, const struct options *options, const struct audit_
              bool whole_dir)
 {
     struct report report = {.cli = cli};
-    struct fault why = FAULT_INIT;
     char *text = NULL;
     size_t n, len;
-    ks_err err = KS_OK;
 
     if (cli->json)
         report.list = json_array();
@@ -107,11 +107,7 @@ verify_files(struct cli *cli, const struct options *options, const struct audit_
         report_add(&report, &finding);
     }
     if (whole_dir && options->state_dir)
-        err = report_missing(&report, options, files, &why);
-    if (err) {
-        report.worst = err;
-        output_fault(cli, err, &why);
-    }
+        report_missing(&report, options, files);
     return report_end(&report, &text);
 }
 
@@ -365,16 +361,22 @@ report_object(const struct finding *finding)
     return object;
 }
 
+/* An altered file is worse than one that could not be looked at. */
+static void
+worsen(struct report *report, ks_err err)
+{
+    if (err && report->worst != KS_ERR_BAD_REQUEST)
+        report->worst = err;
+}
+
 static void
 report_add(struct report *report, const struct finding *finding)
 {
-    /* An altered file is worse than one that could not be looked at. */
-    if (finding->err && report->worst != KS_ERR_BAD_REQUEST)
-        report->worst = finding->err;
+    worsen(report, finding->err);
     if (report->text)
         report_text(report->text, finding);
     else if (json_array_append_new(report->list, report_object(finding)) != 0)
-        report->worst = KS_ERR_INTERNAL;
+        worsen(report, KS_ERR_INTERNAL);
 }
 
 static bool
@@ -386,15 +388,14 @@ has_newest(const struct audit_files *files, const char *chain)
     return false;
 }
 
-static ks_err
+static void
 report_missing(struct report *report, const struct options *options,
-               const struct audit_files *files, struct fault *why)
+               const struct audit_files *files)
 {
     ks_auto(strv_deinit) struct strv chains = STRV_INIT;
-    ks_err err = audit_names_in(options->state_dir, CHECKPOINT_SUFFIX, &chains, why);
 
-    if (err)
-        return err;
+    report->err = audit_names_in(options->state_dir, CHECKPOINT_SUFFIX, &chains, &report->why);
+    worsen(report, report->err);
     for (size_t i = 0; i < chains.n_items; i++) {
         struct finding finding = {.chain = chains.items[i], .err = KS_ERR_BAD_REQUEST};
         char name[AUDIT_PATH_MAX];
@@ -406,7 +407,19 @@ report_missing(struct report *report, const struct options *options,
         fault_set(&finding.why, "is missing: a checkpoint of it is kept in %s", options->state_dir);
         report_add(report, &finding);
     }
-    return KS_OK;
+}
+
+static json_t *
+whole_object(const struct report *report)
+{
+    json_t *object =
+        json_pack("{s:b, s:o}", "whole", report->worst == KS_OK, "chains", report->list);
+
+    if (object && report->err) {
+        json_object_set_new(object, "code", json_string(ks_err_name(report->err)));
+        json_object_set_new(object, "problem", json_string(report->why.text));
+    }
+    return object;
 }
 
 /* Takes the report's stream or list. */
@@ -416,12 +429,13 @@ report_end(struct report *report, char **text)
     int code;
 
     if (report->list)
-        code = output_json(report->cli, json_pack("{s:b, s:o}", "whole", report->worst == KS_OK,
-                                                  "chains", report->list));
+        code = output_json(report->cli, whole_object(report));
     else if (fclose(report->text) != 0)
         code = output_fail(report->cli, KS_ERR_INTERNAL, "no memory for the result");
     else
         code = output_text(report->cli, *text);
     free(*text);
+    if (report->err && !report->cli->json)
+        output_fault(report->cli, report->err, &report->why);
     return code ? code : (int)report->worst;
 }

@@ -216,6 +216,22 @@ END
     altered "missing|gone|no file|taken away"
 }
 
+@test "a state folder that cannot be read stands in the one report, and hides no alteration" {
+    history
+    # A public key of its own: without the state folder no other would do.
+    openssl pkey -pubout -in <(openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256) -out "$W/key.pem"
+    run -1 --separate-stderr keysvc audit verify --json --audit-dir "$W/audit" --state-dir "$W/none" --key "$W/key.pem"
+    [ "$(json 'd["whole"], d["code"], len(d["chains"])' <<<"$output")" = "(False, 'INTERNAL', 2)" ]
+    [[ $(json 'd["problem"]' <<<"$output") == *"$W/none: No such file"* ]]
+    [ -z "$stderr" ]
+    sed -i '1s/"time":"20/"time":"21/' "$W/audit/$CHAIN"
+    for json in "" --json; do
+        # shellcheck disable=SC2086
+        run -6 keysvc audit verify $json --audit-dir "$W/audit" --state-dir "$W/none" --key "$W/key.pem"
+        [[ $output == *"altered"*"$W/none: No such file"* ]]
+    done
+}
+
 @test "a chain that begins anew does not replace the checkpoint of the one that was removed" {
     history
     cp "$W/state/main-1.checkpoint" "$W/kept"
