@@ -385,6 +385,8 @@ asks_for()
     asks_for "alternative names that are none" "subjectAltName=DNS:a1.example,otherName:1.2.3.4;UTF8:any"
     OPTIONS=(--alternative-names "A0.example,A1.example,127.0.0.1")
     asks_for "not asked for: DNS:bank.example" "subjectAltName=DNS:A1.example,DNS:bank.example"
+    asks_for "lacks a name that was asked for: DNS:A0.example" "subjectAltName=DNS:A1.example,IP:127.0.0.1"
+    asks_for "lacks a name that was asked for" "$server"
     rm "$W/A1/mode"
     OPTIONS=()
     # What is kept says whom it names.

@@ -36,6 +36,11 @@ def openssl(*arguments, text=""):
     return subprocess.run(["openssl", *arguments], input=text, capture_output=True, text=True, check=True).stdout
 
 
+def words(name):
+    """DNS:a of a, IP:10.0.0.1 of 10.0.0.1."""
+    return name if ":" in name else f"IP:{name}" if name.replace(".", "").isdigit() else f"DNS:{name}"
+
+
 class Agent:
     def __init__(self, folder):
         self.folder = folder
@@ -86,7 +91,9 @@ class Agent:
         """In the mode "extensions" with those of DIR/extensions, one a line, and not what it was asked for."""
         common_name = fields.get("common_name", f"{self.name}.example")
         subject = f"/CN={common_name}" + (f"/O={fields['organization']}" if "organization" in fields else "")
-        extensions = [self.names(), "extendedKeyUsage=serverAuth"]
+        asked = [words(name) for name in fields.get("alternative_names", "").split(",") if name]
+        names = "subjectAltName=" + ",".join(asked) if asked else self.names()
+        extensions = [names, "extendedKeyUsage=serverAuth"]
         if self.mode("csr") == "extensions":
             extensions = self.read("extensions").splitlines()
         added = [word for extension in extensions for word in ("-addext", extension)]

@@ -14,7 +14,7 @@
 /*
  * `subject`: what was asked for, by enum of console.h, NULL each where nothing was. The request has to be
  * signed by its own key, must want to be no CA and nothing but TLS, and has of what was asked for exactly
- * that. BAD_REQUEST: `why` names what it has beyond that.
+ * that. BAD_REQUEST: `why` names what it lacks, or has beyond that.
  */
 ks_err request_check(X509_REQ *request, const char *const subject[SUBJECT_N_FIELDS],
                      struct fault *why) KS_MUST_CHECK;
