@@ -267,6 +267,15 @@ while True:
     console status
 }
 
+@test "a surplus file of any name is named, and no terminal obeys it" {
+    issued A1
+    cp "$DIR/A1.crt" "$DIR/$(printf 'x\033]0;pwned\007.crt')"
+    cp "$DIR/A1.crt" "$DIR/$(printf 'lat\351n.crt')"
+    run --separate-stderr console verify --directory "$DIR" --ca-file "$W/ca.crt" --json
+    [ "$(json "d['surplus']" <<<"$output")" = "['$DIR/lat?n.crt', '$DIR/x?]0;pwned?.crt']" ]
+    fails 21 "surplus: $DIR/x?]0;pwned?.crt is of no agent in the list" console verify --directory "$DIR" --ca-file "$W/ca.crt"
+}
+
 @test "two files for one agent, one of no certificate, and one with something behind are refused" {
     issued A1 A2 A3
     cp "$DIR/A1.crt" "$DIR/A1.pem"

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "client/agent/tame.h"
 
 static const char *const SUFFIXES[] = {".crt", ".pem", ".cer", ".der"};
 
@@ -116,9 +117,10 @@ take_entry(struct issued *issued, const char *directory, const char *entry, cons
     snprintf(name, sizeof(name), "%.*s", (int)(suffix - entry), entry);
     if (strcasecmp(suffix, REQUEST_SUFFIX) == 0)
         return fleet_find(fleet, name) ? add_request(issued, path, name) : KS_OK;
-    if (!fleet_find(fleet, name))
-        return strv_add(&issued->surplus, path);
-    return add_file(issued, path, name);
+    if (fleet_find(fleet, name))
+        return add_file(issued, path, name);
+    tame_text(path);
+    return strv_add(&issued->surplus, path);
 }
 
 static ks_err

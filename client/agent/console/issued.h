@@ -30,7 +30,7 @@ struct issued {
     size_t n_files;
     struct check_key *requests; /* label "AGENT01.req"; also those whose certificate is missing */
     size_t n_requests;
-    struct strv surplus;          /* paths: of no agent of the list */
+    struct strv surplus;          /* tamed paths: of no agent of the list */
     STACK_OF(X509) * authorities; /* of the CA file */
     char *authorities_pem;
 };
