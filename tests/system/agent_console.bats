@@ -276,6 +276,17 @@ while True:
     fails 21 "surplus: $DIR/x?]0;pwned?.crt is of no agent in the list" console verify --directory "$DIR" --ca-file "$W/ca.crt"
 }
 
+@test "an option that could not be kept for retry is refused before anything is sent" {
+    fake A1
+    add A1
+    console create-csr --directory "$DIR" --organization Shop
+    local kept=$(cat "$W/console/last-run.json") n=$(requests A1)
+    fails 2 "locality: not UTF-8" console create-csr --directory "$DIR" --locality "$(printf 'Z\374rich')"
+    fails 2 "directory: not UTF-8" console create-csr --directory "$(printf "$W/caf\351")"
+    [ "$(cat "$W/console/last-run.json")" = "$kept" ]
+    [ "$(requests A1)" = "$n" ]
+}
+
 @test "two files for one agent, one of no certificate, and one with something behind are refused" {
     issued A1 A2 A3
     cp "$DIR/A1.crt" "$DIR/A1.pem"

@@ -4,53 +4,75 @@
  */
 #include "client/agent/console/work.h"
 
-static void
-set(json_t *object, const char *name, const char *text)
+/* What JSON cannot carry is refused: left out, the next run would be another one than this. */
+static bool
+set(json_t *object, const char *name, const char *text, struct fault *why)
 {
-    if (text)
-        (void)json_object_set_new(object, name, json_string(text));
+    if (!text || json_object_set_new(object, name, json_string(text)) == 0)
+        return true;
+    fault_set(why, "%s: not UTF-8, and could not be kept for retry", name);
+    return false;
 }
 
 /* Files are named from the root: the next run may be started elsewhere. */
-static void
-set_path(json_t *object, const char *name, const char *path)
+static bool
+set_path(json_t *object, const char *name, const char *path, struct fault *why)
 {
     ks_auto(freep) char *whole = path ? realpath(path, NULL) : NULL;
 
-    set(object, name, whole ? whole : path);
+    return set(object, name, whole ? whole : path, why);
+}
+
+static ks_err
+options_json(const struct console_options *options, json_t **out, struct fault *why)
+{
+    json_t *json = json_pack("{s:b, s:b}", "what_if", options->what_if, "rekey", options->rekey);
+    bool kept;
+
+    if (!json)
+        return KS_ERR_INTERNAL;
+    kept = set_path(json, "ca_file", options->ca_file, why) &&
+           set_path(json, "directory", options->directory, why);
+    for (size_t i = 0; kept && i < SUBJECT_N_FIELDS; i++)
+        kept = set(json, SUBJECT_FIELD_NAMES[i], options->subject[i], why);
+    if (kept)
+        *out = json;
+    else
+        json_decref(json);
+    return kept ? KS_OK : KS_ERR_USAGE;
 }
 
 static json_t *
-options_json(const struct console_options *options)
-{
-    json_t *json = json_pack("{s:b, s:b}", "what_if", options->what_if, "rekey", options->rekey);
-
-    if (!json)
-        return NULL;
-    set_path(json, "ca_file", options->ca_file);
-    set_path(json, "directory", options->directory);
-    for (size_t i = 0; i < SUBJECT_N_FIELDS; i++)
-        set(json, SUBJECT_FIELD_NAMES[i], options->subject[i]);
-    return json;
-}
-
-json_t *
-last_run_json(const struct console *console, const struct work *work)
+agents_json(const struct work *work)
 {
     json_t *agents = json_array();
-    json_t *json = json_pack("{s:s, s:o?, s:o?}", "verb", console->verb->name, "options",
-                             options_json(&console->options), "agents", agents);
 
-    for (size_t i = 0; json && i < work->n_jobs; i++) {
+    for (size_t i = 0; agents && i < work->n_jobs; i++) {
         const struct job *job = &work->jobs[i];
 
         if (json_array_append_new(agents, json_pack("{s:s, s:b}", "name", job->peer->name, "ok",
                                                     job->finished && !job->outcome.code)) != 0) {
-            json_decref(json);
+            json_decref(agents);
             return NULL;
         }
     }
-    return json;
+    return agents;
+}
+
+ks_err
+last_run_json(const struct console *console, const struct work *work, json_t **out,
+              struct fault *why)
+{
+    json_t *options = NULL;
+    ks_err err;
+
+    fault_set(why, "no memory for the last run");
+    err = options_json(&console->options, &options, why);
+    if (err)
+        return err;
+    *out = json_pack("{s:s, s:o, s:o}", "verb", console->verb->name, "options", options, "agents",
+                     agents_json(work));
+    return *out ? KS_OK : KS_ERR_INTERNAL;
 }
 
 static ks_err

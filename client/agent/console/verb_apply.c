@@ -209,9 +209,9 @@ run(struct console *console, struct work *work, const struct issued *issued, boo
         applications[i].what_if = what_if;
         applications[i].checks = json_array();
     }
-    code = (int)prepare_all(console, work, report);
+    code = (int)work_remember(console, work, report);
     if (!code)
-        code = (int)work_remember(console, work, report);
+        code = (int)prepare_all(console, work, report);
     if (!code) {
         work_run(console, work, step);
         code = end(console, work, issued, strict, report);

@@ -81,14 +81,12 @@ work_select(struct console *console, bool must_say, struct work *out, struct rep
 ks_err
 work_remember(struct console *console, struct work *work, struct report *report)
 {
-    json_t *json;
+    json_t *json = NULL;
     struct fault why = FAULT_INIT;
-    ks_err err = KS_ERR_INTERNAL;
+    ks_err err = last_run_json(console, work, &json, &why);
 
     work->remembered = true;
-    json = last_run_json(console, work);
-    fault_set(&why, "no memory for the last run");
-    if (json)
+    if (!err)
         err = confdir_write(console->dir, LAST_RUN_NAME, json, &why);
     json_decref(json);
     return err ? report_fault(report, err, &why) : KS_OK;

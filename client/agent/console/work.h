@@ -25,7 +25,8 @@ void work_deinit(struct work *work);
 ks_err work_select(struct console *console, bool must_say, struct work *out,
                    struct report *report) KS_MUST_CHECK;
 
-/* Keeps what is about to be done as the last run, all of it not done yet: after a crash, retry. */
+/* Keeps what is about to be done as the last run, all of it not done yet: after a crash, retry. USAGE: an
+ * option cannot be kept. */
 ks_err work_remember(struct console *console, struct work *work,
                      struct report *report) KS_MUST_CHECK;
 
@@ -45,8 +46,9 @@ int work_code(const struct work *work);
 
 #define LAST_RUN_NAME "last-run.json"
 
-/* {"verb", "options", "agents": [{"name", "ok"}]} */
-json_t *last_run_json(const struct console *console, const struct work *work);
+/* {"verb", "options", "agents": [{"name", "ok"}]}. USAGE: an option is not UTF-8. */
+ks_err last_run_json(const struct console *console, const struct work *work, json_t **out,
+                     struct fault *why) KS_MUST_CHECK;
 /* Puts verb, options and the words (those that failed) into the console; they live as long as `json`. */
 ks_err last_run_take(struct console *console, const json_t *json,
                      struct report *report) KS_MUST_CHECK;
