@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "base/ask.h"
 #include "base/keyname.h"
 #include "client/cli/key_view.h"
 #include "client/cli/password.h"
@@ -92,7 +93,7 @@ get_password(const struct import_options *options, const char *path, struct secr
         return KS_OK;
     snprintf(prompt, sizeof(prompt), "Password of %.80s (nothing: it has none)",
              piped ? "standard input" : path);
-    return password_ask(prompt, out, why);
+    return ask_secret(prompt, out, why);
 }
 
 /* The client is there already: nothing is read that nobody can take. */

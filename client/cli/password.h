@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * password - a password from a file or a terminal, never from the command line
+ * password - a password from a file, never from the command line; base/ask.h asks on the terminal
  */
 #pragma once
 
@@ -18,10 +18,3 @@ ks_err password_first_line(const struct cli *cli, const char *path, struct secre
 /* The same for the whole file but one line break at its end; it may be empty. */
 ks_err password_whole(const struct cli *cli, const char *path, struct secret **out,
                       struct fault *why) KS_MUST_CHECK;
-
-/*
- * Asks on the terminal, without echo; what is asked for stands in `prompt`. *out is NULL where
- * there is no terminal, or nothing was typed. A signal ends the program as if nobody had caught it,
- * after the echo is back.
- */
-ks_err password_ask(const char *prompt, struct secret **out, struct fault *why) KS_MUST_CHECK;

@@ -6,8 +6,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <termios.h>
 
+#include "base/ask.h"
 #include "client/agent/console/console.h"
 
 #define ANSWER_LEN 16
@@ -53,24 +53,6 @@ console_ask(const char *question)
            (strcmp(answer, "y") == 0 || strcmp(answer, "yes") == 0);
 }
 
-static bool
-ask_hidden(int terminal, char *out, size_t cap)
-{
-    struct termios shown, hidden;
-    bool read;
-
-    if (tcgetattr(terminal, &shown) != 0)
-        return false;
-    hidden = shown;
-    hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-    tcsetattr(terminal, TCSAFLUSH, &hidden);
-    dprintf(terminal, "Token of the agent's API (empty: none): ");
-    read = read_line(terminal, out, cap);
-    dprintf(terminal, "\n");
-    tcsetattr(terminal, TCSAFLUSH, &shown);
-    return read;
-}
-
 /* It becomes a header: anything but visible characters would end that. */
 static bool
 is_token(char *text)
@@ -86,29 +68,46 @@ is_token(char *text)
     return len > 0;
 }
 
+static ks_err
+keep_token(char *text, const char *from, char **out, struct report *report)
+{
+    if (!is_token(text))
+        return report_fail(report, KS_ERR_USAGE, "%s: its first line is no token of the API", from);
+    *out = strdup(text);
+    return *out ? KS_OK : report_fail(report, KS_ERR_INTERNAL, "no memory for the token");
+}
+
+static ks_err
+ask_token(char **out, struct report *report)
+{
+    ks_auto(secret_freep) struct secret *secret = NULL;
+    struct fault why = FAULT_INIT;
+    ks_err err;
+
+    if (!isatty(STDIN_FILENO))
+        return KS_OK;
+    err = ask_secret("Token of the agent's API (empty: none)", &secret, &why);
+    if (err)
+        return report_fault(report, err, &why);
+    return secret ? keep_token(secret->text, "the terminal", out, report) : KS_OK;
+}
+
 ks_err
 console_read_token(const char *path, char **out, struct report *report)
 {
-    char text[PEER_TOKEN_MAX + 1];
-    ks_auto(closep) int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
-    ks_err err = KS_OK;
+    char text[PEER_TOKEN_MAX + 1] = "";
+    ks_auto(closep) int fd = -1;
+    ks_err err;
 
     *out = NULL;
-    memset(text, 0, sizeof(text));
-    if (path && fd < 0)
+    if (!path)
+        return ask_token(out, report);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
         return report_fail(report, KS_ERR_USAGE, "--token-file %s: %s", path, strerror(errno));
-    if (!path) {
-        fd = isatty(STDIN_FILENO) ? open_terminal() : -1;
-        if (fd < 0 || !ask_hidden(fd, text, sizeof(text)) || !text[0])
-            return KS_OK;
-    } else if (!read_line(fd, text, sizeof(text))) {
+    if (!read_line(fd, text, sizeof(text)))
         text[0] = '\0';
-    }
-    if (!is_token(text))
-        err = report_fail(report, KS_ERR_USAGE, "%s: its first line is no token of the API",
-                          path ? path : "the terminal");
-    else if (!(*out = strdup(text)))
-        err = report_fail(report, KS_ERR_INTERNAL, "no memory for the token");
+    err = keep_token(text, path, out, report);
     explicit_bzero(text, sizeof(text));
     return err;
 }
