@@ -25,44 +25,79 @@ token_list_run(struct cli *cli, int argc, char **argv)
     return output_text(cli, text);
 }
 
-/* retry-login and rescan: one call that is done or not. */
-static int
-run_done(struct cli *cli, int argc, char **argv, const char *help, const char *done,
-         ks_err (*call)(struct ks_client *, const char *, struct ks_error *))
+/* The arguments of retry-login and rescan; NULL: reported; return cli->code. */
+static struct ks_client *
+parse_token(struct cli *cli, int argc, char **argv, const char *help, const char **name)
 {
-    const char *name;
     const struct cli_arguments arguments = {
         .usage = "TOKEN",
         .help = help,
         .min_positional = 1,
         .max_positional = 1,
-        .positional = &name,
+        .positional = name,
     };
-    struct ks_client *client;
-    struct ks_error error;
 
     cli_parse(cli, argc, argv, &arguments);
-    client = cli_client(cli);
-    if (!client)
-        return cli->code;
-    if (call(client, name, &error))
-        return output_error(cli, &error);
+    return cli_client(cli);
+}
+
+static int
+say_done(struct cli *cli, const char *name, const char *done)
+{
     return output_done(cli, json_pack("{s:b, s:s}", "done", true, "token", name), "token %s: %s\n",
                        name, done);
+}
+
+/* No process of it waits for a login. */
+static bool
+is_logged_in(const struct ks_status *status, const char *name)
+{
+    for (size_t i = 0; i < status->n_tokens; i++) {
+        const struct ks_token *token = &status->tokens[i];
+
+        if (strcmp(token->name, name) == 0)
+            return strcmp(token->state, "ready") == 0 && token->ready_workers == token->workers;
+    }
+    return false;
 }
 
 int
 token_retry_login_run(struct cli *cli, int argc, char **argv)
 {
-    return run_done(cli, argc, argv,
-                    "Allows one more login to a token after a failed one. It costs one try of the "
-                    "PIN: look at the PIN file or credential first.",
-                    "a login is being tried; see keysvc token list", ks_retry_login);
+    static const char help[] = "Allows one more login to a token after a failed one. It costs one "
+                               "try of the PIN: look at the PIN file or credential first.";
+    ks_auto(token_view_status_freep) struct ks_status *status = NULL;
+    struct ks_client *client;
+    struct ks_error error;
+    const char *name;
+
+    client = parse_token(cli, argc, argv, help, &name);
+    if (!client)
+        return cli->code;
+    /* Before: afterwards it may be ready by the very login that was allowed. */
+    status = token_view_status(cli);
+    if (!status)
+        return cli->code;
+    if (ks_retry_login(client, name, &error))
+        return output_error(cli, &error);
+    return say_done(cli, name,
+                    is_logged_in(status, name)
+                        ? "it is logged in; no login is tried"
+                        : "one more login is allowed; see keysvc token list");
 }
 
 int
 token_rescan_run(struct cli *cli, int argc, char **argv)
 {
-    return run_done(cli, argc, argv, "Finds the keys that other tools made or removed.",
-                    "searched again", ks_rescan);
+    struct ks_client *client;
+    struct ks_error error;
+    const char *name;
+
+    client =
+        parse_token(cli, argc, argv, "Finds the keys that other tools made or removed.", &name);
+    if (!client)
+        return cli->code;
+    if (ks_rescan(client, name, &error))
+        return output_error(cli, &error);
+    return say_done(cli, name, "searched again");
 }

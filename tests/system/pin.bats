@@ -69,8 +69,11 @@ blocked()
     break_rules 'C_Login:1:CKR_PIN_INCORRECT'
     start nowait
     wait_for blocked
-    keysvc token retry-login main
+    keysvc token retry-login main | grep 'one more login is allowed'
     wait_ready
+    [ "$(calls C_Login)" = 2 ]
+    # Of a token that is logged in nothing is tried, and nothing else is said.
+    keysvc token retry-login main | grep -x 'token main: it is logged in; no login is tried'
     [ "$(calls C_Login)" = 2 ]
 }
 
