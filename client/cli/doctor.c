@@ -108,9 +108,9 @@ take_option(int key, char *value, void *state)
 static void
 check_usage(struct cli *cli, const struct program_options *program)
 {
-    if (!program->name &&
-        (program->n_files > 0 || program->config_dir || program->openssl_conf || program->user))
-        cli_usage(cli, "--file, --config-dir, --openssl-conf and --user need --program");
+    if (!program->name && (program->n_files > 0 || program->config_dir || program->openssl_conf ||
+                           program->pid || program->user))
+        cli_usage(cli, "--file, --config-dir, --openssl-conf, --pid and --user need --program");
     if (program->name && (program->name[0] == '\0' || program->name[0] == '.' ||
                           strchr(program->name, '/') || strlen(program->name) > NAME_MAX))
         cli_usage(cli, "--program %s: not the name of a program", program->name);

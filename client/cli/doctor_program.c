@@ -90,6 +90,12 @@ look_at_processes(struct look *look)
 {
     const char *name = look->names.process;
 
+    if (!look->lead && look->options->pid != 0) {
+        doctor_wrong(look->doctor, KS_ERR_USAGE, "program",
+                     "Say the number of one that runs, or leave --pid out.",
+                     "--pid %u: no such process is called %.64s", look->options->pid, name);
+        return;
+    }
     if (!look->lead) {
         doctor_skip(look->doctor, "program",
                     "no process is called %.64s: what it would be given is looked at", name);

@@ -132,6 +132,7 @@ serve_in_software()
 
 @test "what is asked must make sense" {
     fails 2 "need --program" keysvc doctor --file x
+    fails 2 "need --program" keysvc doctor --pid 1
     fails 2 "not the name of a program" keysvc doctor --program /usr/sbin/nginx
     fails 2 "not the name of a program" keysvc doctor --program ..
     finding skipped reference "No such file" --config-dir /proc/nonexistent
@@ -393,7 +394,7 @@ END
     doctor --pid "$first" --json >"$W/doctor.json"
     judge ok module "processes that have loaded it: 1 of 1"
     finding wrong environment "process $SERVER has no OPENSSL_CONF" --pid "$SERVER"
-    finding skipped program "no process is called" --pid 4194305
+    finding wrong program "no such process is called" --pid 4194305
     fails 2 "not the number of a process" doctor --pid x
 }
 

@@ -446,6 +446,15 @@ Test(doctor_program, a_program_that_does_not_run_is_looked_at_by_its_files)
     EVP_PKEY_free(shop.key);
 }
 
+Test(doctor_program, a_pid_of_none_of_its_processes_is_wrong)
+{
+    make_process(&(struct made_process){.pid = 7, .comm = "shopd"});
+    all(&(struct program_options){.config_dir = at("etc"), .pid = 7});
+    expect_found(DOCTOR_FINE, "program", "the first is 7");
+    all(&(struct program_options){.config_dir = at("etc"), .pid = 8});
+    expect_found(DOCTOR_WRONG, "program", "--pid 8: no such process is called shopd");
+}
+
 Test(doctor_program, an_environment_that_is_gone_is_skipped_with_what_to_say)
 {
     make_process(&(struct made_process){
