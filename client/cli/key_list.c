@@ -57,7 +57,10 @@ seen_deinit(struct seen *seen)
     free(seen->tokens);
 }
 
-/* A token that has not been ready since keysvcd started: its keys are missing from every list. */
+/*
+ * A token that has not been ready since keysvcd started: its keys are missing from every list. How many
+ * are known is told to administrators only, so that for others it is one that may be so.
+ */
 static bool
 is_unknown(const struct seen *seen, const struct ks_token *token)
 {
@@ -70,9 +73,14 @@ warn_of_unknown(const struct seen *seen, const struct ks_status *status)
     for (size_t i = 0; status && i < status->n_tokens; i++) {
         const struct ks_token *token = &status->tokens[i];
 
-        if (is_unknown(seen, token))
+        if (!is_unknown(seen, token))
+            continue;
+        if (status->administrator)
             fprintf(stderr, "keysvc: the keys of token %s are not known: it is %s%s%s\n",
                     token->name, token->state, token->text[0] ? ": " : "", token->text);
+        else
+            fprintf(stderr, "keysvc: keys of token %s may be missing here: it is %s\n", token->name,
+                    token->state);
     }
 }
 

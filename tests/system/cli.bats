@@ -285,6 +285,26 @@ END
     [ "$(keysvc key show web/shop --json | json 'd["versions"]')" = "[1]" ]
 }
 
+@test "keys that are known stay so when their token goes away, and nobody is told otherwise" {
+    need_root
+    (
+        trap end_world EXIT
+        world
+        start
+        keysvc key generate web/shop
+        mv "$W/tokens" "$W/tokens.away"
+        kill -KILL $(token_pids)
+        wait_for token_is absent
+        run --separate-stderr keysvc key list
+        [[ $output == *web/shop@1* ]]
+        [ -z "$stderr" ]
+        # Who sees none of its keys, and is not told whether they are known.
+        run --separate-stderr as $BOB keysvc key list
+        [ "$stderr" = "keysvc: keys of token main may be missing here: it is absent" ]
+        mv "$W/tokens.away" "$W/tokens"
+    )
+}
+
 @test "a token that is not there: what it may be, and no exit code" {
     (
         trap end_world EXIT
