@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -105,18 +106,26 @@ keysvcd_find(const struct cli *cli, char path[static PATH_MAX], struct fault *wh
 /* --- running it --- */
 
 static ks_err
-spawn_into(const char *path, const char *const arguments[], bool keeps_input, int to_out,
-           int to_errors, pid_t *pid, struct fault *why)
+spawn_into(const char *path, const char *const arguments[], bool keeps_input,
+           const sigset_t *defaults, int to_out, int to_errors, pid_t *pid, struct fault *why)
 {
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
     int error;
 
     posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    if (defaults) {
+        posix_spawnattr_setsigdefault(&attributes, defaults);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+    }
     if (!keeps_input)
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, to_out, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, to_errors, STDERR_FILENO);
-    error = posix_spawn(pid, path, &actions, NULL, (char *const *)(uintptr_t)arguments, environ);
+    error =
+        posix_spawn(pid, path, &actions, &attributes, (char *const *)(uintptr_t)arguments, environ);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     if (error == 0)
         return KS_OK;
@@ -174,7 +183,7 @@ keysvcd_run(const char *const arguments[], struct buf *out, int *status, struct 
         fault_set(why, "no pipe: %s", strerror(errno));
         return KS_ERR_INTERNAL;
     }
-    err = spawn_into(arguments[0], arguments, false, ends[1], ends[1], &pid, why);
+    err = spawn_into(arguments[0], arguments, false, NULL, ends[1], ends[1], &pid, why);
     close(ends[1]);
     if (!err) {
         while (read_some(ends[0], out))
@@ -185,6 +194,18 @@ keysvcd_run(const char *const arguments[], struct buf *out, int *status, struct 
     return err;
 }
 
+/* Ctrl-C is for those who ask on the terminal; whoever waits for us finds it as they leave it. */
+static void
+stay(struct sigaction *old, sigset_t *defaults)
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    sigemptyset(defaults);
+    sigaction(SIGINT, &ignore, old);
+    if (old->sa_handler != SIG_IGN)
+        sigaddset(defaults, SIGINT);
+}
+
 ks_err
 keysvcd_attend(const char *path, const char *const arguments[], struct buf *out, struct buf *errors,
                int *status, struct fault *why)
@@ -192,6 +213,8 @@ keysvcd_attend(const char *path, const char *const arguments[], struct buf *out,
     ks_auto(closep) int from_out = -1;
     ks_auto(closep) int from_errors = -1;
     int to_out[2], to_errors[2];
+    struct sigaction old;
+    sigset_t defaults;
     pid_t pid;
     ks_err err;
 
@@ -206,12 +229,16 @@ keysvcd_attend(const char *path, const char *const arguments[], struct buf *out,
         return KS_ERR_INTERNAL;
     }
     from_errors = to_errors[0];
-    err = spawn_into(path, arguments, true, to_out[1], to_errors[1], &pid, why);
+    stay(&old, &defaults);
+    err = spawn_into(path, arguments, true, &defaults, to_out[1], to_errors[1], &pid, why);
     close(to_out[1]);
     close(to_errors[1]);
-    if (err)
-        return err;
-    read_both(from_out, out, from_errors, errors);
-    wait_for(pid, status);
-    return KS_OK;
+    if (!err) {
+        read_both(from_out, out, from_errors, errors);
+        wait_for(pid, status);
+    }
+    sigaction(SIGINT, &old, NULL);
+    if (!err && WIFSIGNALED(*status) && WTERMSIG(*status) == SIGINT)
+        raise(SIGINT);
+    return err;
 }

@@ -6,12 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <termios.h>
 #include <unistd.h>
 
+#include "base/ask.h"
+
 static ks_err settle(struct secret *pin, ssize_t len, struct fault *why);
-static ks_err ask(int terminal, const char *prompt, struct secret **out, struct fault *why);
+static ks_err ask(bool on_terminal, const char *prompt, struct secret **out, struct fault *why);
+static ks_err read_input(struct secret **out, struct fault *why);
 static ssize_t read_line(int fd, char *out, size_t cap);
 
 ks_err
@@ -70,9 +71,9 @@ pin_get(int fd, const char *prompt, bool twice, struct secret **out, struct faul
         return err;
     }
     terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
-    err = ask(terminal, prompt, &first, why);
+    err = ask(terminal >= 0, prompt, &first, why);
     if (!err && twice && terminal >= 0) {
-        err = ask(terminal, "Once more", &second, why);
+        err = ask(true, "Once more", &second, why);
         if (!err &&
             (first->len != second->len || memcmp(first->text, second->text, first->len) != 0)) {
             fault_set(why, "%s: the two are not the same", prompt);
@@ -85,37 +86,39 @@ pin_get(int fd, const char *prompt, bool twice, struct secret **out, struct faul
 }
 
 static ks_err
-ask(int terminal, const char *prompt, struct secret **out, struct fault *why)
+ask(bool on_terminal, const char *prompt, struct secret **out, struct fault *why)
 {
     ks_auto(secret_freep) struct secret *pin = NULL;
-    struct termios shown, hidden;
-    bool hides;
-    ssize_t len;
-    ks_err err;
+    ks_err err = on_terminal ? ask_secret(prompt, &pin, why) : read_input(&pin, why);
 
-    err = secret_new(&pin);
-    if (err) {
-        fault_set(why, "no locked memory for the PIN: %m");
-        return err;
-    }
-    hides = terminal >= 0 && tcgetattr(terminal, &shown) == 0;
-    if (hides) {
-        hidden = shown;
-        hidden.c_lflag &= ~(tcflag_t)ECHO;
-        tcsetattr(terminal, TCSAFLUSH, &hidden);
-        dprintf(terminal, "%s: ", prompt);
-    }
-    len = read_line(terminal >= 0 ? terminal : STDIN_FILENO, pin->text, PIN_MAX + 2);
-    if (hides) {
-        tcsetattr(terminal, TCSAFLUSH, &shown);
-        dprintf(terminal, "\n");
-    }
-    err = settle(pin, len, why);
+    if (!err)
+        err = settle(pin, pin ? (ssize_t)pin->len : 0, why);
     if (err)
         fault_prefix(why, "%s", prompt);
     else
         *out = ks_steal(&pin);
     return err;
+}
+
+static ks_err
+read_input(struct secret **out, struct fault *why)
+{
+    ks_auto(secret_freep) struct secret *pin = NULL;
+    ssize_t len;
+    ks_err err = secret_new(&pin);
+
+    if (err) {
+        fault_set(why, "no locked memory for the PIN: %m");
+        return err;
+    }
+    len = read_line(STDIN_FILENO, pin->text, PIN_MAX + 2);
+    if (len < 0) {
+        fault_set(why, "the PIN cannot be read: %m");
+        return KS_ERR_BAD_REQUEST;
+    }
+    pin->len = (size_t)len;
+    *out = ks_steal(&pin);
+    return KS_OK;
 }
 
 /* Byte by byte: what follows the line is for the next question. */

@@ -47,36 +47,8 @@ END
 }
 
 @test "Ctrl-C where the token is asked for ends the console, and the terminal echoes again" {
-    cat >"$W/ctrl_c.py" <<'END'
-import os, pty, signal, sys, termios
-# Types Ctrl-C at the question. A shell waits for the command, as in a script, and sees how the terminal is left.
-pid, terminal = pty.fork()
-if pid == 0:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    command = os.fork()
-    if command == 0:
-        os.execv(sys.argv[1], sys.argv[1:])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    code = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
-    echo = bool(termios.tcgetattr(0)[3] & termios.ECHO)
-    os.write(1, f"ended by {code}, echo {echo}\n".encode())
-    os._exit(0)
-seen, typed = b"", False
-while True:
-    try:
-        data = os.read(terminal, 4096)
-    except OSError:
-        break
-    if not data:
-        break
-    seen += data
-    if b"Token of the agent's API (empty: none): " in seen and not typed:
-        os.write(terminal, b"\x03")
-        typed = True
-sys.stdout.write(seen.decode(errors="replace"))
-END
-    fails 0 "ended by -2, echo True" timeout 60 /usr/bin/python3 -B "$W/ctrl_c.py" "$KEYSVC_BUILD/client/agent/keysvc-agent" \
-        console add A1 127.0.0.1:1 --fingerprint "$(printf '%064d' 0)" --console-dir "$W/console"
+    fails 0 "ended by 130, echo" interrupted "(empty: none): " "$KEYSVC_BUILD/client/agent/keysvc-agent" console add A1 \
+        127.0.0.1:1 --fingerprint "$(printf '%064d' 0)" --console-dir "$W/console"
 }
 
 @test "by a fingerprint or a CA only the right one is added" {

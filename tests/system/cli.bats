@@ -260,6 +260,16 @@ END
     )
 }
 
+@test "Ctrl-C where a PIN is asked for ends token init, and the terminal echoes again" {
+    (
+        trap end_world EXIT
+        world
+        load interrupted
+        fails 0 "ended by 130, echo" interrupted "PIN: " keysvc token init main --force --config "$W/keysvcd.conf" \
+            --keysvcd "$(own_keysvcd)"
+    )
+}
+
 @test "the keys of a token that is not ready are said to be unknown, not to be none" {
     (
         trap end_world EXIT

@@ -14,6 +14,7 @@ setup()
 {
     load where_failed
     load fails
+    load interrupted
     W=$(mktemp -d "${TMPDIR:-/tmp}/keysvc-console-XXXXXX")
     DIR=$W/issued
     FAKES=()
