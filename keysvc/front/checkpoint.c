@@ -4,6 +4,7 @@
  */
 #include "front/checkpoint.h"
 
+#include "base/audit_key.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "front/audit.h"
@@ -27,6 +28,7 @@ static void make(struct checkpoint *checkpoint);
 static void finish(struct call *call, const struct job_reply *reply);
 static void failed(struct call *call, ks_err err, const struct fault *why);
 static const struct directory_entry *find_key(const struct front *front);
+static bool is_audit_key(const struct directory_entry *key);
 
 static const struct operation CHECKPOINT = {
     .name = "checkpoint",
@@ -103,7 +105,8 @@ make(struct checkpoint *checkpoint)
         call_fail(call, err, &why);
 }
 
-/* The newest usable one on a token that takes jobs. */
+/* Version 1, of the kinds that keysvcd takes, on a token that takes jobs: whatever else a token shows
+ * under that name must stop no checkpoint. */
 static const struct directory_entry *
 find_key(const struct front *front)
 {
@@ -113,10 +116,17 @@ find_key(const struct front *front)
     while (n > 0) {
         const struct directory_entry *key = &entries[--n];
 
-        if (!key->ambiguous && key->public_key && route_first_ready(front->route, key->token))
+        if (is_audit_key(key) && route_first_ready(front->route, key->token))
             return key;
     }
     return NULL;
+}
+
+static bool
+is_audit_key(const struct directory_entry *key)
+{
+    return key->version == AUDIT_KEY_VERSION && !key->ambiguous && key->public_key &&
+           audit_key_known(key->public_key, key->public_key_len);
 }
 
 static void

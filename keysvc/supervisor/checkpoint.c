@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
+#include "base/audit_key.h"
 #include "base/checkpoint.h"
 #include "base/hex.h"
 #include "base/log.h"
@@ -24,6 +25,8 @@
 
 static bool well_formed(const char *chain, const char *token,
                         const struct control_checkpoint *message, struct checkpoint *out);
+static ks_err check_kind(const char *token, const struct control_checkpoint *message,
+                         struct fault *why);
 static ks_err keep_key(const char *state_dir, bool may_introduce,
                        const struct control_checkpoint *message, struct fault *why);
 static ks_err check_signature(const struct control_checkpoint *message, struct fault *why);
@@ -48,7 +51,9 @@ checkpoint_keep(const char *state_dir, const char *chain, const char *token,
         fault_set(why, "the checkpoint is none of chain %s", chain);
         return KS_ERR_BAD_REQUEST;
     }
-    err = keep_key(state_dir, token != NULL, message, why);
+    err = check_kind(token, message, why);
+    if (!err)
+        err = keep_key(state_dir, token != NULL, message, why);
     if (err)
         return err;
     len = to_line(message, line);
@@ -64,37 +69,6 @@ checkpoint_keep(const char *state_dir, const char *chain, const char *token,
     return err;
 }
 
-/* SubjectPublicKeyInfo up to the point of a curve that tokens have, or to the modulus: the kinds of key
- * that token/checkpoint.c makes. */
-static const struct {
-    size_t len; /* of the whole */
-    size_t start_len;
-    uint8_t start[33];
-} KEYS[] = {
-    {91, 27, {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
-              0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04}},
-    {120, 24, {0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
-               0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04}},
-    {158, 26, {0x30, 0x81, 0x9b, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
-               0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23, 0x03, 0x81, 0x86, 0x00, 0x04}},
-    {294, 33, {0x30, 0x82, 0x01, 0x22, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48,
-               0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00, 0x03, 0x82, 0x01,
-               0x0f, 0x00, 0x30, 0x82, 0x01, 0x0a, 0x02, 0x82, 0x01, 0x01, 0x00}},
-    {422, 33, {0x30, 0x82, 0x01, 0xa2, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48,
-               0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00, 0x03, 0x82, 0x01,
-               0x8f, 0x00, 0x30, 0x82, 0x01, 0x8a, 0x02, 0x82, 0x01, 0x81, 0x00}},
-};
-
-/* Before any decoder, which runs with our rights here, looks at what a child sent. */
-static bool
-known_key(const uint8_t *der, size_t len)
-{
-    for (size_t i = 0; i < ARRAY_LEN(KEYS); i++)
-        if (len == KEYS[i].len && memcmp(der, KEYS[i].start, KEYS[i].start_len) == 0)
-            return true;
-    return false;
-}
-
 static bool
 well_formed(const char *chain, const char *token, const struct control_checkpoint *message,
             struct checkpoint *out)
@@ -103,8 +77,19 @@ well_formed(const char *chain, const char *token, const struct control_checkpoin
         return false;
     if (!durable_name_valid(message->token) || (token && strcmp(token, message->token) != 0))
         return false;
-    return message->signature_len > 0 && message->signature_len <= sizeof(message->signature) &&
-           known_key(message->public_key, message->public_key_len);
+    return message->signature_len > 0 && message->signature_len <= sizeof(message->signature);
+}
+
+/* Before any decoder, which runs with our rights here, looks at what a child sent. A token process
+ * refuses such a key itself; the front has it from a token, for whose keys it must not die. */
+static ks_err
+check_kind(const char *token, const struct control_checkpoint *message, struct fault *why)
+{
+    if (audit_key_known(message->public_key, message->public_key_len))
+        return KS_OK;
+    fault_set(why, "a checkpoint names an audit key of token %s that is none of " AUDIT_KEY_KINDS,
+              message->token);
+    return token ? KS_ERR_BAD_REQUEST : KS_ERR_UNSUPPORTED;
 }
 
 /* A file of ours that cannot be read is nothing that the sender of the checkpoint did. */
@@ -307,7 +292,7 @@ from_pem(const char *pem, uint8_t *der, size_t cap, size_t *len)
         n_decoded -= (size_t)(at[-1] == '=') + (size_t)(at[-2] == '=');
         at++;
     }
-    if (!known_key(decoded, n_decoded) || n_decoded > cap)
+    if (!audit_key_known(decoded, n_decoded) || n_decoded > cap)
         return false;
     to_pem(decoded, n_decoded, again);
     memcpy(der, decoded, n_decoded);

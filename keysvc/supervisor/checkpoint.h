@@ -18,7 +18,8 @@
 /*
  * `chain` is the sender's own chain and `token` the sender's own token, NULL for the front, which
  * may name any token but introduce no key. BAD_REQUEST: the message is not what such a sender
- * sends. Not kept are: EXISTS: signed by another key than the one kept, or the chain was cut or
+ * sends. Not kept are: UNSUPPORTED: of the front, and the key is of a kind that signs no
+ * checkpoints (base/audit_key.h); EXISTS: signed by another key than the one kept, or the chain was cut or
  * replaced; KEY_CHANGED: the signature is wrong; NO_KEY: of the front, and no key of that token is
  * kept yet; INTERNAL: not written. A problem that lasts has the same text each time.
  */

@@ -4,6 +4,7 @@
  */
 #include "token/checkpoint.h"
 
+#include "base/audit_key.h"
 #include "base/log.h"
 #include "token/change.h"
 #include "token/generate.h"
@@ -149,7 +150,12 @@ checkpoint_run(struct worker *worker, const struct job *job, struct answer *answ
     struct sign_result result = {.signature_len = 0};
     struct key *key = NULL;
 
-    if (strncmp(job->checkpoint, FRONT_PREFIX, strlen(FRONT_PREFIX)) != 0) {
+    /* Signed by version 1 all the same, the front would write down the other one beside it. */
+    if (job->version != AUDIT_KEY_VERSION) {
+        fault_set(why, WORKER_AUDIT_LABEL " signs checkpoints, and no other version does");
+        deed.outcome = KS_ERR_PURPOSE;
+        deed.event = "refused";
+    } else if (strncmp(job->checkpoint, FRONT_PREFIX, strlen(FRONT_PREFIX)) != 0) {
         fault_set(why, "not a checkpoint of the front's chain");
         deed.outcome = KS_ERR_PURPOSE;
         deed.event = "refused";

@@ -16,6 +16,7 @@ void checkpoint_prepare(struct worker *worker);
 /* Of this process's own chain: signed, recorded, sent to the supervisor. A failure is logged. */
 void checkpoint_make(struct worker *worker);
 
-/* JOB_CHECKPOINT: the front's. PURPOSE: not a checkpoint of the front's chain. */
+/* JOB_CHECKPOINT: the front's. PURPOSE: not a checkpoint of the front's chain, or another version
+ * of the key is asked for. */
 ks_err checkpoint_run(struct worker *worker, const struct job *job, struct answer *answer,
                       struct fault *why) KS_MUST_CHECK;

@@ -382,7 +382,7 @@ Test(token, answers_every_one_of_many_open_jobs)
 
 Test(token, signs_the_front_s_checkpoint_and_nothing_that_looks_like_one_s_own)
 {
-    struct job job = {.operation = JOB_CHECKPOINT};
+    struct job job = {.operation = JOB_CHECKPOINT, .version = 1};
     struct job_reply reply;
 
     cr_assert(rig_start(rig));
@@ -394,6 +394,21 @@ Test(token, signs_the_front_s_checkpoint_and_nothing_that_looks_like_one_s_own)
                        &reply));
     job.checkpoint = "keysvc-audit-checkpoint:1 chain=main-1 seq=7 hash=00 time=now";
     cr_assert_eq(rig_job(rig, &job).err, KS_ERR_PURPOSE);
+    cr_assert_eq(rig_stop(rig), 0);
+    check_audit();
+}
+
+Test(token, signs_checkpoints_for_no_other_version_of_the_audit_key)
+{
+    struct job job = {.operation = JOB_CHECKPOINT, .version = 2};
+    struct job_reply reply;
+
+    cr_assert(rig_start(rig));
+    rig_front(rig);
+    job.checkpoint = "keysvc-audit-checkpoint:1 chain=front seq=7 hash=00 time=now";
+    reply = rig_job(rig, &job);
+    cr_assert_eq(reply.err, KS_ERR_PURPOSE);
+    cr_assert(strstr(reply.why.text, "keysvc/audit@1 signs checkpoints"), "%s", reply.why.text);
     cr_assert_eq(rig_stop(rig), 0);
     check_audit();
 }

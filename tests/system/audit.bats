@@ -398,3 +398,30 @@ stop_inside()
     [ "$sum" != "$other" ]
     grep -r "$other" "$W/audit"
 }
+
+# foreign_key TYPE LABEL: a key pair that another tool makes on the token.
+foreign_key()
+{
+    as $TOKEN pkcs11-tool --module "$MODULE" --login --pin "$PIN" --token-label keysvc \
+        --keypairgen --key-type "$1" --label "$2" --id 77
+}
+
+@test "a newer version of the audit key on a token, of whatever kind, disturbs no checkpoint" {
+    DAEMON_OPTIONS='audit-checkpoint = "1s"'
+    world
+    start
+    keysvc key generate web/shop
+    wait_for test -s "$W/state/front.checkpoint"
+    stop
+    foreign_key rsa:4096 keysvc/audit@2
+    foreign_key EC:prime256v1 keysvc/audit@3
+    start
+    front=$(front_pid)
+    cp "$W/state/front.checkpoint" "$W/before"
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    wait_for not cmp -s "$W/before" "$W/state/front.checkpoint"
+    [ "$(front_pid)" = "$front" ]
+    not grep -E 'event=(kill|checkpoint-failed)|event=checkpoint error' "$W/log"
+    stop
+    audit_verify
+}

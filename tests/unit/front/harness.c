@@ -198,18 +198,52 @@ harness_worker_of(struct harness *h, const char *token, uint32_t index)
     return worker;
 }
 
+static void
+send_key(struct channel *worker, const struct job_key *key)
+{
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+
+    job_key_pack(&body, key);
+    cr_assert_eq(channel_send(worker, JOB_MESSAGE_DIRECTORY_KEY, &body, NULL, 0, HARNESS_WAIT_MS),
+                 KS_OK);
+}
+
 void
 worker_key(struct channel *worker, const char *label, enum job_key_state state)
 {
-    ks_auto(buf_deinit) struct buf body = BUF_INIT;
     struct job_key key = {.state = state, .type = KS_KEY_TYPE_EC_P256};
 
     cr_assert(keyname_split(label, strlen(label), false, key.name, &key.version));
     key.public_key_len = strlen(label);
     memcpy(key.public_key, label, key.public_key_len);
-    job_key_pack(&body, &key);
-    cr_assert_eq(channel_send(worker, JOB_MESSAGE_DIRECTORY_KEY, &body, NULL, 0, HARNESS_WAIT_MS),
-                 KS_OK);
+    send_key(worker, &key);
+}
+
+void
+worker_audit_key(struct channel *worker, uint32_t version)
+{
+    /* What a P-256 key begins with; the point is `version` over and over. */
+    static const uint8_t start[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
+                                    0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
+                                    0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04};
+    struct job_key key = {.version = version,
+                          .state = JOB_KEY_USABLE,
+                          .type = KS_KEY_TYPE_EC_P256,
+                          .public_key_len = WORKER_AUDIT_KEY_LEN};
+
+    text_copy(key.name, sizeof(key.name), KEYNAME_AUDIT);
+    memset(key.public_key, (int)version, key.public_key_len);
+    memcpy(key.public_key, start, sizeof(start));
+    send_key(worker, &key);
+}
+
+void
+worker_list_audit_key(struct channel *worker)
+{
+    static const char *const nothing[] = {NULL};
+
+    worker_list(worker, nothing);
+    worker_audit_key(worker, 1);
 }
 
 void

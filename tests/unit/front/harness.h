@@ -53,6 +53,11 @@ struct channel *harness_worker_of(struct harness *h, const char *token, uint32_t
 /* The worker's words. `keys` is NULL-terminated: labels. A key's public half is its label. */
 void worker_list(struct channel *worker, const char *const *keys);
 void worker_key(struct channel *worker, const char *label, enum job_key_state state);
+/* News of one that may sign checkpoints, if its version is 1. */
+#define WORKER_AUDIT_KEY_LEN 91
+void worker_audit_key(struct channel *worker, uint32_t version);
+/* Lists that one, and nothing else. */
+void worker_list_audit_key(struct channel *worker);
 /* Waits for a job; the storage holds its texts. Its descriptors are the caller's to close. */
 void worker_take(struct channel *worker, struct buf *storage, struct job *job);
 /* Waits for a job of this kind; returns its id. */

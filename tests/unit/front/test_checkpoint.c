@@ -16,7 +16,6 @@ TestSuite(checkpoint, .init = setup, .timeout = 60);
 
 Test(checkpoint, has_its_own_chain_signed)
 {
-    static const char *const keys[] = {"keysvc/audit@1", NULL};
     ks_auto(message_deinit) struct message message = MESSAGE_INIT;
     ks_auto(buf_deinit) struct buf storage = BUF_INIT;
     struct control_checkpoint said;
@@ -27,7 +26,7 @@ Test(checkpoint, has_its_own_chain_signed)
     h.config->audit_checkpoint_s = 1;
     harness_start(&h);
     worker = harness_worker(&h, 1);
-    worker_list(worker, keys);
+    worker_list_audit_key(worker);
     worker_take(worker, &storage, &job);
     cr_assert_eq(job.operation, JOB_CHECKPOINT);
     cr_assert_eq(strncmp(job.checkpoint, CHAIN_CHECKPOINT_PREFIX "chain=front ",
@@ -41,7 +40,7 @@ Test(checkpoint, has_its_own_chain_signed)
     cr_assert_str_eq(said.text, text);
     cr_assert_str_eq(said.token, "main");
     cr_assert_eq(said.signature_len, 6);
-    cr_assert_eq(said.public_key_len, strlen("keysvc/audit@1"));
+    cr_assert_eq(said.public_key_len, WORKER_AUDIT_KEY_LEN);
     fd = client_hello(&h);
     client_send_status(fd, 1);
     client_expect(fd, 1, KS_OK);
@@ -53,14 +52,13 @@ Test(checkpoint, has_its_own_chain_signed)
 
 Test(checkpoint, has_its_own_chain_signed_before_it_ends)
 {
-    static const char *const keys[] = {"keysvc/audit@1", NULL};
     ks_auto(message_deinit) struct message message = MESSAGE_INIT;
     uint64_t id;
 
     h.config->audit_checkpoint_s = 3600;
     harness_start(&h);
     worker = harness_worker(&h, 1);
-    worker_list(worker, keys);
+    worker_list_audit_key(worker);
     harness_settled(&h, 1);
     harness_send(&h, CONTROL_STOP, NULL);
     id = worker_take_id(worker, JOB_CHECKPOINT);
@@ -69,4 +67,37 @@ Test(checkpoint, has_its_own_chain_signed_before_it_ends)
     channel_free(worker);
     harness_join(&h);
     cr_assert_eq(h.result, KS_OK);
+}
+
+Test(checkpoint, asks_for_version_1_whatever_newer_ones_a_token_shows)
+{
+    ks_auto(buf_deinit) struct buf storage = BUF_INIT;
+    struct job job;
+
+    h.config->audit_checkpoint_s = 1;
+    harness_start(&h);
+    worker = harness_worker(&h, 1);
+    worker_list_audit_key(worker);
+    worker_audit_key(worker, 2);
+    worker_key(worker, "keysvc/audit@3", JOB_KEY_USABLE);
+    worker_take(worker, &storage, &job);
+    cr_assert_eq(job.operation, JOB_CHECKPOINT);
+    cr_assert_eq(job.version, 1);
+    job_deinit(&job);
+    channel_free(worker);
+    harness_stop(&h);
+}
+
+Test(checkpoint, asks_for_no_key_of_a_kind_that_keysvcd_does_not_take)
+{
+    static const char *const other_kind[] = {"keysvc/audit@1", NULL};
+    struct message message = MESSAGE_INIT;
+
+    h.config->audit_checkpoint_s = 1;
+    harness_start(&h);
+    worker = harness_worker(&h, 1);
+    worker_list(worker, other_kind);
+    cr_assert_eq(channel_receive(worker, &message, 3000), KS_ERR_DEADLINE);
+    channel_free(worker);
+    harness_stop(&h);
 }

@@ -209,6 +209,22 @@ Test(checkpoint, takes_only_keys_of_the_kinds_that_are_made)
     }
 }
 
+/* A token shows it, and the front repeats that. */
+Test(checkpoint, a_key_of_another_kind_is_no_nonsense_of_the_front)
+{
+    struct control_checkpoint checkpoint = make("front", "main", 3, 'a');
+    EVP_PKEY *rsa = EVP_RSA_gen(4096);
+    struct fault why;
+
+    cr_assert(signer_sign(rsa, &checkpoint));
+    EVP_PKEY_free(rsa);
+    cr_assert_eq(keep(&checkpoint, &why), KS_ERR_UNSUPPORTED);
+    cr_assert(strstr(why.text, "audit key of token main that is none of P-256"), "%s", why.text);
+    expect(KS_OK, make("main-1", "main", 7, 'a'));
+    expect(KS_ERR_UNSUPPORTED, checkpoint);
+    expect(KS_OK, make("front", "main", 3, 'a'));
+}
+
 Test(checkpoint, knows_a_token_by_nothing_before_its_first_checkpoint)
 {
     struct control_setup setup = {.audit_key_len = 7};
