@@ -13,6 +13,7 @@
 
 #define FRONT_PREFIX CHAIN_CHECKPOINT_PREFIX "chain=front "
 
+static ks_err find_key(struct worker *worker, struct key **key, struct fault *why);
 static ks_err make_key(struct worker *worker, struct fault *why);
 static ks_err sign_text(struct worker *worker, const char *text, struct key **key,
                         struct sign_result *out, struct fault *why);
@@ -24,7 +25,7 @@ checkpoint_prepare(struct worker *worker)
     struct key *key = NULL;
     ks_err err;
 
-    err = worker_find_key(worker, WORKER_AUDIT_LABEL, NULL, &key, &why);
+    err = find_key(worker, &key, &why);
     if (err == KS_ERR_NO_KEY) {
         why = (struct fault)FAULT_INIT;
         err = make_key(worker, &why);
@@ -32,8 +33,25 @@ checkpoint_prepare(struct worker *worker)
     if (!err)
         return;
     worker->audit_key_failed = true;
-    log_warning("event=no-audit-key token=%s outcome=%s text=\"%s\"", worker->token->name,
-                err_info(err)->name, why.text);
+    log_warning("event=no-audit-key token=%s outcome=%s text=\"%s\" hint=\"%s\"",
+                worker->token->name, err_info(err)->name, LOG_TEXT(why.text), LOG_TEXT(why.hint));
+}
+
+/* One that other tools made may be of a kind that keysvcd does not take: then the token serves its
+ * other keys, and there are no checkpoints. */
+static ks_err
+find_key(struct worker *worker, struct key **key, struct fault *why)
+{
+    ks_err err = worker_find_key(worker, WORKER_AUDIT_LABEL, NULL, key, why);
+
+    if (err || audit_key_known((*key)->spki.der, (*key)->spki.len))
+        return err;
+    fault_set(why, "the key " WORKER_AUDIT_LABEL " is none of " AUDIT_KEY_KINDS
+                   ": there are no checkpoints");
+    fault_hint(why,
+               "other tools made it: remove it with them, and the next token process makes one "
+               "of the right kind");
+    return KS_ERR_UNSUPPORTED;
 }
 
 /* The fastest that this kind of token can make. */
@@ -84,7 +102,7 @@ sign_text(struct worker *worker, const char *text, struct key **key, struct sign
     enum ks_algorithm algorithm;
     ks_err err;
 
-    err = worker_find_key(worker, WORKER_AUDIT_LABEL, NULL, key, why);
+    err = find_key(worker, key, why);
     if (!err)
         err = sign_algorithm(worker, *key, audit_algorithm(*key), &algorithm, why);
     if (!err)

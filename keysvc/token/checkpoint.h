@@ -3,8 +3,8 @@
  * checkpoint - the audit's signed checkpoints, by the token's key keysvc/audit
  *
  * A checkpoint says how far a chain went at a time; what the supervisor keeps elsewhere shows a cut
- * at the end of the file. Without such a key (a token without EC) there are chains but no
- * checkpoints.
+ * at the end of the file. Without such a key, or with one of another kind than base/audit_key.h
+ * names, there are chains but no checkpoints.
  */
 #pragma once
 
@@ -17,6 +17,6 @@ void checkpoint_prepare(struct worker *worker);
 void checkpoint_make(struct worker *worker);
 
 /* JOB_CHECKPOINT: the front's. PURPOSE: not a checkpoint of the front's chain, or another version
- * of the key is asked for. */
+ * of the key is asked for. UNSUPPORTED: the key is of a kind that signs no checkpoints. */
 ks_err checkpoint_run(struct worker *worker, const struct job *job, struct answer *answer,
                       struct fault *why) KS_MUST_CHECK;

@@ -308,6 +308,17 @@ foreign_pair(const char *type, const char *label, const char *id)
     cr_assert_eq(status, 0, "pkcs11-tool --keypairgen %s", type);
 }
 
+/* keysvcd would take its checkpoints for nonsense, and end the process again and again. */
+Test(types, a_token_with_an_audit_key_of_another_kind_serves_its_keys_without_checkpoints)
+{
+    foreign_pair("rsa:4096", "keysvc/audit@1", "77");
+    cr_assert(rig_start(rig));
+    rig_front(rig);
+    cr_assert_eq(rig_generate(rig, "doc/a").err, KS_OK);
+    cr_assert_eq(rig_stop(rig), CONTROL_EXIT_OK);
+    cr_assert_eq(rig->n_checkpoints, 0);
+}
+
 static void
 adopt(size_t i, const char *name, const char *uri)
 {

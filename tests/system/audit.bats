@@ -425,3 +425,29 @@ foreign_key()
     stop
     audit_verify
 }
+
+@test "an audit key of another kind: the token serves its keys without checkpoints, and the log says what to do" {
+    DAEMON_OPTIONS='audit-checkpoint = "1s"'
+    world
+    foreign_key rsa:4096 keysvc/audit@1
+    start
+    worker=$(token_pids)
+    keysvc key generate web/shop
+    for ((i = 0; i < 3; i++)); do
+        keysvc sign web/shop --in "$W/data" >"$W/signature"
+        sleep 1
+    done
+    verify web/shop "$W/data" "$W/signature"
+    [ "$(token_pids)" = "$worker" ]
+    [ "$(grep -c 'event=no-audit-key' "$W/log")" = 1 ]
+    grep 'event=no-audit-key' "$W/log" | grep 'keysvc/audit@1 is none of P-256.*remove it'
+    not grep -E 'event=(kill|checkpoint-failed)' "$W/log"
+    # Removed with the tool that made it: the next process makes the right one.
+    stop
+    for class in privkey pubkey; do
+        as $TOKEN pkcs11-tool --module "$MODULE" --login --pin "$PIN" --token-label keysvc \
+            --delete-object --type $class --label keysvc/audit@1
+    done
+    start
+    wait_for test -s "$W/state/main-1.checkpoint"
+}
