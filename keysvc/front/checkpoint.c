@@ -18,12 +18,13 @@
 
 struct checkpoint {
     struct front *front;
-    uint64_t next_ms;
-    bool open; /* one is being signed */
+    uint64_t asked_ms; /* the last time, or our start */
+    bool open;         /* one is being signed */
     struct control_checkpoint made;
     uint8_t public_key_sha256[KS_SHA256_LEN];
 };
 
+static uint64_t wait_ms(const struct checkpoint *checkpoint);
 static void make(struct checkpoint *checkpoint);
 static void finish(struct call *call, const struct job_reply *reply);
 static void failed(struct call *call, ks_err err, const struct fault *why);
@@ -44,7 +45,7 @@ checkpoint_new(struct front *front, struct checkpoint **out)
     if (!*out)
         return KS_ERR_INTERNAL;
     (*out)->front = front;
-    (*out)->next_ms = clock_mono_ms() + (uint64_t)front->config->audit_checkpoint_s * 1000;
+    (*out)->asked_ms = clock_mono_ms();
     return KS_OK;
 }
 
@@ -58,8 +59,15 @@ checkpoint_free(struct checkpoint *checkpoint)
 void
 checkpoint_tick(struct checkpoint *checkpoint)
 {
-    if (clock_mono_ms() >= checkpoint->next_ms)
+    if (clock_mono_ms() - checkpoint->asked_ms >= wait_ms(checkpoint))
         make(checkpoint);
+}
+
+/* Of the configuration in force, which a reload changes. */
+static uint64_t
+wait_ms(const struct checkpoint *checkpoint)
+{
+    return (uint64_t)checkpoint->front->config->audit_checkpoint_s * 1000;
 }
 
 void
@@ -83,7 +91,7 @@ make(struct checkpoint *checkpoint)
     key = find_key(front);
     if (!key || !audit_checkpoint_due(front->audit, checkpoint->made.text))
         return;
-    checkpoint->next_ms = clock_mono_ms() + (uint64_t)front->config->audit_checkpoint_s * 1000;
+    checkpoint->asked_ms = clock_mono_ms();
     memcpy(checkpoint->made.token, key->token, sizeof(key->token));
     memcpy(checkpoint->made.public_key, key->public_key, key->public_key_len);
     checkpoint->made.public_key_len = key->public_key_len;

@@ -101,3 +101,23 @@ Test(checkpoint, asks_for_no_key_of_a_kind_that_keysvcd_does_not_take)
     channel_free(worker);
     harness_stop(&h);
 }
+
+Test(checkpoint, is_made_sooner_when_a_reload_makes_the_interval_shorter)
+{
+    ks_auto(message_deinit) struct message message = MESSAGE_INIT;
+    ks_auto(buf_deinit) struct buf body = BUF_INIT;
+
+    h.config->audit_checkpoint_s = 3600;
+    harness_start(&h);
+    worker = harness_worker(&h, 1);
+    worker_list_audit_key(worker);
+    harness_settled(&h, 1);
+    h.config->generation = 2;
+    h.config->audit_checkpoint_s = 1;
+    config_pack(&body, h.config);
+    harness_send(&h, CONTROL_CONFIG, &body);
+    harness_expect(&h, CONTROL_CONFIG_DONE, &message);
+    (void)worker_take_id(worker, JOB_CHECKPOINT);
+    channel_free(worker);
+    harness_stop(&h);
+}
