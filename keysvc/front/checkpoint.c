@@ -7,6 +7,7 @@
 #include "base/audit_key.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/strv.h"
 #include "front/audit.h"
 #include "front/control.h"
 #include "front/directory.h"
@@ -15,11 +16,14 @@
 #include "front/route.h"
 
 #define DEADLINE_MS 60000
+#define AGAIN_MS 60000 /* after all tokens failed: each attempt costs a record and a line of log */
 
 struct checkpoint {
     struct front *front;
-    uint64_t asked_ms; /* the last time, or our start */
-    bool open;         /* one is being signed */
+    uint64_t asked_ms;  /* the last time, or our start */
+    uint64_t again_ms;  /* when to ask again after that, if it is before the next one is due */
+    struct strv failed; /* the tokens that did since the last one was signed */
+    bool open;          /* one is being signed */
     struct control_checkpoint made;
     uint8_t public_key_sha256[KS_SHA256_LEN];
 };
@@ -28,7 +32,10 @@ static uint64_t wait_ms(const struct checkpoint *checkpoint);
 static void make(struct checkpoint *checkpoint);
 static void finish(struct call *call, const struct job_reply *reply);
 static void failed(struct call *call, ks_err err, const struct fault *why);
-static const struct directory_entry *find_key(const struct front *front);
+static void ask_next(struct checkpoint *checkpoint);
+static const struct directory_entry *find_key(const struct checkpoint *checkpoint);
+static size_t after_last(const struct checkpoint *checkpoint, const struct directory_entry *entries,
+                         size_t n);
 static bool is_audit_key(const struct directory_entry *key);
 
 static const struct operation CHECKPOINT = {
@@ -46,12 +53,15 @@ checkpoint_new(struct front *front, struct checkpoint **out)
         return KS_ERR_INTERNAL;
     (*out)->front = front;
     (*out)->asked_ms = clock_mono_ms();
+    (*out)->again_ms = UINT64_MAX;
     return KS_OK;
 }
 
 struct checkpoint *
 checkpoint_free(struct checkpoint *checkpoint)
 {
+    if (checkpoint)
+        strv_deinit(&checkpoint->failed);
     free(checkpoint);
     return NULL;
 }
@@ -67,12 +77,15 @@ checkpoint_tick(struct checkpoint *checkpoint)
 static uint64_t
 wait_ms(const struct checkpoint *checkpoint)
 {
-    return (uint64_t)checkpoint->front->config->audit_checkpoint_s * 1000;
+    uint64_t interval_ms = (uint64_t)checkpoint->front->config->audit_checkpoint_s * 1000;
+
+    return checkpoint->again_ms < interval_ms ? checkpoint->again_ms : interval_ms;
 }
 
 void
 checkpoint_last(struct checkpoint *checkpoint)
 {
+    strv_deinit(&checkpoint->failed);
     make(checkpoint);
 }
 
@@ -88,7 +101,11 @@ make(struct checkpoint *checkpoint)
 
     if (checkpoint->open || front->config->audit_checkpoint_s == 0)
         return;
-    key = find_key(front);
+    key = find_key(checkpoint);
+    if (!key && checkpoint->failed.n_items > 0) {
+        strv_deinit(&checkpoint->failed);
+        checkpoint->again_ms = AGAIN_MS;
+    }
     if (!key || !audit_checkpoint_due(front->audit, checkpoint->made.text))
         return;
     checkpoint->asked_ms = clock_mono_ms();
@@ -113,23 +130,38 @@ make(struct checkpoint *checkpoint)
         call_fail(call, err, &why);
 }
 
-/* Version 1, of the kinds that keysvcd takes, on a token that takes jobs: whatever else a token shows
- * under that name must stop no checkpoint. */
+/* On the token after the one that was asked last, of those that take jobs and have not failed: one that
+ * cannot sign, or whose signature keysvcd refuses, must not stop the others' checkpoints. */
 static const struct directory_entry *
-find_key(const struct front *front)
+find_key(const struct checkpoint *checkpoint)
 {
+    const struct front *front = checkpoint->front;
     const struct directory_entry *entries;
     size_t n = directory_versions(front->directory, KEYNAME_AUDIT, &entries);
+    size_t first = after_last(checkpoint, entries, n);
 
-    while (n > 0) {
-        const struct directory_entry *key = &entries[--n];
+    for (size_t i = 0; i < n; i++) {
+        const struct directory_entry *key = &entries[(first + i) % n];
 
-        if (is_audit_key(key) && route_first_ready(front->route, key->token))
+        if (is_audit_key(key) && route_first_ready(front->route, key->token) &&
+            !strv_contains(&checkpoint->failed, key->token))
             return key;
     }
     return NULL;
 }
 
+/* Version 1 stands before all others. */
+static size_t
+after_last(const struct checkpoint *checkpoint, const struct directory_entry *entries, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(entries[i].token, checkpoint->made.token) == 0)
+            return i + 1;
+    return 0;
+}
+
+/* Version 1, of the kinds that keysvcd takes: whatever else a token shows under that name must stop no
+ * checkpoint. */
 static bool
 is_audit_key(const struct directory_entry *key)
 {
@@ -147,7 +179,10 @@ finish(struct call *call, const struct job_reply *reply)
     checkpoint->open = false;
     if (reply->data_len == 0 || reply->data_len > sizeof(checkpoint->made.signature)) {
         log_error("event=checkpoint-failed reason=\"a signature of %zu bytes\"", reply->data_len);
+        ask_next(checkpoint);
     } else {
+        strv_deinit(&checkpoint->failed);
+        checkpoint->again_ms = UINT64_MAX;
         memcpy(checkpoint->made.signature, reply->data, reply->data_len);
         checkpoint->made.signature_len = reply->data_len;
         audit_checkpoint(front->audit, checkpoint->made.text, reply->data, reply->data_len,
@@ -160,7 +195,19 @@ finish(struct call *call, const struct job_reply *reply)
 static void
 failed(struct call *call, ks_err err, const struct fault *why)
 {
-    call->front->checkpoint->open = false;
-    log_warning("event=checkpoint-failed outcome=%s reason=\"%s\"", err_info(err)->name,
-                LOG_TEXT(why ? why->text : ""));
+    struct checkpoint *checkpoint = call->front->checkpoint;
+
+    checkpoint->open = false;
+    log_warning("event=checkpoint-failed token=%s outcome=%s reason=\"%s\"", checkpoint->made.token,
+                err_info(err)->name, LOG_TEXT(why ? why->text : ""));
+    ask_next(checkpoint);
+}
+
+/* At the next tick: a call may fail because the front ends, when there is nobody to ask any more. */
+static void
+ask_next(struct checkpoint *checkpoint)
+{
+    bool noted = strv_add(&checkpoint->failed, checkpoint->made.token) == KS_OK;
+
+    checkpoint->again_ms = noted ? 0 : AGAIN_MS;
 }

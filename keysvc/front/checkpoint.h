@@ -3,8 +3,9 @@
  * checkpoint - has the head of the front's own chain signed on a token
  *
  * Each audit_checkpoint_s, if there are records since the last one and some token has the key
- * keysvc/audit and a first worker that takes jobs. The signed text goes into the chain and to the
- * supervisor, who keeps it elsewhere.
+ * keysvc/audit and a first worker that takes jobs. The tokens take turns; where one fails, the next
+ * is asked within a second, and when all have failed, all of them again after a minute. The signed
+ * text goes into the chain and to the supervisor, who keeps it elsewhere.
  */
 #pragma once
 
