@@ -28,6 +28,7 @@ blocked()
     token_is login-blocked
 }
 
+# bats test_tags=again
 @test "a wrong PIN and 100 restarts cost one login" {
     wrong_pin
     # The instrumented build is slow to start, and counts no differently.
@@ -69,6 +70,7 @@ with_credential()
     CREDENTIALS_DIRECTORY=$W/credentials-$n_folders start "$@"
 }
 
+# bats test_tags=again
 @test "a wrong PIN in a credential and 10 restarts cost one login, whatever is in the next one, until retry-login" {
     world break
     sed -i 's|pin-file = .*|pin-credential = main-pin|' "$W/keysvcd.conf"
