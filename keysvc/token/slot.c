@@ -202,8 +202,7 @@ slot_recover(struct slot *slot, CK_RV rv, struct fault *why)
         if (err || logged_in)
             return err;
     }
-    err = slot_login(slot, why);
-    return err == KS_ERR_INTERNAL ? KS_ERR_TOKEN_UNAVAILABLE : err; /* it is tried again */
+    return slot_login(slot, why);
 }
 
 /* The login belongs to the token: it ends with the last session, and only then. */

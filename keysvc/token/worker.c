@@ -213,8 +213,9 @@ worker_recover(struct worker *worker, ks_err err, bool *again, struct fault *why
             err = identity_check(worker, why);
         if (err == KS_ERR_KEY_CHANGED)
             return lose(worker, why);
-        if (err == KS_ERR_NO_SERVICE || err == KS_ERR_BAD_REQUEST) {
-            worker->exit_code = CONTROL_EXIT_SETUP; /* the supervisor, not the token */
+        /* The supervisor, not the token. Without a login every key would look gone. */
+        if (err == KS_ERR_NO_SERVICE || err == KS_ERR_BAD_REQUEST || err == KS_ERR_INTERNAL) {
+            worker->exit_code = CONTROL_EXIT_SETUP;
             return KS_ERR_TOKEN_UNAVAILABLE;
         }
         if (err)

@@ -264,11 +264,29 @@ size()
     stop
 }
 
+@test "no room in keysvcd's state folder when a session is lost: no key is taken for gone, and back without a restart" {
+    local before
+    WORLD=break serving_on_small state 64
+    before=$(token_pids)
+    fill state
+    break_rules "C_SignInit:$(next C_SignInit):CKR_SESSION_HANDLE_INVALID"
+    for ((i = 0; i < 4; i++)); do
+        fails 10 "" keysvc sign web/shop --in "$W/data" --timeout 1s
+    done
+    keysvc key show web/shop
+    [ "$(token_pids)" != "$before" ]
+    break_rules
+    empty state
+    wait_for signs
+    stop
+}
+
 # keysvcd in a mount namespace of its own, with a folder ($1, below $W) on a file system of so many KiB.
 serving_on_small()
 {
     need_root
-    world
+    # shellcheck disable=SC2086
+    world ${WORLD-}
     unshare -m sh -c '
         mkdir "$W/kept" && cp -a "$W/$1/." "$W/kept"
         mount -t tmpfs -o "size=$2k,mode=$(stat -c %a "$W/$1"),uid=$(stat -c %u "$W/$1")" tmpfs "$W/$1"
