@@ -137,6 +137,14 @@ initialize_again(struct worker *worker, struct fault *why)
     return err ? err : identity_check(worker, why);
 }
 
+static void
+leave(struct worker *worker, int exit_code, const struct fault *why)
+{
+    worker->exit_code = exit_code;
+    log_error("event=token-lost token=%s exit=%d text=\"%s\"", worker->token->name, exit_code,
+              why->text);
+}
+
 ks_err
 worker_reinitialize(struct worker *worker, struct fault *why)
 {
@@ -144,10 +152,8 @@ worker_reinitialize(struct worker *worker, struct fault *why)
 
     if (!err)
         return KS_OK;
-    worker->exit_code =
-        err == KS_ERR_LOGIN_BLOCKED ? CONTROL_EXIT_LOGIN_BLOCKED : CONTROL_EXIT_TOKEN_LOST;
-    log_error("event=token-lost token=%s exit=%d text=\"%s\"", worker->token->name,
-              worker->exit_code, why->text);
+    leave(worker,
+          err == KS_ERR_LOGIN_BLOCKED ? CONTROL_EXIT_LOGIN_BLOCKED : CONTROL_EXIT_TOKEN_LOST, why);
     return err == KS_ERR_LOGIN_BLOCKED ? err : KS_ERR_TOKEN_UNAVAILABLE;
 }
 
@@ -189,9 +195,20 @@ worker_admit(const struct worker *worker, const struct job *job, const struct co
 static ks_err
 lose(struct worker *worker, const struct fault *why)
 {
-    worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
-    log_error("event=token-lost token=%s exit=%d text=\"%s\"", worker->token->name,
-              worker->exit_code, why->text);
+    leave(worker, CONTROL_EXIT_TOKEN_LOST, why);
+    return KS_ERR_TOKEN_UNAVAILABLE;
+}
+
+/* Whoever went on without a login would find every key gone. */
+static ks_err
+not_logged_in(struct worker *worker, ks_err err, const struct fault *why)
+{
+    bool is_supervisor = /* that could not be asked, not the token */
+        err == KS_ERR_NO_SERVICE || err == KS_ERR_BAD_REQUEST || err == KS_ERR_INTERNAL;
+
+    if (err == KS_ERR_LOGIN_BLOCKED)
+        return err; /* worker_judge() */
+    leave(worker, is_supervisor ? CONTROL_EXIT_SETUP : CONTROL_EXIT_TOKEN_LOST, why);
     return KS_ERR_TOKEN_UNAVAILABLE;
 }
 
@@ -209,15 +226,11 @@ worker_recover(struct worker *worker, ks_err err, bool *again, struct fault *why
         log_warning("event=session-lost token=%s rv=%s", worker->token->name, ckr_info(rv)->name);
         identity_doubt(worker);
         err = slot_recover(worker->slot, rv, why);
-        if (!err)
-            err = identity_check(worker, why);
+        if (err)
+            return not_logged_in(worker, err, why);
+        err = identity_check(worker, why);
         if (err == KS_ERR_KEY_CHANGED)
             return lose(worker, why);
-        /* The supervisor, not the token. Without a login every key would look gone. */
-        if (err == KS_ERR_NO_SERVICE || err == KS_ERR_BAD_REQUEST || err == KS_ERR_INTERNAL) {
-            worker->exit_code = CONTROL_EXIT_SETUP;
-            return KS_ERR_TOKEN_UNAVAILABLE;
-        }
         if (err)
             return err;
         break;
@@ -337,26 +350,20 @@ worker_lost_key(struct worker *worker, const char *label, bool is_gone)
 void
 worker_judge(struct worker *worker, ks_err err, const struct fault *why)
 {
-    int exit_code = WORKER_GO_ON;
-
     if (!err || worker->exit_code != WORKER_GO_ON)
         return;
-    if (err == KS_ERR_LOGIN_BLOCKED)
-        exit_code = CONTROL_EXIT_LOGIN_BLOCKED;
     switch (ckr_action(why->rv)) {
     case CKR_ACTION_LOGIN: /* these two: lost again right after it was brought back */
     case CKR_ACTION_REOPEN:
     case CKR_ACTION_RESTART:
     case CKR_ACTION_ABSENT:
-        exit_code = CONTROL_EXIT_TOKEN_LOST;
+        leave(worker, CONTROL_EXIT_TOKEN_LOST, why);
         break;
     default:
+        if (err == KS_ERR_LOGIN_BLOCKED)
+            leave(worker, CONTROL_EXIT_LOGIN_BLOCKED, why);
         break;
     }
-    worker->exit_code = exit_code;
-    if (exit_code != WORKER_GO_ON)
-        log_error("event=token-lost token=%s exit=%d text=\"%s\"", worker->token->name, exit_code,
-                  why->text);
 }
 
 void

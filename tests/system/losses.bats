@@ -157,6 +157,23 @@ signs_as_before()
     signs_as_before
 }
 
+@test "a session that is opened again and gets no login is left with its process, and no key is taken for gone" {
+    local before
+    ready_world
+    before=$(token_pids)
+    break_rules "C_SignInit:$(next C_SignInit):CKR_SESSION_HANDLE_INVALID" \
+        "C_GetSessionInfo:*:CKR_FUNCTION_CANCELED" "C_Login:*:CKR_FUNCTION_CANCELED"
+    fails 10 "" keysvc sign web/shop --in "$W/data" --timeout 1s
+    for ((i = 0; i < 3; i++)); do
+        run keysvc key show web/shop
+        [ "$status" = 0 ] || [ "$status" = 10 ]
+    done
+    wait_for is_gone "$before"
+    break_rules
+    wait_ready
+    signs_as_before
+}
+
 @test "a module that hangs while nobody asks costs one process" {
     local before
     HANG_TIMEOUT=1s ready_world
