@@ -122,9 +122,8 @@ trust_judge(const struct trust *trust, X509 *leaf, STACK_OF(X509) * chain, time_
                                        out->why, sizeof(out->why));
     else
         snprintf(out->why, sizeof(out->why), "%s",
-                 trust->unread ? "what agents.json says of its certificate cannot be read"
-                               : "nothing is trusted of it yet");
-    if (out->trusted || !is_expected(trust, leaf))
+                 trust->unread ? TRUST_UNREAD : "nothing is trusted of it yet");
+    if (out->trusted || trust->unread || !is_expected(trust, leaf))
         return;
     out->expected = out->trusted = trust_valid_now(leaf, now, late, sizeof(late));
 }

@@ -17,6 +17,7 @@
 
 #define TRUST_NAME_MAX 255u
 #define TRUST_WHY_LEN 384u
+#define TRUST_UNREAD "what agents.json says of its certificate cannot be read"
 
 enum trust_kind {
     TRUST_NONE = 0, /* nothing is trusted */

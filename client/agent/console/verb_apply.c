@@ -19,6 +19,7 @@ struct application {
     bool what_if;
     json_t *checks;       /* the console's own, then the agent's */
     struct trust applied; /* exactly the new certificate */
+    X509 *before;         /* what an earlier change left as expected; NULL: nothing */
     struct outcome lost;  /* how the apply ended whose answer was lost; OK: it was not */
 };
 
@@ -39,6 +40,12 @@ prepare(struct job *job)
 {
     struct application *application = job->data;
 
+    /* What is expected would be trusted. */
+    if (job->peer->trust.unread) {
+        outcome_fail(&job->outcome, KS_ERR_UNTRUSTED, "%s", TRUST_UNREAD);
+        outcome_hint(&job->outcome, "%s", err_info(KS_ERR_UNTRUSTED)->hint);
+        return KS_ERR_UNTRUSTED;
+    }
     if (!application->file) {
         outcome_fail(&job->outcome, KS_ERR_NOT_FOUND, "there is no file for it");
         outcome_hint(&job->outcome, "%s.crt, .pem, .cer or .der is looked for", job->peer->name);
@@ -67,11 +74,20 @@ begin(struct job *job, struct exchange_request *next)
     return true;
 }
 
+/* Nothing was changed now; nor by an earlier run, if it shows what is pinned. Of one that was not
+ * reached nobody knows what an earlier run has changed. */
 static void
-forget_expected(struct peer *peer)
+forget_expected(struct job *job, const struct handshake *handshake)
 {
-    peer->changed = true;
-    trust_expect_nothing(&peer->trust);
+    const struct application *application = job->data;
+    struct trust *trust = &job->peer->trust;
+
+    if (!trust->expected) /* that is what it showed */
+        return;
+    job->peer->changed = true;
+    if ((handshake->judged && handshake->verdict.trusted) || !application->before ||
+        trust_expect(trust, application->before) != KS_OK)
+        trust_expect_nothing(trust);
 }
 
 static bool
@@ -84,7 +100,7 @@ take_answer(struct job *job, struct exchange *answered, struct exchange_request 
         outcome_move(&application->lost, &answered->outcome);
     } else if (answered->outcome.code) {
         if (!application->what_if)
-            forget_expected(job->peer);
+            forget_expected(job, &answered->handshake);
         return job_failed(job, answered);
     }
     if (json_is_array(checks))
@@ -144,6 +160,22 @@ step(struct job *job, struct exchange *answered, struct exchange_request *next)
 
 /* --- all of them --- */
 
+static ks_err
+expect(struct job *job)
+{
+    struct application *application = job->data;
+    struct trust *trust = &job->peer->trust;
+    X509 *leaf = sk_X509_value(application->file->chain, 0);
+    ks_err err = trust_pin(&application->applied, leaf);
+
+    if (err || application->what_if)
+        return err;
+    if (trust->expected && X509_up_ref(trust->expected) == 1)
+        application->before = trust->expected;
+    job->peer->changed = true;
+    return trust_expect(trust, leaf);
+}
+
 /* What each agent is about to show stands in the list before anything is sent. */
 static ks_err
 prepare_all(struct console *console, struct work *work, struct report *report)
@@ -151,19 +183,9 @@ prepare_all(struct console *console, struct work *work, struct report *report)
     struct fault why = FAULT_INIT;
     ks_err err = KS_OK;
 
-    for (size_t i = 0; i < work->n_jobs && !err; i++) {
-        struct application *application = work->jobs[i].data;
-        X509 *leaf;
-
-        if (prepare(&work->jobs[i]))
-            continue;
-        leaf = sk_X509_value(application->file->chain, 0);
-        err = trust_pin(&application->applied, leaf);
-        if (!err && !application->what_if) {
-            err = trust_expect(&work->jobs[i].peer->trust, leaf);
-            work->jobs[i].peer->changed = true;
-        }
-    }
+    for (size_t i = 0; i < work->n_jobs && !err; i++)
+        if (!prepare(&work->jobs[i]))
+            err = expect(&work->jobs[i]);
     if (!err)
         err = fleet_save(console->fleet, &why);
     else
@@ -219,6 +241,7 @@ run(struct console *console, struct work *work, const struct issued *issued, boo
     for (size_t i = 0; i < work->n_jobs; i++) {
         json_decref(applications[i].checks);
         trust_deinit(&applications[i].applied);
+        X509_free(applications[i].before);
         outcome_deinit(&applications[i].lost);
     }
     free(applications);

@@ -236,6 +236,9 @@ Test(console_fleet, of_whom_the_trust_cannot_be_read_nothing_is_trusted_and_what
         cr_assert_eq(peer.trust.kind, TRUST_NONE);
         trust_judge(&peer.trust, shown, NULL, PKI_NOW, &verdict);
         cr_assert(!verdict.trusted && strstr(verdict.why, "cannot be read"), "%s", verdict.why);
+        cr_assert_eq(trust_expect(&peer.trust, shown), KS_OK);
+        trust_judge(&peer.trust, shown, NULL, PKI_NOW, &verdict);
+        cr_assert(!verdict.trusted, "%s", ROWS[i]);
         back = peer_json(&peer);
         cr_assert(json_equal(json_object_get(back, "trust"), trust), "%s", ROWS[i]);
         json_decref(back);
