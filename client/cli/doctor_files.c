@@ -24,16 +24,26 @@ add_profile_groups(const struct doctor *doctor, const char *token, struct doctor
     }
 }
 
-/* Whose state folder it is works as himself. */
+/* Whose state folder it is works as himself; of one that is not there, whose it will be. */
 static bool
 is_of_caller(struct doctor *doctor)
 {
     const char *state = doctor_fact_find(doctor, "daemon", "-", "state-dir");
+    char path[PATH_MAX];
     struct stat st;
 
     if (geteuid() == 0 || !state)
         return true;
-    return stat(state, &st) == 0 ? st.st_uid == geteuid() : errno == ENOENT;
+    if (!text_copy(path, sizeof(path), state))
+        return false;
+    while (stat(path, &st) != 0) {
+        char *slash = strrchr(path, '/');
+
+        if (errno != ENOENT || !slash || slash == path)
+            return false;
+        *slash = '\0';
+    }
+    return st.st_uid == geteuid();
 }
 
 struct doctor_user

@@ -90,6 +90,21 @@ wrong_way(struct doctor *doctor, const char *check, const char *token,
                  stop->st.st_gid);
 }
 
+/* The caller, who is the token's user, may not open it. */
+static void
+no_way_to_module(struct doctor *doctor, const char *token, const struct doctor_user *user,
+                 const char *path)
+{
+    struct program_stop stop;
+
+    if (!program_reach(-1, user, path, 0, &stop) && errno == EACCES)
+        wrong_way(doctor, "module", token, user, path, &stop);
+    else
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "module",
+                     "chmod a+r; if that is so, look at ACLs and the LSM's log.",
+                     "token %s: its user, uid %u, may not read %s", token, user->uid, path);
+}
+
 static void
 check_module(struct doctor *doctor, const struct doctor_fact *fact)
 {
@@ -100,7 +115,9 @@ check_module(struct doctor *doctor, const struct doctor_fact *fact)
     struct program_stop stop;
     struct stat st;
 
-    if (fd < 0 && errno == EACCES)
+    if (fd < 0 && errno == EACCES && !user.is_unknown && user.uid == geteuid())
+        no_way_to_module(doctor, fact->name, &user, path);
+    else if (fd < 0 && errno == EACCES)
         doctor_skip(doctor, "module", "token %s: %s: %s; root sees more", fact->name, path,
                     strerror(errno));
     else if (fd < 0 || fstat(fd, &st) != 0)

@@ -53,6 +53,6 @@ key_generate_run(struct cli *cli, int argc, char **argv)
         return cli->code;
     if (ks_generate(client, name, type, &key, &error))
         return output_error(cli, &error);
-    cli->changed = true;
+    output_changed(cli);
     return key_view_result(cli, &key);
 }

@@ -132,7 +132,7 @@ import(struct cli *cli, struct ks_client *client, const char *name,
     request.password = password ? password->text : NULL;
     if (ks_import_all(client, name, &request, &imported, &error))
         return output_error(cli, &error);
-    cli->changed = true;
+    output_changed(cli);
     code = key_view_imported(cli, imported);
     ks_imported_free(imported);
     return code;

@@ -6,6 +6,7 @@
 #include "client/cli/output.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -17,13 +18,21 @@ output_text(struct cli *cli, const char *text)
     return write_result(cli, text, strlen(text));
 }
 
+/* A reader that has gone away must not end the program before it says so. */
+void
+output_changed(struct cli *cli)
+{
+    cli->changed = true;
+    signal(SIGPIPE, SIG_IGN);
+}
+
 int
 output_done(struct cli *cli, json_t *object, const char *format, ...)
 {
     char text[512];
     va_list args;
 
-    cli->changed = true;
+    output_changed(cli);
     if (cli->json)
         return output_json(cli, object);
     json_decref(object);

@@ -17,7 +17,10 @@ int output_text(struct cli *cli, const char *text);
 int output_bytes(struct cli *cli, const void *data, size_t len); /* not to a terminal */
 int output_json(struct cli *cli, json_t *root);                  /* takes `root`; NULL: no memory */
 
-/* A change that was made (sets cli->changed): `object` (taken; NULL: no memory) with --json, else
+/* What was asked for is made: from now on no output that fails, and no SIGPIPE, is a failure of it. */
+void output_changed(struct cli *cli);
+
+/* output_changed(), then `object` (taken; NULL: no memory) with --json, else
  * the text. */
 int output_done(struct cli *cli, json_t *object, const char *format, ...) KS_PRINTF(3, 4);
 

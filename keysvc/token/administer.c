@@ -365,24 +365,12 @@ init_token(struct administration *a, struct fault *why)
     return KS_OK;
 }
 
-/* That the old PIN is refused is said of nothing else: by it a person learns that the token has the
- * new one. */
+/* That is said of nothing else: by it a person learns that the token has the new one. */
 static ks_err
-log_in(const struct administration *a, struct p11 *p11, CK_SLOT_ID slot, const struct secret *pin,
-       CK_SESSION_HANDLE *session, struct fault *why)
+old_refused(const struct administration *a, CK_RV rv, const char *call, struct fault *why)
 {
-    CK_RV rv = p11_open_session(p11, slot, session);
-    ks_err err;
+    ks_err err = call_failed(a, rv, call, "the old PIN is refused", why);
 
-    if (rv != CKR_OK)
-        return call_failed(a, rv, "C_OpenSession", "no session", why);
-    rv = p11_login(p11, *session, pin->text, pin->len);
-    /* An expired one is the right one, and C_SetPIN without a login is for the user's, too. */
-    if (rv == CKR_OK || rv == CKR_PIN_EXPIRED)
-        return KS_OK;
-    if (rv != CKR_PIN_INCORRECT && rv != CKR_PIN_INVALID && rv != CKR_PIN_LEN_RANGE)
-        return call_failed(a, rv, "C_Login", "no login", why);
-    err = call_failed(a, rv, "C_Login", "the old PIN is refused", why);
     fault_hint(why,
                "a change that was cut off may have set the new PIN already: put its file in the "
                "place of the PIN file, then `keysvc token retry-login %s`",
@@ -390,16 +378,36 @@ log_in(const struct administration *a, struct p11 *p11, CK_SLOT_ID slot, const s
     return err;
 }
 
+static ks_err
+log_in(const struct administration *a, struct p11 *p11, CK_SLOT_ID slot, const struct secret *pin,
+       CK_SESSION_HANDLE *session, bool *expired, struct fault *why)
+{
+    CK_RV rv = p11_open_session(p11, slot, session);
+
+    if (rv != CKR_OK)
+        return call_failed(a, rv, "C_OpenSession", "no session", why);
+    rv = p11_login(p11, *session, pin->text, pin->len);
+    /* C_SetPIN without a login is for the user's, too. */
+    *expired = rv == CKR_PIN_EXPIRED;
+    if (rv == CKR_OK || *expired)
+        return KS_OK;
+    if (rv != CKR_PIN_INCORRECT && rv != CKR_PIN_INVALID && rv != CKR_PIN_LEN_RANGE)
+        return call_failed(a, rv, "C_Login", "no login", why);
+    return old_refused(a, rv, "C_Login", why);
+}
+
 /* Not by libp11, which looks at the token once more and answers with what came of that. */
 static ks_err
 set_new_pin(const struct administration *a, struct p11 *p11, CK_SESSION_HANDLE session,
-            const struct secret *old, const struct secret *new, struct fault *why)
+            bool expired, const struct secret *old, const struct secret *new, struct fault *why)
 {
     CK_RV rv = p11_set_pin(p11, session, old->text, old->len, new->text, new->len);
     ks_err err;
 
     if (rv == CKR_OK)
         return KS_OK;
+    if (expired && rv == CKR_PIN_INCORRECT) /* a token may say so of any PIN */
+        return old_refused(a, rv, "C_SetPIN", why);
     if (ckr_is_refused_pin(rv)) {
         err = call_failed(a, rv, "C_SetPIN", "the new PIN is not accepted", why);
         /* The old one was right a moment ago. */
@@ -420,6 +428,7 @@ change_pin(struct administration *a, struct fault *why)
     CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
     PKCS11_SLOT *slot = NULL;
     ks_auto(closep) int gate = -1;
+    bool expired = false;
     ks_err err;
 
     err = find_slot(a, false, &slot, why);
@@ -434,12 +443,12 @@ change_pin(struct administration *a, struct fault *why)
     if (!err)
         err = store_gate(a->token, &gate, why);
     if (!err)
-        err = log_in(a, &p11, PKCS11_get_slotid_from_slot(slot), old, &session, why);
+        err = log_in(a, &p11, PKCS11_get_slotid_from_slot(slot), old, &session, &expired, why);
     /* With a copy that cannot be renewed a crash would bring the old PIN back. */
     if (!err)
         err = store_renew(a->token, why);
     if (!err)
-        err = set_new_pin(a, &p11, session, old, new, why);
+        err = set_new_pin(a, &p11, session, expired, old, new, why);
     if (err)
         return err;
     keep_store(a);

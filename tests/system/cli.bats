@@ -70,6 +70,10 @@ commands()
         [ -z "$verb" ] || complete_words "$noun" "" | grep -x -e "$verb"
     done <"$W/commands"
     complete_words key show "" | grep -x web/shop
+    for quoted in '"web/s' "'web/s"; do
+        complete_words key show "$quoted" | grep -x web/shop
+    done
+    (set -u && complete_words "" | grep -x token)
     complete_words key destroy "" | grep -x web/shop@1
     complete_words key certificate web/shop "" | grep -x put
     complete_words key import web/x -- | grep -x -e --pkcs12
@@ -129,6 +133,12 @@ for name in sys.argv[1:]:
         [[ $stderr == *"it is done, but its result could not be written"* ]]
         run -4 keysvc key show web/lost@1
     done
+    # Nor does a reader that has gone away end it by a signal.
+    exec {pipe}> >(:)
+    wait $!
+    run -13 --separate-stderr bash -c "keysvc key generate web/lost >&$pipe"
+    exec {pipe}>&-
+    [[ $stderr == *"it is done, but its result could not be written: standard output: Broken pipe"* ]]
     run -13 keysvc token rescan main --out-file /dev/full
     [[ $output == *"it is done, but"*"/dev/full"* ]]
 }

@@ -181,6 +181,24 @@ token_option()
     as "$ALICE" keysvc doctor --config "$W/keysvcd.conf" --keysvcd "$keysvcd" >"$W/said" || true
     grep -q "^skipped  *module .*$vendor/module.so: Permission denied; root sees more" "$W/said"
     not grep -q '^wrong  *module' "$W/said"
+    # Nor is a service of nobody yet hers; one whose state folder is hers runs as herself.
+    with_state()
+    {
+        sed -e "s#^ *state-dir = .*#state-dir = \"$W/$1\"#" -e '/^ *user = "[0-9]*"$/d' "$W/keysvcd.conf" >"$W/other.conf"
+        as "$ALICE" keysvc doctor --config "$W/other.conf" --keysvcd "$keysvcd" >"$W/said" || true
+    }
+    with_state none/state
+    grep -q "^skipped  *module .*$vendor/module.so: Permission denied; root sees more" "$W/said"
+    mkdir "$W/hers"
+    chown "$ALICE" "$W/hers"
+    for folder in hers hers/state; do
+        with_state "$folder"
+                grep -q "^wrong  *module .*does not come to $vendor/module.so: $vendor has mode 750" "$W/said"
+    done
+    chmod 755 "$vendor"
+    chmod 600 "$vendor/module.so"
+    with_state hers
+    grep -q "^wrong  *module .*may not read $vendor/module.so" "$W/said"
 }
 
 @test "a second keysvcd on one store is named, and what to do" {
@@ -376,6 +394,10 @@ change_pin()
     world break
     start
     (umask 077 && printf 'Other-31415' >"$W/pin.new")
+    # To some tokens any PIN is an expired one.
+    break_rules "C_Login:$(next C_Login):CKR_PIN_EXPIRED" "C_SetPIN:$(next C_SetPIN):CKR_PIN_INCORRECT"
+    fails 18 "the old PIN is refused: C_SetPIN: CKR_PIN_INCORRECT" change_pin
+    [[ $output == *"keysvc token retry-login main"* ]]
     break_rules "C_Login:$(next C_Login):CKR_PIN_EXPIRED"
     change_pin
     break_rules

@@ -95,6 +95,9 @@ ks_err command_config(struct invocation *invocation, struct report *report) KS_M
 /* command_config() and agent_open(); the history names the user who called. invocation->agent. */
 ks_err command_open(struct invocation *invocation, struct report *report) KS_MUST_CHECK;
 
+/* What was asked for is made: from now on no output that fails, and no SIGPIPE, is a failure of it. */
+void command_changed(struct invocation *invocation);
+
 /* Closes what the two opened; on failure, which lost output is too, prints the report as JSON on standard
  * error. The exit code. */
 int command_end(struct invocation *invocation, struct report *report);

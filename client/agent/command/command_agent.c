@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -62,6 +63,7 @@ take_groups(const struct passwd *account, gid_t of_folder)
     gid_t groups[MAX_GROUPS], group = account ? account->pw_gid : of_folder;
     int n = account ? MAX_GROUPS : 0;
 
+    errno = E2BIG;
     if (account && getgrouplist(account->pw_name, account->pw_gid, groups, &n) < 0)
         return false;
     for (int i = 0; i < n; i++) {
@@ -117,6 +119,13 @@ name_of_caller(char out[static AGENT_WHO_MAX])
         snprintf(out, AGENT_WHO_MAX, "%s", account->pw_name);
     else
         snprintf(out, AGENT_WHO_MAX, "%u", getuid());
+}
+
+void
+command_changed(struct invocation *invocation)
+{
+    invocation->changed = true;
+    signal(SIGPIPE, SIG_IGN);
 }
 
 int

@@ -88,7 +88,8 @@ apply(struct invocation *invocation, const struct wanted *wanted, struct report 
     err = certificate_apply(invocation->agent, invocation->identity, &request, &told, report);
     if (err)
         return err;
-    invocation->changed = !wanted->what_if;
+    if (!wanted->what_if)
+        command_changed(invocation);
     print_checks(told);
     printf("%s: %s%s%s\n", invocation->identity,
            wanted->what_if ? "it would be applied; nothing was changed" : "applied",

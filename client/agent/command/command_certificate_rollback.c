@@ -18,7 +18,7 @@ command_certificate_rollback(struct invocation *invocation, int argc, char **arg
     command_parse(invocation, argc, argv, &arguments);
     if (command_open(invocation, &report) == KS_OK &&
         certificate_rollback(invocation->agent, invocation->identity, &report) == KS_OK) {
-        invocation->changed = true;
+        command_changed(invocation);
         printf("%s: back to the one before%s%s\n", invocation->identity,
                report.message[0] ? "; " : "", report.message);
     }

@@ -25,7 +25,7 @@ command_identity_create(struct invocation *invocation, int argc, char **argv)
     command_parse(invocation, argc, argv, &arguments);
     if (command_open(invocation, &report) == KS_OK &&
         identity_ensure(invocation->agent, name, &report) == KS_OK && report.message[0]) {
-        invocation->changed = true;
+        command_changed(invocation);
         printf("%s: %s\n", name, report.message);
     }
     return command_end(invocation, &report);

@@ -2,6 +2,7 @@
 /*
  * command_token - keysvc-agent token create --name N --scope S [--expires 90d] | list [--json] | revoke ID
  */
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -101,6 +102,7 @@ create(const struct options *options, struct agent *agent, struct report *report
 
     if (api_token_create(agent, options->name, options->scopes, expires_us, text, report))
         return;
+    signal(SIGPIPE, SIG_IGN); /* or nobody took it back */
     if (options->json)
         (void)command_print_json(json_pack("{s:s}", "token", text), report);
     else

@@ -11,7 +11,8 @@ _keysvc_agent() {
         return
         ;;
     --identity)
-        # compgen -W would expand what stands in its words.
+        # compgen -W would expand what stands in its words. A quote readline puts back.
+        current=${current#[\"\']}
         while IFS= read -r name; do
             [[ $name == "$current"* && $name =~ ^[A-Za-z0-9._-]+$ ]] && COMPREPLY+=("$name")
         done < <(keysvc-agent identity-list 2>/dev/null)

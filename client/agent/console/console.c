@@ -8,6 +8,7 @@
 #include <argp.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -312,6 +313,8 @@ console_run(int argc, char **argv)
         return KS_ERR_INTERNAL;
     parse(&console, argc - 1, argv + 1);
     choose_dir(&console);
+    if (console.verb->changes)
+        signal(SIGPIPE, SIG_IGN);
     code = run_verb(&console, &report);
     if (!report.code)
         (void)report_stdout(&report, console.verb->changes && !console.options.what_if);

@@ -13,11 +13,11 @@ _keysvc_versions() {
 # Offers those of the lines on standard input that go on with the word. Not by compgen -W, which expands what stands in its words:
 # the name of a process is anybody's choice. Nor anything that would mean more to the shell than its letters.
 _keysvc_offer() {
-    local line
+    local line word=${1#[\"\']} # readline puts the quote back
 
     COMPREPLY=()
     while IFS= read -r line; do
-        [[ $line == "$1"* && $line =~ ^[A-Za-z0-9._/@+-]+$ ]] && COMPREPLY+=("$line")
+        [[ $line == "$word"* && $line =~ ^[A-Za-z0-9._/@+-]+$ ]] && COMPREPLY+=("$line")
     done
 }
 
@@ -81,7 +81,7 @@ _keysvc() {
         return
         ;;
     --key)
-        if [[ ${words[0]} == audit && ${words[1]} == verify ]]; then
+        if [[ ${words[0]-} == audit && ${words[1]-} == verify ]]; then
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
         else
             _keysvc_offer "$current" < <(_keysvc_names key list)
@@ -90,7 +90,7 @@ _keysvc() {
         ;;
     esac
 
-    case "${words[0]} ${words[1]}" in
+    case "${words[0]-} ${words[1]-}" in
     "status "*) options="--watch" ;;
     "key generate") options="--type" ;;
     "key rotate") options="--from" ;;
