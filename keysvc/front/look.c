@@ -111,6 +111,17 @@ agrees(const struct front *front, const struct wanted *wanted)
     return memcmp(source->public_key_sha256, entry->public_key_sha256, KS_SHA256_LEN) == 0;
 }
 
+/* The place of what is wanted of a token that is not there: it tells all of its keys when it is back. */
+static struct wanted *
+take_from_absent(struct look *look)
+{
+    for (size_t i = 0; i < look->n_list; i++) {
+        if (!route_first_ready(look->front->route, look->list[i].token))
+            return &look->list[i];
+    }
+    return NULL;
+}
+
 /* That of the same key on the same token, or a new one. */
 static struct wanted *
 take_place(struct look *look, const struct wanted *wanted)
@@ -123,12 +134,14 @@ take_place(struct look *look, const struct wanted *wanted)
             return other;
     }
     if (look->n_list == MAX_WANTED) {
-        if (log_allowed(&look->limit, 1))
+        struct wanted *place = take_from_absent(look);
+
+        if (!place && log_allowed(&look->limit, 1))
             log_warning(
                 "event=not-looked-for token=%s key=%s@%u text=\"too many keys have changed: "
                 "keysvc token rescan %s\"",
                 wanted->token, wanted->name, wanted->version, wanted->token);
-        return NULL;
+        return place;
     }
     return &look->list[look->n_list++];
 }
@@ -147,11 +160,11 @@ static void
 attend(struct look *look, struct wanted *wanted, uint64_t now_ms)
 {
     const struct config_token *token = config_token_find(look->front->config, wanted->token);
-    /* One that is not there tells all of its keys when it is back. */
-    bool done = !token || agrees(look->front, wanted) ||
-                !route_first_ready(look->front->route, wanted->token);
+    bool done = !token || agrees(look->front, wanted);
 
-    if (!done && wanted->next_ms > now_ms)
+    /* One that is not there may be listing its keys, and have passed the place of this one. */
+    if (!done &&
+        (wanted->next_ms > now_ms || !route_first_ready(look->front->route, wanted->token)))
         return;
     if (!done && wanted->n_tries == MAX_TRIES)
         log_warning("event=key-differs token=%s key=%s@%u text=\"token %s does not show it as "

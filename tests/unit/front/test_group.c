@@ -380,6 +380,21 @@ Test(group, a_key_that_a_listing_brings_anew_is_looked_for_too)
     end();
 }
 
+Test(group, news_while_the_other_begins_anew_is_looked_for_when_it_is_ready)
+{
+    begin();
+    channel_free(west);
+    wait_keys(1, 1, 1);
+    west = harness_worker_of(&h, "west", 1);
+    worker_key(east, "web/new@1", JOB_KEY_USABLE);
+    wait_keys(2, 1, 1);
+    worker_list(west, KEYS); /* which it had read before */
+    (void)worker_take_id(west, JOB_LOOK);
+    worker_key(west, "web/new@1", JOB_KEY_USABLE);
+    wait_keys(2, 2, 2);
+    end();
+}
+
 Test(group, what_concerns_a_key_that_is_there_goes_where_it_is)
 {
     ks_auto(buf_deinit) struct buf storage = BUF_INIT;
