@@ -9,6 +9,7 @@
  *     kill     SIGKILL before the call
  *     torn     SIGKILL after half of the bytes; only writes are counted
  *     full     this and each later call that needs room fails with ENOSPC; only those are counted
+ *     unsynced this fsync or fdatasync fails with EIO; only those are counted
  *
  * Whoever raises the number until the program comes to its end has been at each step.
  */
@@ -27,7 +28,8 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum way { KILL, TORN, FULL };
+enum way { KILL, TORN, FULL, UNSYNCED };
+enum kind { PLAIN, NEEDS_ROOM, SYNCS };
 
 static unsigned long stop_at;
 static enum way way;
@@ -45,6 +47,8 @@ read_environment(void)
         way = TORN;
     else if (strcmp(as, "full") == 0)
         way = FULL;
+    else if (strcmp(as, "unsynced") == 0)
+        way = UNSYNCED;
     else if (strcmp(as, "kill") != 0)
         abort();
 }
@@ -57,20 +61,20 @@ is_file(int fd)
     return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* Counts a step. True: it is to fail with ENOSPC. */
+/* Counts a step. True: it is to fail with errno. */
 static bool
-step(bool needs_room)
+step(enum kind kind)
 {
     unsigned long n;
 
-    if (way == TORN || (way == FULL && !needs_room))
+    if (way == TORN || (way == FULL && kind != NEEDS_ROOM) || (way == UNSYNCED && kind != SYNCS))
         return false;
     n = atomic_fetch_add(&n_steps, 1) + 1;
     if (n == stop_at && way == KILL)
         raise(SIGKILL);
-    if (n < stop_at || way == KILL)
+    if (n < stop_at || way == KILL || (way == UNSYNCED && n > stop_at))
         return false;
-    errno = ENOSPC;
+    errno = way == FULL ? ENOSPC : EIO;
     return true;
 }
 
@@ -83,9 +87,9 @@ is_torn(size_t len)
 
 /* clang-format off */
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-#define STEP(needs_room, type, name, parameters, ...)                                              \
+#define STEP(kind, type, name, parameters, ...)                                              \
     EXPORT type name parameters;                                                                   \
-    EXPORT type name parameters { return step(needs_room) ? -1 : REAL(name)(__VA_ARGS__); }
+    EXPORT type name parameters { return step(kind) ? -1 : REAL(name)(__VA_ARGS__); }
 
 #define WRITE(name, parameters, last, ...)                                                         \
     EXPORT ssize_t name parameters;                                                                \
@@ -98,25 +102,25 @@ is_torn(size_t len)
             (void)!real(fd, data, len / 2 __VA_ARGS__);                                            \
             raise(SIGKILL);                                                                        \
         }                                                                                          \
-        return step(true) ? -1 : real(fd, data, len __VA_ARGS__);                                  \
+        return step(NEEDS_ROOM) ? -1 : real(fd, data, len __VA_ARGS__);                                  \
     }
 
 WRITE(write, (int fd, const void *data, size_t len), len)
 WRITE(pwrite, (int fd, const void *data, size_t len, off_t at), at, , at)
 WRITE(pwrite64, (int fd, const void *data, size_t len, off64_t at), at, , at)
-STEP(true, int, ftruncate, (int fd, off_t len), fd, len)
-STEP(true, int, ftruncate64, (int fd, off64_t len), fd, len)
-STEP(false, int, fsync, (int fd), fd)
-STEP(false, int, fdatasync, (int fd), fd)
-STEP(false, int, rename, (const char *from, const char *to), from, to)
-STEP(false, int, renameat, (int a, const char *from, int b, const char *to), a, from, b, to)
-STEP(false, int, renameat2, (int a, const char *from, int b, const char *to, unsigned int flags), a, from, b, to, flags)
-STEP(true, int, symlink, (const char *target, const char *path), target, path)
-STEP(true, int, symlinkat, (const char *target, int at, const char *path), target, at, path)
-STEP(true, int, mkdir, (const char *path, mode_t mode), path, mode)
-STEP(true, int, mkdirat, (int at, const char *path, mode_t mode), at, path, mode)
-STEP(false, int, unlink, (const char *path), path)
-STEP(false, int, unlinkat, (int at, const char *path, int flags), at, path, flags)
-STEP(false, int, rmdir, (const char *path), path)
-STEP(false, int, fchmod, (int fd, mode_t mode), fd, mode)
+STEP(NEEDS_ROOM, int, ftruncate, (int fd, off_t len), fd, len)
+STEP(NEEDS_ROOM, int, ftruncate64, (int fd, off64_t len), fd, len)
+STEP(SYNCS, int, fsync, (int fd), fd)
+STEP(SYNCS, int, fdatasync, (int fd), fd)
+STEP(PLAIN, int, rename, (const char *from, const char *to), from, to)
+STEP(PLAIN, int, renameat, (int a, const char *from, int b, const char *to), a, from, b, to)
+STEP(PLAIN, int, renameat2, (int a, const char *from, int b, const char *to, unsigned int flags), a, from, b, to, flags)
+STEP(NEEDS_ROOM, int, symlink, (const char *target, const char *path), target, path)
+STEP(NEEDS_ROOM, int, symlinkat, (const char *target, int at, const char *path), target, at, path)
+STEP(NEEDS_ROOM, int, mkdir, (const char *path, mode_t mode), path, mode)
+STEP(NEEDS_ROOM, int, mkdirat, (int at, const char *path, mode_t mode), at, path, mode)
+STEP(PLAIN, int, unlink, (const char *path), path)
+STEP(PLAIN, int, unlinkat, (int at, const char *path, int flags), at, path, flags)
+STEP(PLAIN, int, rmdir, (const char *path), path)
+STEP(PLAIN, int, fchmod, (int fd, mode_t mode), fd, mode)
 /* clang-format on */

@@ -23,7 +23,7 @@ killed()
 {
     local n=$1 code=0
     shift
-    as "$AGENT" env KEYSVC_STOP_AT="$n" KEYSVC_STOP_AS=kill LD_PRELOAD="$PROGRAMS/tests/fakes/libstop-at.so" \
+    as "$AGENT" env KEYSVC_STOP_AT="$n" KEYSVC_STOP_AS="${STOP_AS-kill}" LD_PRELOAD="$PROGRAMS/tests/fakes/libstop-at.so" \
         keysvc-agent --config "$W/agent.conf" "$@" >"$W/said" 2>&1 || code=$?
     [ "$code" = 137 ] && return 0
     [ "$code" = 0 ] || { echo "step $n: code $code" >&2; cat "$W/said" >&2; STRANGE=1; }
@@ -150,6 +150,52 @@ served()
     [ "$n" -gt 20 ]
     agent_start
     [ "$(served)" = "$new" ]
+}
+
+# bats test_tags=uninstrumented
+@test "a disk that cannot sync: what is said to be changed is, and what is not is not" {
+    local n set n_failed=0
+    world
+    agent_world
+    start
+    agent identity-create agent
+    cp -a "$STATE" "$W/before"
+    for n in {1..12}; do
+        if ! STOP_AS=unsynced killed "$n" certificate-apply-self-signed --rekey && [ -n "${STRANGE-}" ]; then
+            grep -E '"INTERNAL"|error|Input/output' "$W/said"
+            STRANGE='' n_failed=$((n_failed + 1)) set=1
+        else
+            set=2
+        fi
+        agent certificate-status --json >"$W/status"
+        [ "$(json "d['set']" <"$W/status")" = "$set" ]
+        files_show
+        [ "$SET" = "sets/$set" ]
+        rm -rf "$STATE"
+        cp -a "$W/before" "$STATE"
+    done
+    [ "$n_failed" -gt 2 ]
+}
+
+@test "a copy of the store that is put back serves, and no log grows where only commands run" {
+    world
+    agent_world
+    start
+    agent identity-create agent
+    agent_start
+    agent_stop
+    cp -p "$STATE/agent.db" "$W/copy.db"
+    agent certificate-apply-self-signed --rekey
+    agent_start
+    agent certificate-apply-self-signed --rekey
+    agent_stop
+    [ "$(stored)" = 3 ]
+    [ ! -s "$STATE/agent.db-wal" ]
+    cp -p "$W/copy.db" "$STATE/agent.db"
+    [ "$(agent certificate-status --json | json "d['set'], d['key'].split('@')[1]")" = "(1, '1')" ]
+    agent certificate-apply-self-signed --rekey
+    [ "$(stored)" = 2 ]
+    files_show
 }
 
 @test "two rekeys at once: one after the other, each with a key of its own" {

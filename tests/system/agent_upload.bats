@@ -283,6 +283,35 @@ look_in()
     fails 4 "" keysvc key show "$AGENT_KEYS/upload/left@1"
 }
 
+@test "an import whose end nobody saw leaves no key behind" {
+    rest_world break
+    p12 one
+    # Of the two objects the second.
+    break_rules "C_CreateObject:$(($(next C_CreateObject) + 1)):after abort"
+    upload 503 one
+    grep "nothing is left" "$W/body"
+    break_rules
+    fails 4 "" keysvc key show "$AGENT_KEYS/upload/one"
+    upload 200 one
+    serves_with one
+}
+
+@test "an upload under the keys of another agent.conf leaves none of the old one's behind" {
+    rest_world
+    p12 one
+    p12 two
+    upload 200 one
+    upload 200 two
+    agent_stop
+    sed -i "s#^ *keys = .*##; s#^ *state-dir = .*#&\n    keys = \"$AGENT_KEYS/moved\"#" "$W/agent.conf"
+    agent_start
+    URL=https://127.0.0.1:$PORT/e/default/api/v1/certificate
+    upload 200 one
+    fails 4 "" keysvc key show "$AGENT_KEYS/upload/one@1"
+    keysvc key show "$AGENT_KEYS/moved/upload/one@1" >/dev/null
+    serves_with one
+}
+
 @test "an agent that is killed in the middle of an upload serves the old certificate or the new one, and takes the next" {
     rest_world
     p12 old

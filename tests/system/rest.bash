@@ -14,10 +14,10 @@ teardown()
     rm -rf "${FILES-}"
 }
 
-# A running agent with a token, and the files of the tests beside its world.
+# A running agent with a token, and the files of the tests beside its world (arguments: of that).
 rest_world()
 {
-    world
+    world "$@"
     agent_world
     start
     FILES=$(mktemp -d)

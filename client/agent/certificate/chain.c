@@ -129,10 +129,17 @@ void
 chain_name_text(const X509_NAME *name, char *out, size_t cap)
 {
     BIO *memory = BIO_new(BIO_s_mem());
+    unsigned char next;
     int n = 0;
 
     if (memory && X509_NAME_print_ex(memory, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0)
         n = BIO_read(memory, out, (int)cap - 1);
+    /* What has no room is left out, and no half of a character stays. */
+    if (n > 0 && BIO_read(memory, &next, 1) == 1 && (next & 0xc0) == 0x80) {
+        while (n > 0 && (out[n - 1] & 0xc0) == 0x80)
+            n--;
+        n--;
+    }
     out[n > 0 ? n : 0] = '\0';
     for (char *at = out; *at != '\0'; at++)
         memset(at, '?', turns(at));

@@ -16,6 +16,9 @@
 static ks_err apply_locked(struct agent *agent, const char *identity,
                            const struct apply_request *request, json_t **out,
                            struct report *report);
+static bool is_same(const struct identity_set *current, const struct identity_set *set);
+static ks_err keep_as_it_is(struct agent *agent, const char *identity,
+                            const struct identity_set *set, struct report *report);
 static ks_err make_set(struct agent *agent, const struct pending *pending,
                        const struct check_result *result, struct identity_set *out,
                        struct report *report);
@@ -73,8 +76,10 @@ apply_locked(struct agent *agent, const char *identity, const struct apply_reque
     err = tell(&set, !request->what_if, out, report);
     if (err)
         return err;
-    if (!request->what_if)
-        err = identity_switch(agent, identity, &set, "apply", report);
+    if (!request->what_if && is_same(&current, &set))
+        err = keep_as_it_is(agent, identity, &set, report);
+    else if (!request->what_if)
+        err = identity_switch(agent, identity, &set, "apply", NULL, report);
     if (err) {
         json_decref(*out);
         *out = NULL;
@@ -83,6 +88,44 @@ apply_locked(struct agent *agent, const char *identity, const struct apply_reque
     report_tell_note(report, *out);
     return KS_OK;
 }
+
+/* --- what serves already --- */
+
+static bool
+is_same(const struct identity_set *current, const struct identity_set *set)
+{
+    const struct ks_chain *a = current->chain, *b = set->chain;
+
+    if (current->kind != set->kind || strcmp(current->key.name, set->key.name) != 0 ||
+        current->key.version != set->key.version || a->n_certificates != b->n_certificates)
+        return false;
+    for (size_t i = 0; i < a->n_certificates; i++) {
+        if (a->certificates[i].len != b->certificates[i].len ||
+            memcmp(a->certificates[i].data, b->certificates[i].data, a->certificates[i].len) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* As after an answer that was lost. A set of its own would take the place of the one before. */
+static ks_err
+keep_as_it_is(struct agent *agent, const char *identity, const struct identity_set *set,
+              struct report *report)
+{
+    struct fault why = FAULT_INIT;
+    ks_err err = store_begin(agent->store, &why);
+
+    if (!err) {
+        err = store_csr_settle(agent->store, identity, &set->key, &why);
+        err = store_end(agent->store, err, &why);
+    }
+    if (err)
+        return report_fault(report, err, &why);
+    report_note(report, "it was in use already");
+    return KS_OK;
+}
+
+/* --- a new set --- */
 
 /* The key is asked for: a certificate whose key is gone, or is another by now, serves nobody. */
 static ks_err

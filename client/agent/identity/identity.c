@@ -29,10 +29,11 @@
 static ks_err create(struct agent *agent, const char *name, struct report *report);
 static ks_err lock(struct agent *agent, const char *name, bool make, struct report *report);
 static ks_err switch_locked(struct agent *agent, struct identity_row *row, struct identity_set *set,
-                            const char *action, struct report *report);
+                            const char *action, const struct identity_also *also,
+                            struct report *report);
 static ks_err commit(struct agent *agent, const struct identity_row *row,
                      const struct identity_set *set, bool is_new, const char *action,
-                     struct fault *why);
+                     const struct identity_also *also, struct fault *why);
 static ks_err record(struct agent *agent, const char *name, const struct identity_set *set,
                      const char *action, struct fault *why);
 static void publish(struct agent *agent, const struct identity_row *row, int folder,
@@ -142,7 +143,7 @@ create(struct agent *agent, const char *name, struct report *report)
     err = self_signed_key(agent, row.key, &set.key, report);
     if (!err)
         err = self_signed_make(agent, &set, report);
-    return err ? err : switch_locked(agent, &row, &set, "create", report);
+    return err ? err : switch_locked(agent, &row, &set, "create", NULL, report);
 }
 
 /* --- the lock --- */
@@ -200,7 +201,7 @@ identity_unlock(struct agent *agent)
 
 ks_err
 identity_switch(struct agent *agent, const char *name, struct identity_set *set, const char *action,
-                struct report *report)
+                const struct identity_also *also, struct report *report)
 {
     struct fault why = FAULT_INIT;
     struct identity_row row;
@@ -212,14 +213,14 @@ identity_switch(struct agent *agent, const char *name, struct identity_set *set,
     if (err)
         report_fault(report, err, &why);
     else
-        err = switch_locked(agent, &row, set, action, report);
+        err = switch_locked(agent, &row, set, action, also, report);
     identity_unlock(agent);
     return err;
 }
 
 static ks_err
 switch_locked(struct agent *agent, struct identity_row *row, struct identity_set *set,
-              const char *action, struct report *report)
+              const char *action, const struct identity_also *also, struct report *report)
 {
     ks_auto(closep) int folder = -1;
     struct fault why = FAULT_INIT;
@@ -240,7 +241,7 @@ switch_locked(struct agent *agent, struct identity_row *row, struct identity_set
     if (!err)
         err = fileset_prepare(folder, set->number, &why);
     if (!err)
-        err = commit(agent, row, set, is_new, action, &why);
+        err = commit(agent, row, set, is_new, action, also, &why);
     if (err) {
         prune_files(agent, row->name, folder);
         set->number = is_new ? 0 : set->number;
@@ -274,14 +275,16 @@ publish(struct agent *agent, const struct identity_row *row, int folder, struct 
 
 static ks_err
 commit(struct agent *agent, const struct identity_row *row, const struct identity_set *set,
-       bool is_new, const char *action, struct fault *why)
+       bool is_new, const char *action, const struct identity_also *also, struct fault *why)
 {
     struct store *store = agent->store;
     ks_err err = store_begin(store, why);
 
     if (err)
         return err;
-    if (is_new)
+    if (also)
+        err = also->write(store, also->context, why);
+    if (!err && is_new)
         err = store_set_put(store, row->name, set, why);
     if (!err)
         err = store_identity_put(store, row, why);

@@ -66,15 +66,22 @@ ks_err identity_key_check(struct agent *agent, const struct ks_key *key,
 /* The number of the current set, cheaply: asked at each new connection. 0: none. */
 int64_t identity_current_number(struct agent *agent, const char *name);
 
+/* What is to be changed in the same transaction; what it returns undoes all. */
+struct identity_also {
+    ks_err (*write)(struct store *store, const void *context, struct fault *why);
+    const void *context;
+};
+
 /*
  * Makes `set` the current one, durably (number 0: it is a new one and gets its number; else it is in
  * the store already, as for a rollback), and adds to the history what was done
  * (`action`: "apply", "create", "self-signed", "rekey", "activate", "rollback") and by whom. After a crash at
- * any point the old set stands or the new one. On failure the old one does; if only its files could not
+ * any point the old set stands or the new one. On failure the old one does (OUTCOME_UNKNOWN: or the new one); if only its files could not
  * be put into place, that is a note in the report, and identity_recover()'s to mend.
  */
 ks_err identity_switch(struct agent *agent, const char *name, struct identity_set *set,
-                       const char *action, struct report *report) KS_MUST_CHECK;
+                       const char *action, const struct identity_also *also,
+                       struct report *report) KS_MUST_CHECK;
 
 /*
  * Makes the files show what the store says, and removes what a crash left; agent_open() does it for

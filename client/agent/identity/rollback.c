@@ -53,7 +53,7 @@ roll_back(struct agent *agent, const char *identity, struct report *report)
                         "certificate-apply-self-signed serves at once",
                         set.kind == SET_UPLOADED ? " with its upload" : "");
     }
-    return err ? err : identity_switch(agent, identity, &set, "rollback", report);
+    return err ? err : identity_switch(agent, identity, &set, "rollback", NULL, report);
 }
 
 /* An expired certificate is an outage, whatever was wrong with the one that serves. */

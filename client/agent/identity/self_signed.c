@@ -107,7 +107,7 @@ look_at_kept(struct agent *agent, const struct identity_row *row, int64_t number
         *report = looking;
         return err;
     }
-    return identity_switch(agent, row->name, &set, "self-signed", report);
+    return identity_switch(agent, row->name, &set, "self-signed", NULL, report);
 }
 
 /* --- a new one --- */
@@ -121,8 +121,9 @@ make_new(struct agent *agent, const struct identity_row *row, bool rekey, struct
 
     if (!err)
         err = self_signed_make(agent, &set, report);
-    return err ? err
-               : identity_switch(agent, row->name, &set, rekey ? "rekey" : "self-signed", report);
+    if (err)
+        return err;
+    return identity_switch(agent, row->name, &set, rekey ? "rekey" : "self-signed", NULL, report);
 }
 
 static ks_err

@@ -3,7 +3,8 @@
  * store - one connection to agent.db, its version and its transactions
  *
  * WAL with synchronous=FULL: a commit is on the disk when it returns. The files of the log stay when
- * the last one closes the store, so that a disk that is full does not keep it from being opened.
+ * the last one closes the store, so that a disk that is full does not keep it from being opened, but
+ * with nothing in them that would be played into a copy that is put in the place of agent.db.
  */
 #include "client/agent/store/store.h"
 
@@ -19,6 +20,9 @@
 
 #define BUSY_MS 10000 /* another process's transaction is a few writes */
 #define BUSY_STEP_US 5000
+/* Once it has a limit the log is also emptied by whoever is the last to close it. */
+#define LIMIT_LOG "PRAGMA journal_size_limit = 4194304"
+#define SIDE_FILES "with agent.db-wal and agent.db-shm beside it"
 
 struct store {
     sqlite3 *db;
@@ -31,6 +35,7 @@ static ks_err set_up(struct store *store, struct fault *why);
 static ks_err write_ahead(struct store *store, struct fault *why);
 static ks_err check_version(struct store *store, struct fault *why);
 static ks_err make_tables(struct store *store, struct fault *why);
+static ks_err write_version(struct store *store, int64_t version, struct fault *why);
 static ks_err read_version(struct store *store, int64_t *out, struct fault *why);
 static ks_err execute(struct store *store, const char *text, struct fault *why);
 
@@ -57,8 +62,9 @@ failed(struct store *store, struct fault *why)
         return KS_ERR_INTERNAL;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        fault_hint(why, "the file was damaged or is another program's: put back a copy, or move it "
-                        "away to begin anew");
+        fault_hint(
+            why, "it was damaged or is another program's: stop the agent, move it away " SIDE_FILES
+                 ", and put back a copy or begin anew");
         return KS_ERR_INTERNAL;
     default:
         return KS_ERR_INTERNAL;
@@ -135,6 +141,8 @@ set_up(struct store *store, struct fault *why)
     if (!err)
         err = execute(store, "PRAGMA trusted_schema = OFF", why);
     if (!err)
+        err = execute(store, LIMIT_LOG, why);
+    if (!err)
         sqlite3_file_control(store->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
     return err;
 }
@@ -163,7 +171,8 @@ check_version(struct store *store, struct fault *why)
     if (!err && version > STORE_VERSION) {
         fault_set(why, "%s: of version %lld, made by a later keysvc-agent; this one knows %d",
                   store->path, (long long)version, STORE_VERSION);
-        fault_hint(why, "use the later program, or put back the copy from before it");
+        fault_hint(why, "use the later program; or stop the agent, move it away " SIDE_FILES
+                        ", and put back the copy from before it");
         return KS_ERR_UNSUPPORTED;
     }
     return err;
@@ -172,19 +181,26 @@ check_version(struct store *store, struct fault *why)
 static ks_err
 make_tables(struct store *store, struct fault *why)
 {
-    char pragma[64];
     int64_t version;
     ks_err err = store_begin(store, why);
 
     if (err)
         return err;
-    snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d", STORE_VERSION);
     err = read_version(store, &version, why);
     if (!err && version == 0)
         err = execute(store, STORE_SCHEMA, why);
     if (!err && version == 0)
-        err = execute(store, pragma, why);
+        err = write_version(store, STORE_VERSION, why);
     return store_end(store, err, why);
+}
+
+static ks_err
+write_version(struct store *store, int64_t version, struct fault *why)
+{
+    char pragma[64];
+
+    snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %lld", (long long)version);
+    return execute(store, pragma, why);
 }
 
 static ks_err
@@ -229,15 +245,49 @@ store_begin(struct store *store, struct fault *why)
     return err;
 }
 
+static void
+roll_back(struct store *store)
+{
+    (void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    store->in_transaction = false;
+}
+
+/* A commit that could not be synced may stand whole in the log, and would count for whoever opens that
+ * next. Another one takes its place there. */
+static bool
+write_over(struct store *store)
+{
+    struct fault ignored = FAULT_INIT;
+    int64_t version;
+    bool done;
+
+    if (store_begin(store, &ignored))
+        return false;
+    done = read_version(store, &version, &ignored) == KS_OK &&
+           write_version(store, version, &ignored) == KS_OK &&
+           execute(store, "COMMIT", &ignored) == KS_OK;
+    if (!done)
+        roll_back(store);
+    store->in_transaction = false;
+    return done;
+}
+
 ks_err
 store_end(struct store *store, ks_err err, struct fault *why)
 {
-    if (!err)
+    bool maybe = false;
+
+    if (!err) {
         err = execute(store, "COMMIT", why);
+        maybe = err && (sqlite3_extended_errcode(store->db) & 0xff) == SQLITE_IOERR;
+    }
     if (err)
-        (void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+        roll_back(store);
     store->in_transaction = false;
-    return err;
+    if (!maybe || write_over(store))
+        return err;
+    fault_hint(why, "whether it was changed the next start of the agent shows; look at the disk");
+    return KS_ERR_OUTCOME_UNKNOWN;
 }
 
 /* --- statements --- */

@@ -27,6 +27,7 @@ struct store *store_close(struct store *store);
  *   return store_end(store, err, why);
  *
  * store_end() commits if `err` is OK, and else undoes it and returns `err`; a commit that fails undoes it too.
+ * OUTCOME_UNKNOWN: the disk failed in the commit, and again when that was to be undone.
  */
 ks_err store_begin(struct store *store, struct fault *why) KS_MUST_CHECK;
 ks_err store_end(struct store *store, ks_err err, struct fault *why) KS_MUST_CHECK;

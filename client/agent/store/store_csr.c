@@ -136,7 +136,9 @@ store_csr_prune(struct store *store, const char *identity, struct fault *why)
         store,
         "DELETE FROM csr WHERE identity = ?1 AND NOT EXISTS (SELECT 1 FROM certificate_set AS one"
         " WHERE one.identity = csr.identity AND one.key_name = csr.key_name"
-        " AND one.key_version = csr.key_version)",
+        " AND one.key_version = csr.key_version) AND csr.key_version <="
+        " (SELECT max(key_version) FROM history WHERE history.identity = csr.identity"
+        " AND history.key_name = csr.key_name)",
         &statement, why);
 
     if (!err)

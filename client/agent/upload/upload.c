@@ -2,13 +2,14 @@
 /*
  * upload - bringing, activating and removing
  *
- * Of a new upload the key comes first, then the row, then the switch; what fails is undone backwards.
- * A crash in between leaves a key without a row, which the next upload of that name removes (it makes
- * the next version and then destroys all others).
+ * Of a new upload the key comes first, then the row and the switch in one transaction; if that fails the
+ * key is destroyed. A crash in between leaves a key without a row, which the next upload of that name
+ * removes (it makes the next version and then destroys all others).
  */
 #include "client/agent/upload/upload.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/keyname.h"
@@ -16,6 +17,8 @@
 #include "client/agent/certificate/chain.h"
 
 #define IDENTITY IDENTITY_OF_LISTENER
+#define AGAIN_MS 5000 /* a token process that ended is back much sooner */
+#define AGAIN_STEP_US 100000
 
 static ks_err put_locked(struct agent *agent, struct upload *upload, const struct upload_file *file,
                          json_t **out, struct report *report);
@@ -25,10 +28,12 @@ static ks_err import(struct agent *agent, struct upload *upload, const struct up
                      uint32_t from, struct report *report);
 static ks_err keep(struct agent *agent, const struct upload *upload, const char *password,
                    struct report *report);
-static ks_err activate(struct agent *agent, const struct upload *upload, struct report *report);
-static ks_err change_row(struct agent *agent, const struct upload *row, const char *gone,
-                         struct fault *why);
-static void destroy_key(struct agent *agent, const char *name, uint32_t version);
+static ks_err activate(struct agent *agent, const struct upload *upload,
+                       const struct identity_also *also, struct report *report);
+static ks_err remove_half(struct agent *agent, const char *key, uint32_t version,
+                          struct report *report);
+static ks_err destroy_key(struct agent *agent, const char *name, uint32_t version);
+static void destroy_old(struct agent *agent, const char *key, uint32_t but);
 static ks_err destroy_versions(struct agent *agent, const char *key, uint32_t but,
                                struct report *report);
 
@@ -125,25 +130,51 @@ static ks_err
 put_locked(struct agent *agent, struct upload *upload, const struct upload_file *file, json_t **out,
            struct report *report)
 {
-    struct report ignored = REPORT_INIT;
+    ks_auto(upload_deinit) struct upload before = {0};
+    struct fault why = FAULT_INIT;
     uint32_t from = 0;
-    ks_err err = newest_version(agent, upload->key.name, &from, report);
+    ks_err found = store_upload_get(agent->store, upload->name, &before, &why);
+    ks_err err = found == KS_ERR_NOT_FOUND ? KS_OK : found;
 
+    if (err)
+        return report_fault(report, err, &why);
+    err = newest_version(agent, upload->key.name, &from, report);
     if (!err)
         err = import(agent, upload, file, from, report);
+    if (err == KS_ERR_OUTCOME_UNKNOWN)
+        err = remove_half(agent, upload->key.name, from + 1, report);
     if (err)
         return err;
     err = upload_check(&upload->key, upload->chain, report);
     if (!err)
         err = keep(agent, upload, file->password, report);
-    if (err) {
-        destroy_key(agent, upload->key.name, upload->key.version);
+    if (err && err != KS_ERR_OUTCOME_UNKNOWN) /* by which it may be in use */
+        (void)!destroy_key(agent, upload->key.name, upload->key.version);
+    if (err)
         return err;
-    }
-    if (destroy_versions(agent, upload->key.name, upload->key.version, &ignored))
-        log_warning("event=old-key-stays key=%s why=\"%s\"", upload->key.name,
-                    LOG_TEXT(ignored.message));
+    destroy_old(agent, upload->key.name, upload->key.version);
+    if (!found && strcmp(before.key.name, upload->key.name) != 0) /* `keys` of agent.conf changed */
+        destroy_old(agent, before.key.name, 0);
     return tell_active(upload, out, report);
+}
+
+/* Of an import whose end nobody saw: if its key is there it is removed again, and nothing was done. */
+static ks_err
+remove_half(struct agent *agent, const char *key, uint32_t version, struct report *report)
+{
+    uint64_t end_ms = clock_mono_ms() + AGAIN_MS;
+    ks_err err;
+
+    while ((err = destroy_key(agent, key, version)) == KS_ERR_TOKEN_UNAVAILABLE &&
+           clock_mono_ms() < end_ms)
+        usleep(AGAIN_STEP_US);
+    if (err && err != KS_ERR_NO_KEY) {
+        report_hint(report, "upload it again under the same name: that also removes the key that "
+                            "this one may have left");
+        return KS_ERR_OUTCOME_UNKNOWN;
+    }
+    return report_fail(report, KS_ERR_TOKEN_UNAVAILABLE,
+                       "the token was lost in the middle of the import, of which nothing is left");
 }
 
 /* 0: the token has none of that name. */
@@ -185,43 +216,29 @@ import(struct agent *agent, struct upload *upload, const struct upload_file *fil
     return KS_OK;
 }
 
-/* The row and the switch; what was there before is put back if the second fails. */
+static ks_err
+put_row(struct store *store, const void *context, struct fault *why)
+{
+    return store_upload_put(store, context, why);
+}
+
+/* The row and the switch. */
 static ks_err
 keep(struct agent *agent, const struct upload *upload, const char *password, struct report *report)
 {
-    ks_auto(upload_deinit) struct upload before = {0};
     struct upload row = *upload; /* borrows the chain */
+    const struct identity_also also = {put_row, &row};
     struct fault why = FAULT_INIT;
-    ks_err found = store_upload_get(agent->store, upload->name, &before, &why);
-    ks_err err = found == KS_ERR_NOT_FOUND ? KS_OK : found;
+    ks_err err = verifier_make(password, row.verifier, &why);
 
-    if (!err)
-        err = verifier_make(password, row.verifier, &why);
-    if (!err)
-        err = change_row(agent, &row, NULL, &why);
     if (err)
         return report_fault(report, err, &why);
-    err = activate(agent, upload, report);
-    if (err && change_row(agent, found ? NULL : &before, found ? upload->name : NULL, &why))
-        log_error("event=upload-not-undone name=%s why=\"%s\"", upload->name, LOG_TEXT(why.text));
-    return err;
-}
-
-/* Puts `row`, or removes the one called `gone`. */
-static ks_err
-change_row(struct agent *agent, const struct upload *row, const char *gone, struct fault *why)
-{
-    ks_err err = store_begin(agent->store, why);
-
-    if (err)
-        return err;
-    err = row ? store_upload_put(agent->store, row, why)
-              : store_upload_delete(agent->store, gone, why);
-    return store_end(agent->store, err, why);
+    return activate(agent, upload, &also, report);
 }
 
 static ks_err
-activate(struct agent *agent, const struct upload *upload, struct report *report)
+activate(struct agent *agent, const struct upload *upload, const struct identity_also *also,
+         struct report *report)
 {
     struct identity_set set = {.kind = SET_UPLOADED,
                                .key = upload->key,
@@ -229,7 +246,7 @@ activate(struct agent *agent, const struct upload *upload, struct report *report
                                .made_us = (int64_t)clock_wall_us()};
 
     (void)text_copy(set.upload, sizeof(set.upload), upload->name);
-    return identity_switch(agent, IDENTITY, &set, "activate", report);
+    return identity_switch(agent, IDENTITY, &set, "activate", also, report);
 }
 
 /* --- activating --- */
@@ -269,7 +286,7 @@ upload_activate(struct agent *agent, const char *name, const char *password, jso
     if (!err && !active)
         err = identity_key_check(agent, &upload.key, report);
     if (!err && !active)
-        err = activate(agent, &upload, report);
+        err = activate(agent, &upload, NULL, report);
     identity_unlock(agent);
     if (err)
         return err;
@@ -279,15 +296,27 @@ upload_activate(struct agent *agent, const char *name, const char *password, jso
 /* --- removing --- */
 
 /* The version that a failed upload made: nobody has used it. */
-static void
+static ks_err
 destroy_key(struct agent *agent, const char *name, uint32_t version)
 {
     struct ks_key key = {.version = version};
     struct ks_error error;
+    ks_err err;
 
     (void)text_copy(key.name, sizeof(key.name), name);
-    if (ks_destroy(agent->client, &key, &error))
+    err = ks_destroy(agent->client, &key, &error);
+    if (err && err != KS_ERR_NO_KEY)
         log_warning("event=key-stays key=%s@%u why=\"%s\"", name, version, LOG_TEXT(error.message));
+    return err;
+}
+
+static void
+destroy_old(struct agent *agent, const char *key, uint32_t but)
+{
+    struct report ignored = REPORT_INIT;
+
+    if (destroy_versions(agent, key, but, &ignored))
+        log_warning("event=old-key-stays key=%s why=\"%s\"", key, LOG_TEXT(ignored.message));
 }
 
 /* All but one; `but` 0: all. */
@@ -315,6 +344,14 @@ destroy_versions(struct agent *agent, const char *key, uint32_t but, struct repo
     return KS_OK;
 }
 
+static ks_err
+remove_row(struct agent *agent, const char *name, struct fault *why)
+{
+    ks_err err = store_begin(agent->store, why);
+
+    return err ? err : store_end(agent->store, store_upload_delete(agent->store, name, why), why);
+}
+
 ks_err
 upload_delete(struct agent *agent, const char *name, struct report *report)
 {
@@ -334,7 +371,7 @@ upload_delete(struct agent *agent, const char *name, struct report *report)
     if (!err)
         err = destroy_versions(agent, upload.key.name, 0, report);
     if (!err) {
-        err = change_row(agent, NULL, name, &why);
+        err = remove_row(agent, name, &why);
         if (err)
             report_fault(report, err, &why);
     }

@@ -137,7 +137,7 @@ rig_switch(struct rig *rig, enum set_kind kind, uint32_t version, struct report 
     ks_auto(identity_set_deinit) struct identity_set set = {0};
 
     rig_set(&set, kind, version);
-    return identity_switch(rig->agent, RIG_IDENTITY, &set, "apply", report);
+    return identity_switch(rig->agent, RIG_IDENTITY, &set, "apply", NULL, report);
 }
 
 /* --- the files --- */

@@ -54,5 +54,10 @@ Test(chain, a_subject_moves_no_cursor_and_turns_no_text)
                  1);
     chain_name_text(name, text, sizeof(text));
     cr_assert_str_eq(text, "CN=\303\244??2J\\1B[2J??????z");
+    /* No half of a character. */
+    chain_name_text(name, text, 5);
+    cr_assert_str_eq(text, "CN=");
+    chain_name_text(name, text, 6);
+    cr_assert_str_eq(text, "CN=\303\244");
     X509_NAME_free(name);
 }

@@ -116,13 +116,38 @@ Test(identity, that_becomes_what_it_is_adds_nothing_to_the_history)
 
     switch_to(SET_ISSUED, 2);
     cr_assert(identity_current(rig.agent, RIG_IDENTITY, &set, &report) == KS_OK);
-    cr_assert(identity_switch(rig.agent, RIG_IDENTITY, &set, "apply", &report) == KS_OK);
+    cr_assert(identity_switch(rig.agent, RIG_IDENTITY, &set, "apply", NULL, &report) == KS_OK);
     cr_assert(store_history_list(rig.agent->store, RIG_IDENTITY, 9, &rows, &n, &why) == KS_OK);
     cr_assert(n == 1);
     cr_assert_str_eq(rows[0].who, "rig");
     cr_assert_str_eq(rows[0].action, "apply");
     cr_assert_str_eq(rows[0].subject, "CN=shop-2.example");
     cr_assert(strlen(rows[0].sha256) == 64 && rows[0].number == 2 && rows[0].key_version == 2);
+}
+
+static ks_err
+refuse_along(struct store *store, const void *context, struct fault *why)
+{
+    int64_t number;
+
+    (void)context;
+    fault_set(why, "refused");
+    return store_set_self_signed(store, RIG_IDENTITY, &number, why) ? KS_OK : KS_ERR_TOO_LARGE;
+}
+
+Test(identity, that_what_is_to_be_changed_with_it_cannot_be_stays_as_it_is)
+{
+    ks_auto(identity_set_deinit) struct identity_set set = {0};
+    const struct identity_also also = {refuse_along, NULL};
+    struct report report = REPORT_INIT;
+    struct fault why = FAULT_INIT;
+
+    switch_to(SET_ISSUED, 2);
+    switch_to(SET_ISSUED, 3);
+    cr_assert(store_set_get(rig.agent->store, RIG_IDENTITY, 2, &set, &why) == KS_OK);
+    cr_assert(identity_switch(rig.agent, RIG_IDENTITY, &set, "rollback", &also, &report) ==
+              KS_ERR_TOO_LARGE);
+    cr_assert(current() == 3 && rig_files(state) == 3);
 }
 
 Test(identity, goes_back_to_a_set_that_is_kept_under_its_old_number)
@@ -135,7 +160,7 @@ Test(identity, goes_back_to_a_set_that_is_kept_under_its_old_number)
     switch_to(SET_ISSUED, 2);
     switch_to(SET_ISSUED, 3);
     cr_assert(store_set_get(rig.agent->store, RIG_IDENTITY, 2, &set, &why) == KS_OK);
-    cr_assert(identity_switch(rig.agent, RIG_IDENTITY, &set, "rollback", &report) == KS_OK);
+    cr_assert(identity_switch(rig.agent, RIG_IDENTITY, &set, "rollback", NULL, &report) == KS_OK);
     cr_assert(current() == 2 && rig_files(state) == 2);
     cr_assert(store_identity_get(rig.agent->store, RIG_IDENTITY, &row, &why) == KS_OK);
     cr_assert(row.previous == 3 && row.next_number == 4);
@@ -168,11 +193,15 @@ Test(identity, settles_the_requests_for_a_key_with_its_certificate)
     cr_assert(store_csr_list(store, RIG_IDENTITY, rows, &n, &why) == KS_OK && n == STORE_CSR_MAX);
     switch_to(SET_ISSUED, 1);
     cr_assert(store_csr_list(store, RIG_IDENTITY, rows, &n, &why) == KS_OK && n == 0);
-    /* A request goes when no set has its key any more. */
+    /* A request goes when no set has its key any more, not when none has it yet. */
+    row.key_version = 2;
+    cr_assert(store_csr_add(store, RIG_IDENTITY, &row, "der", 3, &why) == KS_OK);
     row.key_version = 77;
     cr_assert(store_csr_add(store, RIG_IDENTITY, &row, "der", 3, &why) == KS_OK);
     switch_to(SET_ISSUED, 3);
-    cr_assert(store_csr_list(store, RIG_IDENTITY, rows, &n, &why) == KS_OK && n == 0);
+    switch_to(SET_ISSUED, 4);
+    cr_assert(store_csr_list(store, RIG_IDENTITY, rows, &n, &why) == KS_OK && n == 1);
+    cr_assert(rows[0].key_version == 77);
     cr_assert(store_csr_add(store, "nobody", &row, "der", 3, &why) == KS_ERR_EXISTS);
 }
 
