@@ -158,6 +158,12 @@ served()
     world
     agent_world
     start
+    for n in {1..4}; do # the tables
+        rm -rf "${STATE:?}"/*
+        STOP_AS=unsynced killed "$n" identity-list || true
+        agent identity-list
+    done
+    STRANGE=''
     agent identity-create agent
     cp -a "$STATE" "$W/before"
     for n in {1..12}; do
