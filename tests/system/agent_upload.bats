@@ -226,9 +226,15 @@ not_in_memory()
         agent_start
         serves_with Shop
         [ "$(agent_json 'd["certificate_file"]["taken"]')" = True ]
+        # Once: what was made current since stays.
+        agent certificate-apply-self-signed
+        agent_stop
+        agent_start
+        [ "$(agent_json 'd["certificate_file"]["taken"], d["trust"]')" = "(True, 'self-signed')" ]
         chown "$AGENT" "$W/conf"
         agent_stop
     fi
+    touch "$W/conf/agent.conf"
     agent_start
     serves_with Shop
     [ "$(agent_json '"certificate_file" in d')" = False ]

@@ -5,6 +5,7 @@
 #include "client/agent/identity/pending.h"
 
 #include "base/keyname.h"
+#include "base/log.h"
 #include "client/agent/store/store_identity.h"
 
 _Static_assert(PENDING_LABEL_LEN == KEYNAME_LABEL_MAX + 1, "a key's label fits");
@@ -85,9 +86,12 @@ add_request(struct agent *agent, const struct csr_row *row, struct pending *out,
     key_len = key->request ? i2d_X509_PUBKEY(X509_REQ_get_X509_PUBKEY(key->request),
                                              &out->public_keys[out->n_keys])
                            : -1;
+    /* One that was damaged is no reason to refuse what another one, or none, was for. */
     if (key_len <= 0) {
-        fault_set(why, "a pending request in the store cannot be read");
-        return KS_ERR_INTERNAL;
+        log_warning("event=request-unreadable key=%s@%u", row->key_name, row->key_version);
+        X509_REQ_free(key->request);
+        key->request = NULL;
+        return KS_OK;
     }
     keyname_label(row->key_name, row->key_version, out->labels[out->n_keys]);
     key->label = out->labels[out->n_keys];

@@ -16,9 +16,11 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "client/agent/upload/conf_replace.h"
 #include "client/agent/upload/upload.h"
+#include "client/agent/upload/verifier.h"
 
 /* Read whole into memory that is wiped. */
 struct whole {
@@ -88,6 +90,31 @@ forget_password(struct agent *agent, const char *name, struct report *report)
     return err ? report_fault(report, err, &why) : KS_OK;
 }
 
+static bool
+is_older(const char *path, int64_t us)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 &&
+           (int64_t)st.st_ctim.tv_sec * 1000000 + st.st_ctim.tv_nsec / 1000 < us;
+}
+
+/* Where the password cannot be replaced it stands there at the next start, too: neither it nor the file
+ * is new then, and what was made current since stays. */
+static bool
+was_taken(struct agent *agent, const char *name)
+{
+    const struct agent_config *config = agent->config;
+    ks_auto(upload_deinit) struct upload upload = {0};
+    struct fault ignored = FAULT_INIT;
+
+    return store_upload_get(agent->store, name, &upload, &ignored) == KS_OK &&
+           upload.made_us <= (int64_t)clock_wall_us() &&
+           is_older(config->certificate_file, upload.made_us) &&
+           is_older(config->path, upload.made_us) &&
+           verifier_matches(upload.verifier, config->certificate_password->text);
+}
+
 ks_err
 upload_config(struct agent *agent, bool *taken, struct report *report)
 {
@@ -102,6 +129,10 @@ upload_config(struct agent *agent, bool *taken, struct report *report)
     if (!config->certificate_file[0] || !config->certificate_password)
         return KS_OK;
     name_of(config->certificate_file, name);
+    if (was_taken(agent, name)) {
+        *taken = true;
+        return forget_password(agent, name, report);
+    }
     err = read_whole(config->certificate_file, &whole, report);
     if (err)
         return err;
