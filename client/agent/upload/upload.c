@@ -33,6 +33,7 @@ static ks_err activate(struct agent *agent, const struct upload *upload,
 static ks_err remove_half(struct agent *agent, const char *key, uint32_t version,
                           struct report *report);
 static ks_err destroy_key(struct agent *agent, const char *name, uint32_t version);
+static void log_stays(const char *key, uint32_t version);
 static void destroy_old(struct agent *agent, const char *key, uint32_t but);
 static ks_err destroy_versions(struct agent *agent, const char *key, uint32_t but,
                                struct report *report);
@@ -148,14 +149,21 @@ put_locked(struct agent *agent, struct upload *upload, const struct upload_file 
     err = upload_check(&upload->key, upload->chain, report);
     if (!err)
         err = keep(agent, upload, file->password, report);
-    if (err && err != KS_ERR_OUTCOME_UNKNOWN) /* by which it may be in use */
-        (void)!destroy_key(agent, upload->key.name, upload->key.version);
+    if (err && err != KS_ERR_OUTCOME_UNKNOWN && /* by which it may be in use */
+        destroy_key(agent, upload->key.name, upload->key.version))
+        log_stays(upload->key.name, upload->key.version);
     if (err)
         return err;
     destroy_old(agent, upload->key.name, upload->key.version);
     if (!found && strcmp(before.key.name, upload->key.name) != 0) /* `keys` of agent.conf changed */
         destroy_old(agent, before.key.name, 0);
     return tell_active(upload, out, report);
+}
+
+static void
+log_stays(const char *key, uint32_t version)
+{
+    log_warning("event=key-stays key=%s@%u", key, version);
 }
 
 /* Of an import whose end nobody saw: if its key is there it is removed again, and nothing was done. */
@@ -169,6 +177,7 @@ remove_half(struct agent *agent, const char *key, uint32_t version, struct repor
            clock_mono_ms() < end_ms)
         usleep(AGAIN_STEP_US);
     if (err && err != KS_ERR_NO_KEY) {
+        log_stays(key, version);
         report_hint(report, "upload it again under the same name: that also removes the key that "
                             "this one may have left");
         return KS_ERR_OUTCOME_UNKNOWN;
@@ -301,13 +310,9 @@ destroy_key(struct agent *agent, const char *name, uint32_t version)
 {
     struct ks_key key = {.version = version};
     struct ks_error error;
-    ks_err err;
 
     (void)text_copy(key.name, sizeof(key.name), name);
-    err = ks_destroy(agent->client, &key, &error);
-    if (err && err != KS_ERR_NO_KEY)
-        log_warning("event=key-stays key=%s@%u why=\"%s\"", name, version, LOG_TEXT(error.message));
-    return err;
+    return ks_destroy(agent->client, &key, &error);
 }
 
 static void

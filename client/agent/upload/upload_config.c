@@ -106,13 +106,15 @@ was_taken(struct agent *agent, const char *name)
 {
     const struct agent_config *config = agent->config;
     ks_auto(upload_deinit) struct upload upload = {0};
+    struct report looking = REPORT_INIT;
     struct fault ignored = FAULT_INIT;
 
     return store_upload_get(agent->store, name, &upload, &ignored) == KS_OK &&
            upload.made_us <= (int64_t)clock_wall_us() &&
            is_older(config->certificate_file, upload.made_us) &&
            is_older(config->path, upload.made_us) &&
-           verifier_matches(upload.verifier, config->certificate_password->text);
+           verifier_matches(upload.verifier, config->certificate_password->text) &&
+           identity_key_check(agent, &upload.key, &looking) == KS_OK;
 }
 
 ks_err
