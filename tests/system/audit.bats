@@ -292,6 +292,32 @@ END
     audit_verify
 }
 
+@test "rotated by renaming and SIGUSR1, nobody waits for a token that is in a long call" {
+    need_root # BOB is refused
+    local slow nth
+    world break
+    start
+    keysvc key generate web/shop
+    nth=$(next C_GenerateKeyPair)
+    break_rules "C_GenerateKeyPair:$nth:slow 8000"
+    keysvc key generate web/slow >"$W/slow" 3>&- &
+    slow=$!
+    called()
+    {
+        [ "$(calls C_GenerateKeyPair)" = "$nth" ]
+    }
+    wait_for called
+    rename_away
+    kill -USR1 "$(pid)"
+    wait_for test -e "$W/audit/front.log"
+    fails 3 "" as "$BOB" keysvc sign web/shop --in "$W/data"
+    wait_for test -s "$W/audit/front.log"
+    not is_gone "$slow"
+    wait "$slow"
+    break_rules
+    goes_on
+}
+
 # As logrotate does: the file, and those before it one further.
 rename_away()
 {
