@@ -22,6 +22,7 @@ struct reload {
     enum reload_phase phase;
     uint64_t since_ms;
     bool again;
+    bool stopping;
     bool asked; /* by the front, under `cookie` */
     uint64_t cookie;
 };
@@ -165,6 +166,12 @@ count(struct control_tally *tally, ks_err err)
     tally->configured_us = clock_wall_us();
 }
 
+void
+reload_stop(struct reload *reload)
+{
+    reload->stopping = true;
+}
+
 static void
 end(struct reload *reload, ks_err err, const struct fault *why)
 {
@@ -176,11 +183,12 @@ end(struct reload *reload, ks_err err, const struct fault *why)
     else
         log_info("event=reload outcome=ok generation=%" PRIu64,
                  settings_config(reload->parts.launch->settings)->generation);
-    notify_ready();
+    if (!reload->stopping)
+        notify_ready();
     if (reload->asked)
         answer(reload, reload->cookie, err, why);
     reload->asked = false;
-    if (!reload->again)
+    if (!reload->again || reload->stopping)
         return;
     reload->again = false;
     begin(reload, false, 0);

@@ -32,6 +32,9 @@ ks_err reload_new(const struct reload_parts *parts, struct reload **out) KS_MUST
 /* Takes NULL. */
 struct reload *reload_free(struct reload *reload);
 
+/* keysvcd stops: none begins any more, and none that ends says that it is ready. */
+void reload_stop(struct reload *reload);
+
 /* SIGHUP. One that comes in the middle of a reload is done after it. */
 void reload_by_signal(struct reload *reload);
 

@@ -458,6 +458,7 @@ stop_begin(struct supervisor *supervisor)
         return;
     log_info("event=stopping");
     notify_stopping();
+    reload_stop(supervisor->reload);
     supervisor->stop_ms = clock_mono_ms();
     front_stop(supervisor->front);
     stop_step(supervisor);

@@ -186,3 +186,21 @@ another_front()
     keysvc reload
     fails 8 web/shop keysvc sign web/shop --in "$W/data"
 }
+
+@test "told to stop while a reload waits and another one is asked for: it ends, and starts nothing any more" {
+    local worker main
+    world
+    start
+    main=$(pid) worker=$(token_pids)
+    kill -STOP "$worker"
+    kill -HUP "$main"
+    sleep 0.3 # to read the file
+    sed -i "s/^token main {/&\n    workers = 2/" "$W/keysvcd.conf"
+    kill -HUP "$main"
+    sleep 0.3
+    kill -TERM "$main"
+    sleep 8 # the front is gone then
+    kill -CONT "$worker" 2>/dev/null || true
+    wait_for is_gone "$main"
+    rm "$W/keysvcd.pid"
+}
