@@ -11,15 +11,9 @@
 #include "supervisor/config.h"
 #include "supervisor/notify.h"
 
-enum reload_phase {
-    RELOAD_NONE = 0,
-    RELOAD_WORKERS,
-    RELOAD_FRONT,
-};
-
 struct reload {
     struct reload_parts parts;
-    enum reload_phase phase;
+    bool running;
     uint64_t since_ms;
     bool again;
     bool stopping;
@@ -54,7 +48,7 @@ reload_free(struct reload *reload)
 void
 reload_by_signal(struct reload *reload)
 {
-    if (reload->phase != RELOAD_NONE)
+    if (reload->running)
         reload->again = true;
     else
         begin(reload, false, 0);
@@ -65,7 +59,7 @@ reload_by_admin(struct reload *reload, uint64_t cookie)
 {
     struct fault why = FAULT_INIT;
 
-    if (reload->phase == RELOAD_NONE) {
+    if (!reload->running) {
         begin(reload, true, cookie);
         return;
     }
@@ -97,7 +91,8 @@ begin(struct reload *reload, bool asked, uint64_t cookie)
     settings_unref(before);
     roster_rotate_audit(reload->parts.roster);
     front_rotate_audit(reload->parts.front);
-    reload->phase = RELOAD_WORKERS;
+    front_send_config(reload->parts.front); /* whose jobs find it at the workers */
+    reload->running = true;
     reload->since_ms = clock_mono_ms();
     reload_step(reload);
 }
@@ -132,26 +127,21 @@ load(struct reload *reload, struct settings **out, struct fault *why)
 void
 reload_step(struct reload *reload)
 {
-    if (reload->phase == RELOAD_WORKERS && roster_owes_config(reload->parts.roster, 0) == 0) {
-        reload->phase = RELOAD_FRONT;
-        reload->since_ms = clock_mono_ms();
-        front_send_config(reload->parts.front);
-    }
-    if (reload->phase == RELOAD_FRONT && !front_owes_config(reload->parts.front)) {
-        reload->phase = RELOAD_NONE;
+    if (reload->running && !front_owes_config(reload->parts.front) &&
+        !roster_owes_config(reload->parts.roster))
         end(reload, KS_OK, NULL);
-    }
 }
 
+/* Whoever is in a call now takes it before his next job: nobody waits longer for that. */
 void
 reload_tick(struct reload *reload, uint64_t now_ms)
 {
-    if (reload->phase == RELOAD_NONE || now_ms - reload->since_ms < RELOAD_ANSWER_MS)
+    if (!reload->running || now_ms - reload->since_ms < RELOAD_WAIT_MS)
         return;
-    if (reload->phase == RELOAD_WORKERS)
-        (void)roster_owes_config(reload->parts.roster, RELOAD_ANSWER_MS);
-    else
+    if (front_owes_config(reload->parts.front))
         front_kill(reload->parts.front, "it does not answer the new configuration");
+    else
+        end(reload, KS_OK, NULL);
 }
 
 static void
@@ -175,6 +165,7 @@ reload_stop(struct reload *reload)
 static void
 end(struct reload *reload, ks_err err, const struct fault *why)
 {
+    reload->running = false;
     count(reload->parts.launch->tally, err);
     front_send_tally(reload->parts.front);
     if (err)

@@ -2,20 +2,20 @@
 /*
  * reload - from one generation of the configuration to the next
  *
- *   NONE --file is good--> WORKERS --all ready workers answered--> FRONT --answered--> NONE
+ * A bad file changes nothing. A good one is sent to the workers first and to the front right behind, so
+ * that what the front decides by it finds it at the workers: they take it before the first such job
+ * (token/serve.h). A worker that is in a long call holds up nobody, then.
  *
- * Workers take a generation before the front does, so that the front never decides by rules that
- * the workers do not know. A bad file changes nothing. Whoever does not answer in RELOAD_ANSWER_MS
- * is restarted and gets the new generation then; a worker's time is counted from the end of the last
- * call into its module, or of its last wait at the store's gate: jobs that it had before go first, and
- * hang.h bounds each of those.
+ * It has ended when all have answered, or after RELOAD_WAIT_MS, when the front has; a front that has not is
+ * restarted. A worker that is late takes it between two jobs, or is ended by worker_check_config(): none
+ * does a job by the old rules that it had not begun.
  */
 #pragma once
 
 #include "supervisor/front.h"
 #include "supervisor/roster.h"
 
-#define RELOAD_ANSWER_MS 10000
+#define RELOAD_WAIT_MS WORKER_CONFIG_MS
 
 struct reload;
 

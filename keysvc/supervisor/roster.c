@@ -209,7 +209,7 @@ roster_tick(struct roster *roster, uint64_t now_ms)
         struct entry *entry = &roster->entries[i];
 
         if (entry->leave_ms == 0) {
-            token_check_hangs(entry->token, now_ms);
+            token_check(entry->token, now_ms);
             token_rotate_audit(entry->token);
             if (poll)
                 token_poll(entry->token);
@@ -227,16 +227,14 @@ roster_rotate_audit(struct roster *roster)
         token_rotate_audit(roster->entries[i].token);
 }
 
-size_t
-roster_owes_config(struct roster *roster, uint64_t max_idle_ms)
+bool
+roster_owes_config(const struct roster *roster)
 {
-    size_t n = 0;
-
     for (size_t i = 0; i < roster->n_entries; i++) {
-        if (roster->entries[i].leave_ms == 0)
-            n += token_owes_config(roster->entries[i].token, max_idle_ms);
+        if (roster->entries[i].leave_ms == 0 && token_owes_config(roster->entries[i].token))
+            return true;
     }
-    return n;
+    return false;
 }
 
 struct token *

@@ -35,11 +35,11 @@ void roster_stop(struct roster *roster);
 /* No process is left, and nobody waits for his start. */
 bool roster_empty(const struct roster *roster);
 
-/* Every HANG_POLL_MS: hangs, blocked logins, audit files, those who leave too slowly. */
+/* Every HANG_POLL_MS: hangs, configurations not taken, blocked logins, audit files, those who leave too slowly. */
 void roster_tick(struct roster *roster, uint64_t now_ms);
 void roster_rotate_audit(struct roster *roster);
-/* token_owes_config() of all. */
-size_t roster_owes_config(struct roster *roster, uint64_t max_idle_ms);
+/* token_owes_config() of any. */
+bool roster_owes_config(const struct roster *roster);
 
 /* Of the running configuration; NULL: none of that name, or past the end. */
 struct token *roster_find(const struct roster *roster, const char *name);

@@ -230,10 +230,12 @@ token_poll(struct token *token)
 }
 
 void
-token_check_hangs(struct token *token, uint64_t now_ms)
+token_check(struct token *token, uint64_t now_ms)
 {
-    for (size_t i = 0; i < token->n_workers; i++)
+    for (size_t i = 0; i < token->n_workers; i++) {
         worker_check_hang(token->workers[i], now_ms);
+        worker_check_config(token->workers[i], now_ms);
+    }
 }
 
 void
@@ -269,19 +271,14 @@ token_send_config(struct token *token, struct settings *settings)
         worker_send_config(token->workers[i], settings);
 }
 
-size_t
-token_owes_config(struct token *token, uint64_t max_idle_ms)
+bool
+token_owes_config(const struct token *token)
 {
-    size_t n = 0;
-
     for (size_t i = 0; i < token->n_workers; i++) {
-        if (!worker_owes_config(token->workers[i]))
-            continue;
-        n++;
-        if (max_idle_ms > 0 && worker_idle(token->workers[i], max_idle_ms))
-            worker_kill(token->workers[i], true, "it does not answer the new configuration");
+        if (worker_owes_config(token->workers[i]))
+            return true;
     }
-    return n;
+    return false;
 }
 
 const char *

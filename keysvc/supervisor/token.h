@@ -36,7 +36,8 @@ bool token_kill(struct token *token, bool force, const char *why);
 
 /* Each second: has the PIN file of a blocked login changed? */
 void token_poll(struct token *token);
-void token_check_hangs(struct token *token, uint64_t now_ms);
+/* Every HANG_POLL_MS: workers that hang, and those that do not take their configuration. */
+void token_check(struct token *token, uint64_t now_ms);
 void token_rotate_audit(struct token *token);
 
 /* An administrator's retry-login. */
@@ -44,9 +45,8 @@ ks_err token_retry_login(struct token *token, struct fault *why) KS_MUST_CHECK;
 
 /* A new generation in which this token's section is the same. */
 void token_send_config(struct token *token, struct settings *settings);
-/* Ready workers that have not answered it. Those that have been idle for `max_idle_ms` (0: for ever)
- * are killed. */
-size_t token_owes_config(struct token *token, uint64_t max_idle_ms);
+/* A ready worker has not answered it. */
+bool token_owes_config(const struct token *token);
 
 const char *token_name(const struct token *token);
 /* As the front is told, worker_index 0. */

@@ -6,6 +6,7 @@
  */
 #include "supervisor/worker.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
@@ -378,12 +379,6 @@ worker_stop(struct worker *worker)
         worker_talk_deny(worker, KS_ERR_TOKEN_UNAVAILABLE, "keysvcd is stopping this process");
 }
 
-bool
-worker_idle(const struct worker *worker, uint64_t ms)
-{
-    return !worker->pulse || hang_idle(worker->pulse, ms, clock_mono_ms());
-}
-
 /* Before the first READY a process may be in C_Login without having said so yet. */
 bool
 worker_kill(struct worker *worker, bool force, const char *why)
@@ -448,6 +443,8 @@ worker_send_config(struct worker *worker, struct settings *settings)
         worker->config_sent == settings_config(settings)->generation)
         return;
     worker->config_sent = settings_config(settings)->generation;
+    worker->config_sent_ms = clock_mono_ms();
+    worker->late_logged = false;
     child_send(worker->child, CONTROL_CONFIG, settings_packed(settings), NULL, 0);
 }
 
@@ -455,6 +452,21 @@ bool
 worker_owes_config(const struct worker *worker)
 {
     return worker->state == WORKER_READY && worker->config_done < worker->config_sent;
+}
+
+void
+worker_check_config(struct worker *worker, uint64_t now_ms)
+{
+    if (!worker_owes_config(worker) || now_ms - worker->config_sent_ms < WORKER_CONFIG_MS)
+        return;
+    if (!worker->pulse || hang_idle(worker->pulse, WORKER_CONFIG_MS, now_ms)) {
+        worker_kill(worker, true, "it does not answer the new configuration");
+    } else if (!worker->late_logged) {
+        worker->late_logged = true;
+        log_warning("child=%s event=config-late text=\"it is in a call and takes the new "
+                    "configuration, generation %" PRIu64 ", behind it\"",
+                    worker->name, worker->config_sent);
+    }
 }
 
 void

@@ -16,6 +16,8 @@
 #include "supervisor/child.h"
 #include "supervisor/login.h"
 
+#define WORKER_CONFIG_MS 10000 /* in which an idle one has taken a new configuration */
+
 enum worker_state {
     WORKER_DOWN = 0,
     WORKER_STARTING,
@@ -58,9 +60,6 @@ void worker_stop(struct worker *worker);
  * unless `force`. */
 bool worker_kill(struct worker *worker, bool force, const char *why);
 
-/* It has been in no call into its module, and not at the gate of its store, for `ms`. */
-bool worker_idle(const struct worker *worker, uint64_t ms);
-
 /* Kills it when a call is beyond its bound. */
 void worker_check_hang(struct worker *worker, uint64_t now_ms);
 
@@ -72,6 +71,9 @@ void worker_send_front(struct worker *worker, int fd);
 void worker_send_config(struct worker *worker, struct settings *settings);
 /* READY and has not yet answered the last CONFIG. */
 bool worker_owes_config(const struct worker *worker);
+/* Kills whoever owes it for WORKER_CONFIG_MS and was in no call into its module, nor at the gate of its
+ * store, for as long. */
+void worker_check_config(struct worker *worker, uint64_t now_ms);
 
 /* Gives it a new audit file if its own was renamed away or removed; tells it if none can be had. */
 void worker_rotate_audit(struct worker *worker);

@@ -35,6 +35,8 @@ struct worker {
     ks_err no_login;   /* why its last login was denied or refused; OK: it was not */
     bool config_stale; /* it was started with an older generation than `settings` */
     uint64_t config_sent, config_done;
+    uint64_t config_sent_ms;
+    bool late_logged; /* that it has not answered it in time */
 
     struct log_limit messages; /* that it may send, and lines that it may cause */
     struct backoff backoff;

@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "token/audit_guard.h"
 #include "token/certificate.h"
 #include "token/checkpoint.h"
 #include "token/destroy.h"
@@ -18,6 +17,7 @@
 #include "token/import.h"
 #include "token/info.h"
 #include "token/look.h"
+#include "token/news.h"
 #include "token/request.h"
 #include "token/self_sign.h"
 #include "token/sign.h"
@@ -42,6 +42,7 @@ struct waiting {
 struct batch {
     struct waiting items[SERVE_BATCH_MAX];
     size_t n_items;
+    uint64_t begun_us; /* the first of those since the supervisor was listened to */
     uint64_t start_us;
     uint64_t now_us; /* the end of its last job */
 };
@@ -70,7 +71,6 @@ static const struct {
     [JOB_LOOK] = {look_run, false, false},
 };
 
-static bool take_news(struct worker *worker);
 static void tell_anew(struct worker *worker);
 static void wait_and_read(struct worker *worker);
 static void stop(struct worker *worker);
@@ -83,7 +83,7 @@ int
 serve_run(struct worker *worker)
 {
     while (worker->exit_code == WORKER_GO_ON && !parent_is_stopping(worker->parent)) {
-        if (!take_news(worker))
+        if (!news_take(worker))
             break;
         if (audit_tick(worker->audit, worker->config))
             checkpoint_make(worker);
@@ -95,115 +95,6 @@ serve_run(struct worker *worker)
     }
     stop(worker);
     return worker->exit_code == WORKER_GO_ON ? CONTROL_EXIT_OK : worker->exit_code;
-}
-
-static bool
-fail(struct worker *worker, const char *event, const struct fault *why)
-{
-    log_error("event=%s token=%s text=\"%s\"", event, worker->token->name, why->text);
-    worker->exit_code = CONTROL_EXIT_SETUP;
-    return false;
-}
-
-/* Never works on with keys that the configuration adopts no longer: a token that does not answer now
- * ends the process, and the next one lists anew. */
-static void
-take_adopted(struct worker *worker)
-{
-    struct fault why = FAULT_INIT;
-    bool is_changed = false;
-    ks_err err;
-
-    err = worker_adopt(worker, &is_changed, &why);
-    if (!err && is_changed)
-        err = worker_take_gate(worker, &why);
-    if (!err && is_changed) {
-        err = worker_list_keys(worker, &why);
-        worker_put_gate(worker);
-    }
-    if (err) {
-        log_error("event=list-failed token=%s text=\"%s\"", worker->token->name, why.text);
-        worker_judge(worker, err, &why);
-        if (worker->exit_code == WORKER_GO_ON)
-            worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
-        return;
-    }
-    if (is_changed)
-        tell_directory(worker);
-}
-
-static bool
-take_config(struct worker *worker, struct config *config)
-{
-    struct fault why = FAULT_INIT;
-
-    if (worker_use_config(worker, config, &why) != KS_OK)
-        return fail(worker, "bad-config", &why);
-    take_adopted(worker);
-    audit_config(worker->audit, worker->config);
-    tell_purposes(worker);
-    (void)!audit_flush(worker->audit, false, &why); /* a failure is logged */
-    log_info("event=reload token=%s generation=%llu", worker->token->name,
-             (unsigned long long)worker->config->generation);
-    if (parent_config_done(worker->parent, worker->config->generation) != KS_OK)
-        return fail(worker, "supervisor-gone", &why);
-    return true;
-}
-
-static bool
-take_audit(struct worker *worker, int fd)
-{
-    struct fault why = FAULT_INIT;
-
-    if (audit_check_next(worker->audit, fd, &why) != KS_OK) {
-        log_error("event=audit-rotation-failed token=%s text=\"%s\" hint=\"%s\"",
-                  worker->token->name, LOG_TEXT(why.text), LOG_TEXT(why.hint));
-        close(fd);
-        return true;
-    }
-    audit_close(worker->audit);
-    if (audit_guard_place(&fd, &why) != KS_OK || audit_reopen(worker->audit, fd, &why) != KS_OK) {
-        closep(&fd);
-        worker->audit = audit_free(worker->audit);
-        return fail(worker, "bad-audit-file", &why);
-    }
-    return true;
-}
-
-static void
-take_front(struct worker *worker, int fd)
-{
-    worker->front = channel_free(worker->front);
-    if (channel_new(fd, CHANNEL_MAX_BODY, &worker->front) != KS_OK) {
-        log_error("event=no-front token=%s text=\"no memory\"", worker->token->name);
-        worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
-        return;
-    }
-    if (!worker->must_tell) /* a new front knows of no doubt, and would believe what is old */
-        tell_directory(worker);
-    tell_stats(worker);
-}
-
-/* What the supervisor sent since the last batch. False: exit. */
-static bool
-take_news(struct worker *worker)
-{
-    struct config *config = parent_take_config(worker->parent);
-    int audit_fd = parent_take_audit(worker->parent);
-    int front_fd = parent_take_front(worker->parent);
-    bool fine = true;
-
-    if (parent_take_audit_gone(worker->parent))
-        audit_gone(worker->audit);
-    if (audit_fd >= 0)
-        fine = take_audit(worker, audit_fd);
-    if (config && fine)
-        fine = take_config(worker, config);
-    else
-        config_free(config);
-    if (front_fd >= 0)
-        take_front(worker, front_fd);
-    return fine && worker->exit_code == WORKER_GO_ON;
 }
 
 /* What the token has is told, whatever became of the change whose outcome nobody knows. */
@@ -231,20 +122,13 @@ timeout_ms(const struct worker *worker)
     return idle_timeout_ms(worker, ms);
 }
 
-static void
-read_parent(struct worker *worker)
-{
-    struct fault why = FAULT_INIT;
-
-    if (parent_read(worker->parent, &why) != KS_OK)
-        (void)fail(worker, "supervisor-gone", &why);
-}
-
+/* What the supervisor says is taken before the next batch, also where jobs are there already. */
 static void
 wait_and_read(struct worker *worker)
 {
     struct pollfd fds[2] = {{.fd = parent_fd(worker->parent), .events = POLLIN}, {.fd = -1}};
     size_t unread = worker->front ? channel_pending(worker->front) : 0;
+    bool has_job = worker->front && unread < MAX_UNREAD && channel_has_next(worker->front);
     bool is_readable, is_writable;
     int n_ready;
 
@@ -252,17 +136,19 @@ wait_and_read(struct worker *worker)
         fds[1].fd = channel_fd(worker->front);
         fds[1].events = (short)((unread < MAX_UNREAD ? POLLIN : 0) | (unread > 0 ? POLLOUT : 0));
     }
-    n_ready = poll(fds, ARRAY_LEN(fds), timeout_ms(worker));
+    n_ready = poll(fds, ARRAY_LEN(fds), has_job ? 0 : timeout_ms(worker));
     if (n_ready < 0) {
         if (errno != EINTR)
             worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
         return;
     }
-    if (n_ready == 0)
+    if (n_ready == 0 && !has_job)
         idle_check(worker); /* only now: whoever asks something goes first, and is a look himself */
-    if (fds[0].revents)
-        read_parent(worker);
-    is_readable = worker->front && (fds[1].revents & (POLLIN | POLLHUP | POLLERR));
+    if (fds[0].revents) {
+        news_read(worker);
+        return;
+    }
+    is_readable = worker->front && (has_job || (fds[1].revents & (POLLIN | POLLHUP | POLLERR)));
     is_writable = worker->front && (fds[1].revents & POLLOUT);
     if (is_writable && channel_flush(worker->front) != KS_OK)
         worker->front = channel_free(worker->front);
@@ -274,13 +160,15 @@ wait_and_read(struct worker *worker)
 static void
 stop(struct worker *worker)
 {
+    bool more = worker->front != NULL;
     struct fault why = FAULT_INIT;
 
     if (!worker->audit)
         return;
     if (worker->exit_code == WORKER_GO_ON) {
-        if (worker->front)
-            (void)serve_front(worker);
+        while (more)
+            more = serve_front(worker) && worker->exit_code == WORKER_GO_ON &&
+                   channel_has_next(worker->front);
         checkpoint_make(worker);
         audit_stop(worker->audit);
     }
@@ -313,6 +201,7 @@ serve_front(struct worker *worker)
     if (!batch)
         return false;
     batch->n_items = 0;
+    batch->begun_us = clock_mono_us();
     err = channel_fill(worker->front);
     if (err && err != KS_ERR_NO_SERVICE)
         log_error("event=front-nonsense token=%s outcome=%s", worker->token->name,
@@ -322,7 +211,7 @@ serve_front(struct worker *worker)
     return !err && is_whole && channel_flush(worker->front) == KS_OK;
 }
 
-/* False: nonsense; what came before it is answered. */
+/* Batches for SERVE_NEWS_US at most. False: nonsense; what came before it is answered. */
 static bool
 take_jobs(struct worker *worker, struct batch *batch)
 {
@@ -339,7 +228,18 @@ take_jobs(struct worker *worker, struct batch *batch)
             return true;
         if (batch->n_items == SERVE_BATCH_MAX || batch->now_us - batch->start_us > SERVE_BATCH_US)
             settle(worker, batch);
+        if (batch->now_us - batch->begun_us > SERVE_NEWS_US)
+            return true;
     }
+}
+
+/* The front decided by a newer configuration, which was sent to us before it was sent there. */
+static void
+catch_up(struct worker *worker, struct batch *batch)
+{
+    settle(worker, batch);
+    news_read(worker);
+    (void)news_take_config(worker); /* a failure ends the process */
 }
 
 static size_t
@@ -364,6 +264,8 @@ work(struct worker *worker, const struct message *message, struct batch *batch)
         return false;
     for (size_t i = 0; i < message->n_fds; i++)
         job.fds[job.n_fds++] = message->fds[i];
+    if (job.generation > worker->config->generation && worker->parent)
+        catch_up(worker, batch);
     if (operations[job.operation].alone)
         settle(worker, batch);
     begun_us = clock_mono_us();

@@ -6,6 +6,9 @@
  * answers leave: none before its record. If the records cannot be written, every answer of the
  * batch that depends on one becomes AUDIT_UNWRITABLE. A batch ends early when its first job has
  * waited SERVE_BATCH_US.
+ *
+ * A new configuration is taken within SERVE_NEWS_US, but behind a call that takes longer, or before the first job that the front decided by it.
+ * Jobs that it decided by the one before are BUSY then (worker_admit()).
  */
 #pragma once
 
@@ -15,6 +18,8 @@
 /* A few signatures of a fast key, one of a slow one: the answers of a longer batch would come back
  * in one heap, and both workers and clients would wait for the other's whole heap. */
 #define SERVE_BATCH_US 100
+/* Jobs that are there are gone on with for so long, or one call, before the supervisor is heard. */
+#define SERVE_NEWS_US 10000
 
 /* Until told to stop or something ends this process; returns its exit code (ipc/control.h). */
 int serve_run(struct worker *worker);
@@ -24,5 +29,5 @@ int serve_run(struct worker *worker);
 ks_err serve_job(struct worker *worker, const struct job *job, struct answer *answer,
                  struct fault *why) KS_MUST_CHECK;
 
-/* Takes what the front's channel holds and answers it. False: the front is of no more use. */
+/* Reads what the front has sent, and answers it, or so much of it as is done in SERVE_NEWS_US. False: the front is of no more use. */
 bool serve_front(struct worker *worker);

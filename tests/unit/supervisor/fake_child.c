@@ -37,7 +37,7 @@
 #define FAILED_EXIT 99
 #define DENIED_TIMEOUT_MS 20000
 #define WAIT_US 5000
-#define LATE_GATE_S 11 /* longer than a reload waits for whoever is idle */
+#define LATE_GATE_S 11 /* longer than a reload waits */
 #define LATE_IDLE_S 1
 
 struct fake {

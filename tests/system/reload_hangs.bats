@@ -1,0 +1,110 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# reload_hangs.bats - another configuration while a token is in a call that does not end: nobody else waits for it
+
+setup()
+{
+    load harness
+    load two_tokens
+}
+
+teardown()
+{
+    show_log_if_failed
+    end_world
+}
+
+# begun FUNCTION NUMBER: the module was called so often.
+begun()
+{
+    [ "$(calls "$1")" -ge "$2" ]
+}
+
+both_ready()
+{
+    [[ $(keysvc status --json) =~ \"ready_workers\":\ *2 ]]
+}
+
+allow()
+{
+    echo "allow $1 { user = {\"$1\"} keys = {\"$2\"} operations = {get, sign} }" >>"$W/keysvcd.conf"
+}
+
+generation_is()
+{
+    [ "$(keysvc status --json | json 'd["generation"]')" = "$1" ]
+}
+
+@test "one token makes a key for long: the new rules count at once, the other token signs on, and the reload ends" {
+    need_root
+    local nth slow processes
+    world_of_two
+    allow "$BOB" 'web/**'
+    keysvc reload
+    as "$BOB" keysvc sign web/shop --in "$W/data" >"$W/signature"
+    processes=$(token_pids)
+    nth=$(next C_GenerateKeyPair)
+    break_rules "C_GenerateKeyPair:$nth:slow 16000"
+    keysvc key generate web/slow 3>&- &
+    slow=$!
+    wait_for begun C_GenerateKeyPair "$nth"
+    # Two that were let in by the rule that is taken away wait behind it, one by a rule that stays.
+    as "$BOB" keysvc sign web/shop --in "$W/data" --timeout 40s >"$W/bobs" 2>"$W/bobs.err" 3>&- &
+    bobs=$!
+    keysvc sign web/shop --in "$W/data" --timeout 40s >"$W/signature" 3>&- &
+    mine=$!
+    queued()
+    {
+        [ "$(keysvc status --json | json '[t["queued"] for t in d["tokens"] if t["name"] == "main"][0]')" = 3 ]
+    }
+    wait_for queued
+    sed -i "/^allow $BOB/d" "$W/keysvcd.conf"
+    allow "$BOB" 'spare/**'
+    kill -HUP "$(pid)"
+    wait_for generation_is 3
+    as "$BOB" keysvc sign spare/shop --in "$W/data" --timeout 2s >"$W/other"
+    fails 3 "" as "$BOB" keysvc sign web/shop --in "$W/data"
+    not is_gone "$slow"
+    # It waits for whoever is in a call no longer than for whoever is idle, and says whom it left behind.
+    wait_for grep -q 'event=reload outcome=ok generation=3' "$W/log"
+    not is_gone "$slow"
+    grep -q 'child=main/1 event=config-late .*generation 3' "$W/log"
+    wait "$slow"
+    wait "$mine"
+    verify web/shop "$W/data" "$W/signature"
+    code=0
+    wait "$bobs" || code=$?
+    [ "$code" = 3 ] || { cat "$W/bobs.err"; false; }
+    [ ! -s "$W/bobs" ]
+    grep -q 'event=reload token=main generation=3' "$W/log"
+    [ "$(token_pids)" = "$processes" ]
+    audit_verify
+}
+
+@test "a login that hangs and may not be ended: a reload ends, the other process signs, and so does the next reload" {
+    need_root
+    local hung
+    HANG_TIMEOUT=2s WORKERS=2 STORE=yes world break
+    start
+    wait_for both_ready
+    keysvc key generate web/shop
+    allow "$BOB" 'web/**'
+    keysvc reload
+    break_rules "C_Sign:$(next C_Sign):CKR_USER_NOT_LOGGED_IN" "C_Login:$(next C_Login)+:hang"
+    keysvc sign web/shop --in "$W/data" --timeout 1s >"$W/signature" || true
+    wait_for grep -q 'event=hang .*not killed' "$W/log"
+    hung=$(sed -n 's|.*child=\(main/[12]\) event=hang .*|\1|p' "$W/log" | head -n 1)
+    sed -i "/^allow $BOB/d" "$W/keysvcd.conf"
+    keysvc reload --timeout 20s
+    fails 3 "" as "$BOB" keysvc sign web/shop --in "$W/data"
+    as "$ALICE" keysvc sign web/shop --in "$W/data" >"$W/signature"
+    verify web/shop "$W/data" "$W/signature"
+    allow "$BOB" 'web/**'
+    keysvc reload --timeout 20s
+    as "$BOB" keysvc sign web/shop --in "$W/data" >"$W/signature"
+    generation_is 4
+    # Nobody else may end it.
+    kill -KILL "$(sed -n "s|.*child=$hung event=ready pid=\([0-9]*\).*|\1|p" "$W/log" | tail -n 1)"
+    break_rules
+}
