@@ -32,6 +32,7 @@ struct launch {
     const char *libexec_dir;
     bool switch_users;
     bool debug;
+    bool ready; /* the service manager was told so */
 };
 
 struct child;

@@ -78,7 +78,8 @@ begin(struct reload *reload, bool asked, uint64_t cookie)
 
     reload->asked = asked;
     reload->cookie = cookie;
-    notify_reloading();
+    if (launch->ready)
+        notify_reloading();
     err = load(reload, &after, &why);
     if (!err)
         err = roster_apply(reload->parts.roster, before, after, &why);
@@ -174,7 +175,7 @@ end(struct reload *reload, ks_err err, const struct fault *why)
     else
         log_info("event=reload outcome=ok generation=%" PRIu64,
                  settings_config(reload->parts.launch->settings)->generation);
-    if (!reload->stopping)
+    if (reload->parts.launch->ready && !reload->stopping)
         notify_ready();
     if (reload->asked)
         answer(reload, reload->cookie, err, why);

@@ -50,7 +50,6 @@ struct supervisor {
     struct reload *reload;
     struct event *signals[N_SIGNALS];
     struct event *timers[TIMER_COUNT];
-    bool ready_told;
     char status[STATUS_LEN];
     uint64_t stop_ms; /* when stopping began; 0: not stopping */
     bool tokens_stopping;
@@ -443,9 +442,9 @@ tell_manager(struct supervisor *supervisor)
         text_copy(supervisor->status, sizeof(supervisor->status), status);
         notify_status(status);
     }
-    if (!settled || supervisor->ready_told)
+    if (!settled || supervisor->launch.ready)
         return;
-    supervisor->ready_told = true;
+    supervisor->launch.ready = true;
     log_info("event=ready status=\"%s\"", status);
     notify_ready();
 }

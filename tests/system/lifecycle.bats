@@ -14,8 +14,9 @@ teardown()
     end_world
 }
 
-@test "the service manager is told when it is ready, and when it stops" {
-    world
+# A service manager in the background: what it is told comes into notified, until it is told of the stop.
+manager()
+{
     /usr/bin/python3 - "$W/notify" >"$W/notified" 3>&- <<'END' &
 import socket, sys
 notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -28,6 +29,11 @@ while True:
 END
     listener=$!
     wait_for test -S "$W/notify"
+}
+
+@test "the service manager is told when it is ready, and when it stops" {
+    world
+    manager
     NOTIFY_SOCKET=$W/notify start nowait
     wait_for grep READY=1 "$W/notified"
     # Ready means that clients are served.
@@ -36,6 +42,25 @@ END
     wait_for grep RELOADING=1 "$W/notified"
     stop
     wait_for grep STOPPING=1 "$W/notified"
+    wait $listener
+}
+
+@test "a reload while it starts does not make it ready" {
+    world break
+    manager
+    break_rules 'C_Login:1:slow 2000'
+    NOTIFY_SOCKET=$W/notify start nowait
+    in_login()
+    {
+        [ -s "$W/break/calls" ] && [ "$(calls C_Login)" = 1 ]
+    }
+    wait_for in_login
+    kill -HUP "$(pid)"
+    wait_for grep -q 'event=reload outcome=ok' "$W/log"
+    not grep -E 'READY=1|RELOADING=1' "$W/notified"
+    wait_for grep READY=1 "$W/notified"
+    keysvc status
+    stop
     wait $listener
 }
 
