@@ -241,7 +241,9 @@ wait_for()
         [ "$SECONDS" -lt "$end" ] || break
         sleep "$pause"
         i=$((i + 1))
+        # What waits for long is asked less often: other suites run beside it.
         [ "$i" -lt 5 ] || pause=0.05
+        [ "$i" -lt 25 ] || pause=0.2
     done
     echo "waited in vain for: $*" >&2
     return 1
