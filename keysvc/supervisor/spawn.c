@@ -118,6 +118,17 @@ spawn_process(const struct spawn *spawn, const int *fds, size_t n_fds, pid_t *pi
     return err;
 }
 
+/* A name stands in an environment once: with two, programs disagree which of them counts. */
+static bool
+is_given(char *const *environment, const char *variable)
+{
+    size_t len = strcspn(variable, "=") + 1;
+
+    while (*environment && strncmp(*environment, variable, len) != 0)
+        environment++;
+    return *environment != NULL;
+}
+
 static ks_err
 prepare(const struct spawn *spawn, struct prepared *out, struct fault *why)
 {
@@ -134,11 +145,12 @@ prepare(const struct spawn *spawn, struct prepared *out, struct fault *why)
         fault_set(why, "no memory");
         return KS_ERR_INTERNAL;
     }
-    out->environment[n++] = (char *)PATH_VALUE;
-    if (spawn->debug)
-        out->environment[n++] = (char *)DEBUG_VALUE;
     for (size_t i = 0; i < n_given; i++)
         out->environment[n++] = spawn->environment->items[i];
+    if (!is_given(out->environment, PATH_VALUE))
+        out->environment[n++] = (char *)PATH_VALUE;
+    if (spawn->debug && !is_given(out->environment, DEBUG_VALUE))
+        out->environment[n++] = (char *)DEBUG_VALUE;
     return KS_OK;
 }
 

@@ -20,7 +20,7 @@
 struct spawn {
     const char *path;                     /* the executable */
     const char *argv[SPAWN_MAX_ARGS + 1]; /* NULL-terminated; never a secret */
-    const struct strv *environment;       /* "NAME=value", after PATH; NULL: only PATH */
+    const struct strv *environment;       /* "NAME=value"; PATH is added if it is not there */
     const struct strv *groups;            /* names of supplementary groups; NULL: none */
     bool switch_user;    /* to uid and gid, and only `groups`; else it stays who we are */
     uint32_t uid, gid;   /* CONFIG_NO_ID: as we are */

@@ -54,6 +54,21 @@ Test(spawn, gives_a_clean_environment)
     strv_deinit(&environment);
 }
 
+Test(spawn, a_variable_that_is_given_takes_the_place_of_our_own)
+{
+    struct strv environment = STRV_INIT;
+    struct spawn spawn = {
+        .uid = CONFIG_NO_ID, .gid = CONFIG_NO_ID, .environment = &environment, .debug = true};
+    char out[2048];
+
+    cr_assert_eq(strv_add(&environment, "PATH=/opt/vendor/bin:/usr/bin"), KS_OK);
+    cr_assert_eq(strv_add(&environment, "PATHS=3"), KS_OK);
+    cr_assert_eq(
+        run_shell(&spawn, "/usr/bin/tr '\\0' '\\n' </proc/$$/environ >&3", out, sizeof(out)), 0);
+    cr_assert_str_eq(out, "PATH=/opt/vendor/bin:/usr/bin\nPATHS=3\nKEYSVC_DEBUG=1\n");
+    strv_deinit(&environment);
+}
+
 Test(spawn, leaves_no_descriptor_open_but_the_given_ones)
 {
     struct spawn spawn = {.uid = CONFIG_NO_ID, .gid = CONFIG_NO_ID};
