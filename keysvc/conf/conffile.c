@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "conf/confscan.h"
 
 struct conffile {
     char *path;
@@ -30,7 +31,6 @@ struct conffile {
 static struct conffile *conffile_reading;
 
 static ks_err read_text(struct conffile *file);
-static ks_err make_plain(struct conffile *file);
 static ks_err parse(struct conffile *file, cfg_opt_t *schema);
 
 ks_err
@@ -47,8 +47,10 @@ conffile_open(const char *path, cfg_opt_t *schema, struct conffile_mistakes *mis
     if (!file->path)
         return KS_ERR_INTERNAL;
     err = read_text(file);
-    if (!err)
-        err = make_plain(file);
+    if (!err) {
+        file->plain = strdup((const char *)file->text.data);
+        err = file->plain ? confscan_make_plain(file, mistakes, file->plain) : KS_ERR_INTERNAL;
+    }
     if (!err)
         err = parse(file, schema);
     if (err)
@@ -136,165 +138,6 @@ read_text(struct conffile *file)
     return file->text.failed ? KS_ERR_INTERNAL : KS_OK;
 }
 
-/* Where make_plain is. */
-struct scan {
-    struct conffile *file;
-    char *at;
-    unsigned int line;
-    unsigned int depth;     /* open braces */
-    unsigned int open_line; /* of the outermost */
-};
-
-static ks_err
-scan_error(struct scan *scan, unsigned int line, const char *what)
-{
-    conffile_error(scan->file, line, "%s", what);
-    return KS_ERR_BAD_REQUEST;
-}
-
-static ks_err
-scan_string(struct scan *scan)
-{
-    char quote = *scan->at++;
-
-    for (; *scan->at != quote; scan->at++) {
-        if (*scan->at == '\0' || *scan->at == '\n')
-            return scan_error(scan, scan->line, "a string does not end on its line");
-        if ((unsigned char)*scan->at < ' ' || *scan->at == 0x7f)
-            return scan_error(scan, scan->line, "a control character in a string");
-        if (*scan->at == '\\') {
-            scan->at++;
-            if (*scan->at != '\\' && *scan->at != quote)
-                return scan_error(scan, scan->line,
-                                  "a backslash may only stand before a backslash or a quote");
-        }
-    }
-    scan->at++;
-    return KS_OK;
-}
-
-static void
-scan_line_comment(struct scan *scan)
-{
-    while (*scan->at != '\0' && *scan->at != '\n')
-        *scan->at++ = ' ';
-}
-
-static ks_err
-scan_block_comment(struct scan *scan)
-{
-    unsigned int first_line = scan->line;
-    char *end = strstr(scan->at + 2, "*/");
-
-    if (!end)
-        return scan_error(scan, first_line, "a comment does not end");
-    for (; scan->at < end + 2; scan->at++) {
-        if (*scan->at == '\n')
-            scan->line++;
-        else
-            *scan->at = ' ';
-    }
-    return KS_OK;
-}
-
-static bool
-is_comment(const char *at)
-{
-    return at[0] == '#' || (at[0] == '/' && (at[1] == '/' || at[1] == '*'));
-}
-
-/* A word outside of quotes. What libconfuse would drop or cut off from it silently is refused. */
-static ks_err
-scan_word(struct scan *scan)
-{
-    while (*scan->at != '\0' && !strchr(" \t\r\n{}()=+,\"'", *scan->at)) {
-        if (is_comment(scan->at) || *scan->at == '*')
-            return scan_error(scan, scan->line, "a text with *, #, // or /* must stand in quotes");
-        if ((unsigned char)*scan->at < ' ' || *scan->at == 0x7f)
-            return scan_error(scan, scan->line, "a control character");
-        scan->at++;
-    }
-    if (*scan->at == '"' || *scan->at == '\'')
-        return scan_error(scan, scan->line, "a quote in the middle of a word");
-    return KS_OK;
-}
-
-/* libconfuse takes the end of the file for the end of a section. */
-static ks_err
-scan_brace(struct scan *scan)
-{
-    if (*scan->at == '}' && scan->depth == 0)
-        return scan_error(scan, scan->line, "a closing brace that closes nothing");
-    if (*scan->at++ == '}') {
-        scan->depth--;
-        return KS_OK;
-    }
-    if (scan->depth++ == 0)
-        scan->open_line = scan->line;
-    return KS_OK;
-}
-
-static ks_err
-scan_next(struct scan *scan)
-{
-    char c = *scan->at;
-
-    if (c == '\n') {
-        scan->line++;
-        scan->at++;
-        return KS_OK;
-    }
-    if (c == '\r')
-        return scan_error(scan, scan->line, "a carriage return; lines end with a line feed");
-    if (c == '"' || c == '\'')
-        return scan_string(scan);
-    if (c == '/' && scan->at[1] == '*')
-        return scan_block_comment(scan);
-    if (is_comment(scan->at)) {
-        scan_line_comment(scan);
-        return KS_OK;
-    }
-    if (c == '{' || c == '}')
-        return scan_brace(scan);
-    if (strchr(" \t=,", c)) {
-        scan->at++;
-        return KS_OK;
-    }
-    if (c == '+' && scan->at[1] == '=') {
-        scan->at += 2;
-        return KS_OK;
-    }
-    if (strchr("()+", c))
-        return scan_error(scan, scan->line, "a parenthesis or plus sign outside of quotes");
-    return scan_word(scan);
-}
-
-static ks_err
-make_plain(struct conffile *file)
-{
-    struct scan scan = {.file = file, .line = 1};
-
-    file->plain = strdup((const char *)file->text.data);
-    if (!file->plain)
-        return KS_ERR_INTERNAL;
-    scan.at = file->plain;
-    while (*scan.at != '\0') {
-        ks_err err = scan_next(&scan);
-
-        if (err)
-            return err;
-    }
-    if (scan.depth > 0)
-        return scan_error(&scan, scan.open_line, "a brace that is not closed");
-    scan.line = 1;
-    for (const char *at = file->plain; *at != '\0'; at++) {
-        scan.line += *at == '\n';
-        if (at[0] == '$' && at[1] == '{')
-            return scan_error(&scan, scan.line, "${...}: the environment is not read here");
-    }
-    return KS_OK;
-}
-
 static void KS_PRINTF(2, 0) confuse_error(cfg_t *section, const char *format, va_list args)
 {
     char text[256];
@@ -338,7 +181,6 @@ conffile_parse_value(cfg_t *section, cfg_opt_t *option, const char *text, void *
     if (!value)
         return -1;
     value->file = conffile_reading;
-    value->section = section;
     value->option = option->name;
     value->line = (unsigned int)section->line;
     memcpy(value->text, text, len + 1);
@@ -346,16 +188,11 @@ conffile_parse_value(cfg_t *section, cfg_opt_t *option, const char *text, void *
     return 0;
 }
 
-/* While the file is being parsed libconfuse frees a value only to put another in its place, and
- * then only the last would count. */
 void
 conffile_free_value(void *pointer)
 {
     struct conffile_value *value = pointer;
 
-    if (conffile_reading)
-        conffile_error(conffile_reading, (unsigned int)value->section->line,
-                       "%s is given twice, first on line %u", value->option, value->line);
     explicit_bzero(value->text, strlen(value->text));
     free(value);
 }

@@ -30,7 +30,6 @@ struct conffile;
 
 struct conffile_value {
     struct conffile *file;
-    cfg_t *section;
     const char *option; /* lives as long as the section */
     unsigned int line;
     char text[];
