@@ -31,7 +31,8 @@
 #define AUDIT_DIR_MODE 0750
 #define FRONT_STOP_MS 5000 /* for the answers that are under way */
 #define STATUS_LEN 256
-#define N_SIGNALS 4
+
+static const int handled[] = {SIGHUP, SIGUSR1, SIGTERM, SIGINT};
 
 enum timer {
     TIMER_TICK,
@@ -48,7 +49,7 @@ struct supervisor {
     struct roster *roster;
     struct front *front;
     struct reload *reload;
-    struct event *signals[N_SIGNALS];
+    struct event *signals[ARRAY_LEN(handled)];
     struct event *timers[TIMER_COUNT];
     char status[STATUS_LEN];
     uint64_t stop_ms; /* when stopping began; 0: not stopping */
@@ -61,6 +62,7 @@ static ks_err open_folders(struct supervisor *supervisor, const struct config *c
 static ks_err unusable(ks_err err, const char *option, const struct config *config,
                        struct fault *why);
 static ks_err make_parts(struct supervisor *supervisor);
+static void hold_signals(int how);
 static ks_err watch_signals(struct supervisor *supervisor);
 static ks_err watch_clock(struct supervisor *supervisor);
 static void close_all(struct supervisor *supervisor);
@@ -91,8 +93,10 @@ supervisor_run(const struct supervisor_options *options, struct fault *why)
 {
     struct supervisor supervisor = {.options = options, .lock_fd = -1, .sockets = SOCKETS_INIT};
     struct sandbox_state sandbox;
-    ks_err err = open_all(&supervisor, why);
+    ks_err err;
 
+    hold_signals(SIG_BLOCK);
+    err = open_all(&supervisor, why);
     if (!err)
         err = supervisor_sandbox_enter(&sandbox, why);
     if (!err) {
@@ -205,20 +209,33 @@ make_parts(struct supervisor *supervisor)
     return reload_new(&parts, &supervisor->reload);
 }
 
+/* Until there is an event for each of them they would end us; then they are let through, whatever
+ * the mask is that we were started with. */
+static void
+hold_signals(int how)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < ARRAY_LEN(handled); i++)
+        sigaddset(&set, handled[i]);
+    sigprocmask(how, &set, NULL);
+}
+
 static ks_err
 watch_signals(struct supervisor *supervisor)
 {
-    static const int numbers[N_SIGNALS] = {SIGHUP, SIGUSR1, SIGTERM, SIGINT};
     static const int ignored[] = {SIGPIPE, SIGUSR2, SIGXFSZ};
 
     for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
         signal(ignored[i], SIG_IGN);
-    for (size_t i = 0; i < N_SIGNALS; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(handled); i++) {
         supervisor->signals[i] =
-            evsignal_new(supervisor->launch.base, numbers[i], on_signal, supervisor);
+            evsignal_new(supervisor->launch.base, handled[i], on_signal, supervisor);
         if (!supervisor->signals[i] || event_add(supervisor->signals[i], NULL) < 0)
             return KS_ERR_INTERNAL;
     }
+    hold_signals(SIG_UNBLOCK);
     return KS_OK;
 }
 
@@ -254,7 +271,7 @@ close_all(struct supervisor *supervisor)
     reload_free(supervisor->reload);
     front_free(supervisor->front);
     roster_free(supervisor->roster);
-    for (size_t i = 0; i < N_SIGNALS; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(handled); i++) {
         if (supervisor->signals[i])
             event_free(supervisor->signals[i]);
     }

@@ -10,6 +10,7 @@
  *     torn     SIGKILL after half of the bytes; only writes are counted
  *     full     this and each later call that needs room fails with ENOSPC; only those are counted
  *     unsynced this fsync or fdatasync fails with EIO; only those are counted
+ *     a number that signal comes before the call, and the program goes on if it outlives it
  *
  * Whoever raises the number until the program comes to its end has been at each step.
  */
@@ -28,11 +29,12 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum way { KILL, TORN, FULL, UNSYNCED };
+enum way { SIGNAL, TORN, FULL, UNSYNCED };
 enum kind { PLAIN, NEEDS_ROOM, SYNCS };
 
 static unsigned long stop_at;
 static enum way way;
+static int number;
 static atomic_ulong n_steps;
 
 __attribute__((constructor)) static void
@@ -49,7 +51,9 @@ read_environment(void)
         way = FULL;
     else if (strcmp(as, "unsynced") == 0)
         way = UNSYNCED;
-    else if (strcmp(as, "kill") != 0)
+    else
+        number = strcmp(as, "kill") == 0 ? SIGKILL : atoi(as);
+    if (way == SIGNAL && number <= 0)
         abort();
 }
 
@@ -70,9 +74,9 @@ step(enum kind kind)
     if (way == TORN || (way == FULL && kind != NEEDS_ROOM) || (way == UNSYNCED && kind != SYNCS))
         return false;
     n = atomic_fetch_add(&n_steps, 1) + 1;
-    if (n == stop_at && way == KILL)
-        raise(SIGKILL);
-    if (n < stop_at || way == KILL || (way == UNSYNCED && n > stop_at))
+    if (n == stop_at && way == SIGNAL)
+        raise(number);
+    if (n < stop_at || way == SIGNAL || (way == UNSYNCED && n > stop_at))
         return false;
     errno = way == FULL ? ENOSPC : EIO;
     return true;

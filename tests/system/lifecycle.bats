@@ -64,6 +64,44 @@ END
     wait $listener
 }
 
+# early SIGNAL: keysvcd, to which it comes before its first change of a folder.
+early()
+{
+    KEYSVC_STOP_AT=1 KEYSVC_STOP_AS=$(kill -l "$1") LD_PRELOAD=$PROGRAMS/tests/fakes/libstop-at.so start nowait
+}
+
+# bats test_tags=uninstrumented
+@test "a signal that comes before it can be heeded is heeded a moment later" {
+    local signal code
+    world
+    for signal in TERM INT; do
+        early "$signal"
+        PATIENCE=20 wait_for is_gone "$(pid)"
+        code=0
+        wait "$(pid)" || code=$?
+        [ "$code" = 0 ]
+        grep -q 'event=stopping' "$W/log"
+        rm "$W/log"
+    done
+    early HUP
+    wait_ready
+    wait_for grep -q 'event=reload outcome=ok generation=2' "$W/log"
+    stop
+    early USR1
+    wait_ready
+    stop
+}
+
+@test "blocked signals that it was started with are none to it" {
+    world
+    /usr/bin/python3 -IS -c 'import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))
+os.execv(sys.argv[1], sys.argv[1:])' "$(own_keysvcd)" --config "$W/keysvcd.conf" >>"$W/log" 2>&1 3>&- &
+    echo $! >"$W/keysvcd.pid"
+    wait_ready
+    stop
+}
+
 @test "the service manager's socket is used" {
     world
     systemd-socket-activate -l "$KEYSVC_SOCKET" --fdname=keysvc \
