@@ -387,7 +387,8 @@ log_in(const struct administration *a, struct p11 *p11, CK_SLOT_ID slot, const s
     if (rv != CKR_OK)
         return call_failed(a, rv, "C_OpenSession", "no session", why);
     rv = p11_login(p11, *session, pin->text, pin->len);
-    /* C_SetPIN without a login is for the user's, too. */
+    /* C_SetPIN without a login is for the user's, too. That is a second use of a PIN which may be
+     * wrong, where a token says so of any; nothing has refused it yet, and no third comes. */
     *expired = rv == CKR_PIN_EXPIRED;
     if (rv == CKR_OK || *expired)
         return KS_OK;
@@ -414,8 +415,9 @@ set_new_pin(const struct administration *a, struct p11 *p11, CK_SESSION_HANDLE s
         return err == KS_ERR_LOGIN_BLOCKED ? KS_ERR_BAD_REQUEST : err;
     }
     (void)!call_failed(a, rv, "C_SetPIN", "it has the new PIN or the old one", why);
-    fault_hint(why, "do the same again: it tries the old PIN once, and says how to go on if that "
-                    "is refused; `keysvc doctor` reminds of it until then");
+    fault_hint(why,
+               "do the same again: it ends when the old PIN is refused for the first time, and "
+               "says how to go on then; `keysvc doctor` reminds of it until then");
     return KS_ERR_OUTCOME_UNKNOWN;
 }
 
