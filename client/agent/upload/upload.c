@@ -155,8 +155,9 @@ put_locked(struct agent *agent, struct upload *upload, const struct upload_file 
     if (err)
         return err;
     destroy_old(agent, upload->key.name, upload->key.version);
-    if (!found && strcmp(before.key.name, upload->key.name) != 0) /* `keys` of agent.conf changed */
-        destroy_old(agent, before.key.name, 0);
+    /* `keys` of agent.conf changed: who else has what lies below the old one, nobody here knows. */
+    if (!found && strcmp(before.key.name, upload->key.name) != 0)
+        log_stays(before.key.name, before.key.version);
     return tell_active(upload, out, report);
 }
 
@@ -183,7 +184,7 @@ remove_half(struct agent *agent, const char *key, uint32_t version, struct repor
         return KS_ERR_OUTCOME_UNKNOWN;
     }
     return report_fail(report, KS_ERR_TOKEN_UNAVAILABLE,
-                       "the token was lost in the middle of the import, of which nothing is left");
+                       "the token was lost in the middle of the import, and has no key of it now");
 }
 
 /* 0: the token has none of that name. */
