@@ -182,16 +182,17 @@ take_fds(struct channel *channel, struct msghdr *header)
     return err;
 }
 
-/* The next message if it is *whole, its descriptors not taken yet. */
-static ks_err
-look_at_next(const struct channel *channel, struct message *message, bool *whole)
+ks_err
+channel_next(struct channel *channel, struct message *message, bool *have)
 {
     size_t left = channel->in.len - channel->in_used;
     const uint8_t *at = left ? channel->in.data + channel->in_used : NULL;
     uint32_t len;
     uint16_t type;
 
-    *whole = false;
+    message_deinit(message);
+    *message = (struct message)MESSAGE_INIT;
+    *have = false;
     if (left < HEADER_LEN)
         return KS_OK;
     memcpy(&len, at, sizeof(len));
@@ -207,33 +208,11 @@ look_at_next(const struct channel *channel, struct message *message, bool *whole
     message->body = at + HEADER_LEN;
     message->len = len;
     message->n_fds = at[6];
-    *whole = true;
-    return KS_OK;
-}
-
-bool
-channel_has_next(const struct channel *channel)
-{
-    struct message message = MESSAGE_INIT;
-    bool whole;
-
-    return look_at_next(channel, &message, &whole) != KS_OK || whole;
-}
-
-ks_err
-channel_next(struct channel *channel, struct message *message, bool *have)
-{
-    ks_err err;
-
-    message_deinit(message);
-    *message = (struct message)MESSAGE_INIT;
-    err = look_at_next(channel, message, have);
-    if (err || !*have)
-        return err;
     memcpy(message->fds, channel->in_fds, message->n_fds * sizeof(int));
     channel->n_in_fds -= message->n_fds;
     memmove(channel->in_fds, channel->in_fds + message->n_fds, channel->n_in_fds * sizeof(int));
-    channel->in_used += HEADER_LEN + message->len;
+    channel->in_used += HEADER_LEN + len;
+    *have = true;
     return KS_OK;
 }
 

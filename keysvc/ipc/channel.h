@@ -65,9 +65,6 @@ ks_err channel_fill(struct channel *channel) KS_MUST_CHECK;
  * of no more use. */
 ks_err channel_next(struct channel *channel, struct message *message, bool *have) KS_MUST_CHECK;
 
-/* channel_next() would say something: a message, or that it is nonsense. */
-bool channel_has_next(const struct channel *channel);
-
 /* Queues a message; descriptors are duplicated, the caller keeps its own. INTERNAL: no memory;
  * BUSY: the backlog is full. */
 ks_err channel_queue(struct channel *channel, uint16_t type, const struct buf *body, const int *fds,

@@ -21,7 +21,7 @@ pulse_new(int *fd, struct pulse **out)
     if (page < 0 || ftruncate(page, sizeof(struct pulse)) < 0 ||
         fcntl(page, F_ADD_SEALS, PULSE_SEALS) < 0)
         return KS_ERR_INTERNAL;
-    map = mmap(NULL, sizeof(struct pulse), PROT_READ, MAP_SHARED, page, 0);
+    map = mmap(NULL, sizeof(struct pulse), PROT_READ | PROT_WRITE, MAP_SHARED, page, 0);
     if (map == MAP_FAILED)
         return KS_ERR_INTERNAL;
     *out = map;
@@ -75,4 +75,16 @@ void
 pulse_done(struct pulse *pulse)
 {
     atomic_fetch_add_explicit(&pulse->n_done, 1, memory_order_relaxed);
+}
+
+void
+pulse_end_before(struct pulse *pulse, uint64_t generation)
+{
+    atomic_store_explicit(&pulse->generation, generation, memory_order_release);
+}
+
+bool
+pulse_is_over(const struct pulse *pulse, uint64_t generation)
+{
+    return generation < atomic_load_explicit(&pulse->generation, memory_order_acquire);
 }

@@ -4,11 +4,11 @@
  *
  * A bad file changes nothing. A good one is sent to the workers first and to the front right behind, so
  * that what the front decides by it finds it at the workers: they take it before the first such job
- * (token/serve.h). A worker that is in a long call holds up nobody, then.
+ * (token/serve.h). Jobs of the one before are not begun any more (ipc/pulse.h). A worker that is in a long call
+ * holds up nobody, then.
  *
  * It has ended when all have answered, or after RELOAD_WAIT_MS, when the front has; a front that has not is
- * restarted. A worker that is late takes it between two jobs, or is ended by worker_check_config(): none
- * does a job by the old rules that it had not begun.
+ * restarted. A worker that is late takes it behind its call, or is ended by worker_check_config().
  */
 #pragma once
 

@@ -90,10 +90,12 @@ roster_apply(struct roster *roster, struct settings *from, struct settings *to, 
 
         if (entry->leave_ms != 0)
             continue;
-        if (settings_same_token(from, to, token_name(entry->token)))
+        if (settings_same_token(from, to, token_name(entry->token))) {
             token_send_config(entry->token, to);
-        else
+        } else {
+            token_end_before(entry->token, settings_config(to)->generation);
             leave(entry);
+        }
     }
     for (size_t i = 0; i < arrivals.n_tokens; i++)
         roster->entries[roster->n_entries++] = (struct entry){.token = arrivals.tokens[i]};

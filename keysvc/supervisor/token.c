@@ -271,6 +271,13 @@ token_send_config(struct token *token, struct settings *settings)
         worker_send_config(token->workers[i], settings);
 }
 
+void
+token_end_before(struct token *token, uint64_t generation)
+{
+    for (size_t i = 0; i < token->n_workers; i++)
+        worker_end_before(token->workers[i], generation);
+}
+
 bool
 token_owes_config(const struct token *token)
 {

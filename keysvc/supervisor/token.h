@@ -45,6 +45,8 @@ ks_err token_retry_login(struct token *token, struct fault *why) KS_MUST_CHECK;
 
 /* A new generation in which this token's section is the same. */
 void token_send_config(struct token *token, struct settings *settings);
+/* One in which it is another, or none: it leaves. Its jobs of the generations before are not begun. */
+void token_end_before(struct token *token, uint64_t generation);
 /* A ready worker has not answered it. */
 bool token_owes_config(const struct token *token);
 

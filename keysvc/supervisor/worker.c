@@ -6,7 +6,6 @@
  */
 #include "supervisor/worker.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
@@ -203,7 +202,6 @@ send_setup(struct worker *worker, struct control_setup *setup, int pulse_fd, int
     if (body.failed)
         return KS_ERR_INTERNAL;
     child_send(worker->child, CONTROL_SETUP, &body, fds, 2 + setup->has_before);
-    worker->config_stale = false;
     worker->config_sent = worker->config_done = config->generation;
     return KS_OK;
 }
@@ -435,37 +433,49 @@ void
 worker_send_config(struct worker *worker, struct settings *settings)
 {
     struct settings *before = worker->settings;
+    uint64_t generation = settings_config(settings)->generation;
 
     worker->settings = settings_ref(settings);
     settings_unref(before);
-    worker->config_stale = worker->state == WORKER_STARTING;
-    if (worker->state != WORKER_READY ||
-        worker->config_sent == settings_config(settings)->generation)
+    worker_end_before(worker, generation);
+    /* One at a time: who does not read must not be sent one after the other. */
+    if (worker->state != WORKER_READY || worker->config_sent == generation ||
+        worker->config_done != worker->config_sent)
         return;
-    worker->config_sent = settings_config(settings)->generation;
+    worker->config_sent = generation;
     worker->config_sent_ms = clock_mono_ms();
     worker->late_logged = false;
     child_send(worker->child, CONTROL_CONFIG, settings_packed(settings), NULL, 0);
 }
 
+void
+worker_end_before(struct worker *worker, uint64_t generation)
+{
+    if (worker->pulse)
+        pulse_end_before(worker->pulse, generation);
+}
+
 bool
 worker_owes_config(const struct worker *worker)
 {
-    return worker->state == WORKER_READY && worker->config_done < worker->config_sent;
+    return worker->state == WORKER_READY &&
+           worker->config_done != settings_config(worker->settings)->generation;
 }
 
 void
 worker_check_config(struct worker *worker, uint64_t now_ms)
 {
+    bool busy = worker->login_wanted || worker->in_login;
+
     if (!worker_owes_config(worker) || now_ms - worker->config_sent_ms < WORKER_CONFIG_MS)
         return;
-    if (!worker->pulse || hang_idle(worker->pulse, WORKER_CONFIG_MS, now_ms)) {
+    if (!busy && (!worker->pulse || hang_idle(worker->pulse, WORKER_CONFIG_MS, now_ms))) {
         worker_kill(worker, true, "it does not answer the new configuration");
     } else if (!worker->late_logged) {
         worker->late_logged = true;
         log_warning("child=%s event=config-late text=\"it is in a call and takes the new "
-                    "configuration, generation %" PRIu64 ", behind it\"",
-                    worker->name, worker->config_sent);
+                    "configuration behind it; no job of the old one is begun\"",
+                    worker->name);
     }
 }
 

@@ -66,10 +66,12 @@ void worker_check_hang(struct worker *worker, uint64_t now_ms);
 /* Sends the end of a socketpair to the front; the caller keeps its descriptor. */
 void worker_send_front(struct worker *worker, int fd);
 
-/* A new generation: to a ready worker now, to a starting one when it is ready. WORKER_CONFIG_DONE
- * follows. */
+/* A new generation: to a ready worker now, to one that is starting or has another one to take when that is
+ * done. WORKER_CONFIG_DONE follows. Jobs of the generations before are not begun from now on. */
 void worker_send_config(struct worker *worker, struct settings *settings);
-/* READY and has not yet answered the last CONFIG. */
+/* Only the last. */
+void worker_end_before(struct worker *worker, uint64_t generation);
+/* READY and has not yet taken the newest generation. */
 bool worker_owes_config(const struct worker *worker);
 /* Kills whoever owes it for WORKER_CONFIG_MS and was in no call into its module, nor at the gate of its
  * store, for as long. */

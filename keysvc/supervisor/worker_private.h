@@ -33,8 +33,7 @@ struct worker {
     bool login_wanted; /* the turn is for a login */
     bool in_login;     /* LOGIN_GO was sent, its result is not there */
     ks_err no_login;   /* why its last login was denied or refused; OK: it was not */
-    bool config_stale; /* it was started with an older generation than `settings` */
-    uint64_t config_sent, config_done;
+    uint64_t config_sent, config_done; /* generations; `settings` may be a newer one */
     uint64_t config_sent_ms;
     bool late_logged; /* that it has not answered it in time */
 

@@ -214,8 +214,7 @@ take_ready(struct worker *worker, struct message *message, struct fault *why)
     worker->status.text[0] = '\0';
     worker->said[0] = worker->absence[0] = '\0';
     log_info("child=%s event=ready pid=%d", worker->name, (int)child_pid(worker->child));
-    if (worker->config_stale)
-        worker_send_config(worker, worker->settings);
+    worker_send_config(worker, worker->settings); /* if it was started with an older one */
     worker_rotate_audit(worker);
     worker->listener(worker->context, worker, WORKER_IS_READY);
     return KS_OK;
@@ -246,7 +245,8 @@ take_config_done(struct worker *worker, struct message *message, struct fault *w
     if (!unpack_done(&in) || generation > worker->config_sent || generation <= worker->config_done)
         return nonsense(why, "CONFIG_DONE of a generation it was not sent");
     worker->config_done = generation;
-    if (generation == worker->config_sent)
+    worker_send_config(worker, worker->settings); /* if there is a newer one by now */
+    if (!worker_owes_config(worker))
         worker->listener(worker->context, worker, WORKER_CONFIG_DONE);
     return KS_OK;
 }

@@ -16,8 +16,8 @@ fail(struct worker *worker, const char *event, const struct fault *why)
     return false;
 }
 
-/* Never works on with keys that the configuration adopts no longer: a token that does not answer now
- * ends the process, and the next one lists anew. */
+/* What is adopted otherwise than before is found anew at its next use; the front is told by the first worker, which
+ * lists. A token that does not answer now ends the process, and the next one lists. */
 static void
 take_adopted(struct worker *worker)
 {
@@ -26,21 +26,24 @@ take_adopted(struct worker *worker)
     ks_err err;
 
     err = worker_adopt(worker, &is_changed, &why);
-    if (!err && is_changed)
-        err = worker_take_gate(worker, &why);
-    if (!err && is_changed) {
+    if (!err && (!is_changed || worker->index != 1))
+        return;
+    if (!err && worker_take_gate(worker, &why) != KS_OK) {
+        worker->must_tell = true; /* who holds it changes keys, or starts */
+        return;
+    }
+    if (!err) {
         err = worker_list_keys(worker, &why);
         worker_put_gate(worker);
     }
-    if (err) {
-        log_error("event=list-failed token=%s text=\"%s\"", worker->token->name, why.text);
-        worker_judge(worker, err, &why);
-        if (worker->exit_code == WORKER_GO_ON)
-            worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
+    if (!err) {
+        tell_directory(worker);
         return;
     }
-    if (is_changed)
-        tell_directory(worker);
+    log_error("event=list-failed token=%s text=\"%s\"", worker->token->name, why.text);
+    worker_judge(worker, err, &why);
+    if (worker->exit_code == WORKER_GO_ON)
+        worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
 }
 
 static bool
@@ -51,6 +54,8 @@ use_config(struct worker *worker, struct config *config)
     if (worker_use_config(worker, config, &why) != KS_OK)
         return fail(worker, "bad-config", &why);
     take_adopted(worker);
+    if (worker->exit_code != WORKER_GO_ON)
+        return false;
     audit_config(worker->audit, worker->config);
     tell_purposes(worker);
     (void)!audit_flush(worker->audit, false, &why); /* a failure is logged */

@@ -42,7 +42,6 @@ struct waiting {
 struct batch {
     struct waiting items[SERVE_BATCH_MAX];
     size_t n_items;
-    uint64_t begun_us; /* the first of those since the supervisor was listened to */
     uint64_t start_us;
     uint64_t now_us; /* the end of its last job */
 };
@@ -122,13 +121,11 @@ timeout_ms(const struct worker *worker)
     return idle_timeout_ms(worker, ms);
 }
 
-/* What the supervisor says is taken before the next batch, also where jobs are there already. */
 static void
 wait_and_read(struct worker *worker)
 {
     struct pollfd fds[2] = {{.fd = parent_fd(worker->parent), .events = POLLIN}, {.fd = -1}};
     size_t unread = worker->front ? channel_pending(worker->front) : 0;
-    bool has_job = worker->front && unread < MAX_UNREAD && channel_has_next(worker->front);
     bool is_readable, is_writable;
     int n_ready;
 
@@ -136,19 +133,17 @@ wait_and_read(struct worker *worker)
         fds[1].fd = channel_fd(worker->front);
         fds[1].events = (short)((unread < MAX_UNREAD ? POLLIN : 0) | (unread > 0 ? POLLOUT : 0));
     }
-    n_ready = poll(fds, ARRAY_LEN(fds), has_job ? 0 : timeout_ms(worker));
+    n_ready = poll(fds, ARRAY_LEN(fds), timeout_ms(worker));
     if (n_ready < 0) {
         if (errno != EINTR)
             worker->exit_code = CONTROL_EXIT_TOKEN_LOST;
         return;
     }
-    if (n_ready == 0 && !has_job)
+    if (n_ready == 0)
         idle_check(worker); /* only now: whoever asks something goes first, and is a look himself */
-    if (fds[0].revents) {
+    if (fds[0].revents)
         news_read(worker);
-        return;
-    }
-    is_readable = worker->front && (has_job || (fds[1].revents & (POLLIN | POLLHUP | POLLERR)));
+    is_readable = worker->front && (fds[1].revents & (POLLIN | POLLHUP | POLLERR));
     is_writable = worker->front && (fds[1].revents & POLLOUT);
     if (is_writable && channel_flush(worker->front) != KS_OK)
         worker->front = channel_free(worker->front);
@@ -160,15 +155,13 @@ wait_and_read(struct worker *worker)
 static void
 stop(struct worker *worker)
 {
-    bool more = worker->front != NULL;
     struct fault why = FAULT_INIT;
 
     if (!worker->audit)
         return;
     if (worker->exit_code == WORKER_GO_ON) {
-        while (more)
-            more = serve_front(worker) && worker->exit_code == WORKER_GO_ON &&
-                   channel_has_next(worker->front);
+        if (worker->front)
+            (void)serve_front(worker);
         checkpoint_make(worker);
         audit_stop(worker->audit);
     }
@@ -201,7 +194,6 @@ serve_front(struct worker *worker)
     if (!batch)
         return false;
     batch->n_items = 0;
-    batch->begun_us = clock_mono_us();
     err = channel_fill(worker->front);
     if (err && err != KS_ERR_NO_SERVICE)
         log_error("event=front-nonsense token=%s outcome=%s", worker->token->name,
@@ -211,7 +203,7 @@ serve_front(struct worker *worker)
     return !err && is_whole && channel_flush(worker->front) == KS_OK;
 }
 
-/* Batches for SERVE_NEWS_US at most. False: nonsense; what came before it is answered. */
+/* False: nonsense; what came before it is answered. */
 static bool
 take_jobs(struct worker *worker, struct batch *batch)
 {
@@ -228,18 +220,24 @@ take_jobs(struct worker *worker, struct batch *batch)
             return true;
         if (batch->n_items == SERVE_BATCH_MAX || batch->now_us - batch->start_us > SERVE_BATCH_US)
             settle(worker, batch);
-        if (batch->now_us - batch->begun_us > SERVE_NEWS_US)
-            return true;
     }
 }
 
-/* The front decided by a newer configuration, which was sent to us before it was sent there. */
-static void
-catch_up(struct worker *worker, struct batch *batch)
+/* The front decided by a newer configuration, which was sent to us before it was sent there. What has not
+ * come yet makes the job BUSY. */
+static ks_err
+catch_up(struct worker *worker, const struct job *job, struct batch *batch, struct fault *why)
 {
+    if (job->generation <= worker->config->generation || !worker->parent)
+        return KS_OK;
     settle(worker, batch);
     news_read(worker);
-    (void)news_take_config(worker); /* a failure ends the process */
+    (void)news_take_config(worker);
+    if (worker->exit_code == WORKER_GO_ON)
+        return KS_OK;
+    fault_set(why, "the process of token %s ends, since it could not take the new configuration",
+              worker->token->name);
+    return KS_ERR_TOKEN_UNAVAILABLE;
 }
 
 static size_t
@@ -256,7 +254,9 @@ work(struct worker *worker, const struct message *message, struct batch *batch)
 {
     ks_auto(job_deinit) struct job job = JOB_INIT;
     struct waiting *waiting;
+    struct fault why = FAULT_INIT;
     uint64_t begun_us, took_us;
+    ks_err err;
 
     if (message->type != JOB_MESSAGE_JOB ||
         job_unpack(message->body, message->len, &worker->storage, &job) != KS_OK ||
@@ -264,8 +264,7 @@ work(struct worker *worker, const struct message *message, struct batch *batch)
         return false;
     for (size_t i = 0; i < message->n_fds; i++)
         job.fds[job.n_fds++] = message->fds[i];
-    if (job.generation > worker->config->generation && worker->parent)
-        catch_up(worker, batch);
+    err = catch_up(worker, &job, batch, &why);
     if (operations[job.operation].alone)
         settle(worker, batch);
     begun_us = clock_mono_us();
@@ -276,9 +275,11 @@ work(struct worker *worker, const struct message *message, struct batch *batch)
                                 .is_recorded = operations[job.operation].recorded,
                                 .is_change = operations[job.operation].recorded &&
                                              operations[job.operation].alone,
-                                .why = FAULT_INIT,
+                                .err = err,
+                                .why = why,
                                 .answer = ANSWER_INIT};
-    waiting->err = serve_job(worker, &job, &waiting->answer, &waiting->why);
+    if (!err)
+        waiting->err = serve_job(worker, &job, &waiting->answer, &waiting->why);
     batch->now_us = clock_mono_us();
     took_us = batch->now_us - begun_us;
     waiting->execution_us = took_us < UINT32_MAX ? (uint32_t)took_us : UINT32_MAX;
@@ -292,8 +293,12 @@ ks_err
 serve_job(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
 {
     bool alone = operations[job->operation].alone;
-    ks_err err;
+    ks_err err = KS_OK;
 
+    if (alone && operations[job->operation].recorded) /* or it would wait for the gate in vain */
+        err = worker_judges(worker, job, why);
+    if (err)
+        return err;
     if (alone && worker_take_gate(worker, why) != KS_OK)
         return KS_ERR_BUSY;
     err = operations[job->operation].run(worker, job, answer, why);

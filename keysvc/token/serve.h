@@ -7,8 +7,8 @@
  * batch that depends on one becomes AUDIT_UNWRITABLE. A batch ends early when its first job has
  * waited SERVE_BATCH_US.
  *
- * A new configuration is taken within SERVE_NEWS_US, but behind a call that takes longer, or before the first job that the front decided by it.
- * Jobs that it decided by the one before are BUSY then (worker_admit()).
+ * A new configuration is taken between two rounds, or before the first job that the front decided by it. Jobs that
+ * it decided by an older one are BUSY from the moment at which the supervisor has read the new one (worker_admit()).
  */
 #pragma once
 
@@ -18,8 +18,6 @@
 /* A few signatures of a fast key, one of a slow one: the answers of a longer batch would come back
  * in one heap, and both workers and clients would wait for the other's whole heap. */
 #define SERVE_BATCH_US 100
-/* Jobs that are there are gone on with for so long, or one call, before the supervisor is heard. */
-#define SERVE_NEWS_US 10000
 
 /* Until told to stop or something ends this process; returns its exit code (ipc/control.h). */
 int serve_run(struct worker *worker);

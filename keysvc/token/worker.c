@@ -158,15 +158,26 @@ worker_reinitialize(struct worker *worker, struct fault *why)
 }
 
 ks_err
+worker_judges(const struct worker *worker, const struct job *job, struct fault *why)
+{
+    const struct pulse *pulse = worker->p11.pulse;
+
+    if (job->generation == worker->config->generation &&
+        !(pulse && pulse_is_over(pulse, job->generation)))
+        return KS_OK;
+    fault_set(why, "the configuration is being reloaded");
+    return KS_ERR_BUSY;
+}
+
+ks_err
 worker_admit(const struct worker *worker, const struct job *job, const struct config_class **class,
              struct fault *why)
 {
     const struct config_class *found;
+    ks_err err = worker_judges(worker, job, why);
 
-    if (job->generation != worker->config->generation) {
-        fault_set(why, "the configuration is being reloaded");
-        return KS_ERR_BUSY;
-    }
+    if (err)
+        return err;
     if (strcmp(job->name, KEYNAME_AUDIT) == 0) {
         fault_set(why, "%s signs the audit's checkpoints and nothing else", job->name);
         return KS_ERR_PURPOSE;

@@ -95,8 +95,12 @@ void worker_open_gate(struct worker *worker);
  */
 ks_err worker_reinitialize(struct worker *worker, struct fault *why) KS_MUST_CHECK;
 
+/* Was it decided by the configuration that counts, and that we have? BUSY: it was not. */
+ks_err worker_judges(const struct worker *worker, const struct job *job,
+                     struct fault *why) KS_MUST_CHECK;
+
 /*
- * May this job touch this key at all? BUSY: another generation; DENIED: the name is in no class, or
+ * May this job touch this key at all? BUSY: see worker_judges(); DENIED: the name is in no class, or
  * in one of other tokens; PURPOSE: the class signs nothing for clients.
  */
 ks_err worker_admit(const struct worker *worker, const struct job *job,

@@ -54,11 +54,7 @@ generation_is()
     bobs=$!
     keysvc sign web/shop --in "$W/data" --timeout 40s >"$W/signature" 3>&- &
     mine=$!
-    queued()
-    {
-        [ "$(keysvc status --json | json '[t["queued"] for t in d["tokens"] if t["name"] == "main"][0]')" = 3 ]
-    }
-    wait_for queued
+    wait_for queued 3
     sed -i "/^allow $BOB/d" "$W/keysvcd.conf"
     allow "$BOB" 'spare/**'
     kill -HUP "$(pid)"
@@ -69,7 +65,7 @@ generation_is()
     # It waits for whoever is in a call no longer than for whoever is idle, and says whom it left behind.
     wait_for grep -q 'event=reload outcome=ok generation=3' "$W/log"
     not is_gone "$slow"
-    grep -q 'child=main/1 event=config-late .*generation 3' "$W/log"
+    grep -q 'child=main/1 event=config-late' "$W/log"
     wait "$slow"
     wait "$mine"
     verify web/shop "$W/data" "$W/signature"
@@ -80,6 +76,104 @@ generation_is()
     grep -q 'event=reload token=main generation=3' "$W/log"
     [ "$(token_pids)" = "$processes" ]
     audit_verify
+}
+
+# Bob may do everything with web/**; a signature of his and the end of a key wait behind the making of another one, which takes
+# three seconds. The rule is gone from the file.
+bob_waits()
+{
+    local nth
+    need_root
+    world break
+    echo "allow $BOB { user = {\"$BOB\"} keys = {\"web/**\"} operations = {all} }" >>"$W/keysvcd.conf"
+    start
+    keysvc key generate web/shop
+    keysvc key generate web/kept
+    nth=$(next C_GenerateKeyPair)
+    break_rules "C_GenerateKeyPair:$nth:slow 3000"
+    keysvc key generate web/slow 3>&- &
+    slow=$!
+    wait_for begun C_GenerateKeyPair "$nth"
+    as "$BOB" keysvc sign web/shop --in "$W/data" --timeout 40s >"$W/bobs" 3>&- &
+    signs=$!
+    as "$BOB" keysvc key destroy web/kept@1 --yes --timeout 40s 3>&- &
+    destroys=$!
+    wait_for queued 3
+    sed -i "/^allow $BOB/d" "$W/keysvcd.conf"
+}
+
+queued()
+{
+    [ "$(keysvc status --json | json '[t["queued"] for t in d["tokens"] if t["name"] == "main"][0]')" = "$1" ]
+}
+
+bob_is_denied()
+{
+    local child code
+    wait "$slow"
+    for child in "$signs" "$destroys"; do
+        code=0
+        wait "$child" || code=$?
+        [ "$code" = 3 ]
+    done
+    [ ! -s "$W/bobs" ]
+    wait_ready
+    keysvc key show web/kept@1
+    keysvc sign web/shop --in "$W/data" >"$W/signature"
+    audit_verify
+}
+
+@test "what waits behind a long call is not done by a rule that is gone, nor is a key destroyed by it" {
+    bob_waits
+    kill -HUP "$(pid)"
+    wait_for generation_is 2
+    not is_gone "$slow"
+    bob_is_denied
+}
+
+# The process gets the first part of it while it is in the call, and the rest behind.
+@test "nor by a configuration that is too large for a socket" {
+    local i list
+    bob_waits
+    for ((i = 0; i < 60; i++)); do
+        list+="${list:+, }\"nothing/$i/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/**\""
+    done
+    for ((i = 0; i < 120; i++)); do
+        echo "allow large$i { user = {\"$ALICE\"} keys = {$list} operations = {get} }"
+    done >>"$W/keysvcd.conf"
+    kill -HUP "$(pid)"
+    wait_for generation_is 2
+    not is_gone "$slow"
+    bob_is_denied
+}
+
+@test "nor by a process that leaves, since the same reload changes its token" {
+    bob_waits
+    sed -i 's/^token main {/&\n    workers = 2/' "$W/keysvcd.conf"
+    kill -HUP "$(pid)"
+    wait_for generation_is 2
+    bob_is_denied
+}
+
+@test "a key is adopted while another one is made: the other process signs on, and the key is there behind it" {
+    local nth slow
+    WORKERS=2 STORE=yes world break
+    pkcs11 --keypairgen --key-type EC:prime256v1 --label old --id 01 --usage-sign >/dev/null
+    start
+    wait_for both_ready
+    keysvc key generate web/shop
+    nth=$(next C_GenerateKeyPair)
+    break_rules "C_GenerateKeyPair:$nth:slow 4000"
+    keysvc key generate web/slow 3>&- &
+    slow=$!
+    wait_for begun C_GenerateKeyPair "$nth"
+    echo 'key web/old { uri = "pkcs11:object=old" }' >>"$W/keysvcd.conf"
+    kill -HUP "$(pid)"
+    wait_for generation_is 2
+    keysvc sign web/shop --in "$W/data" --timeout 2s >"$W/signature"
+    not is_gone "$slow"
+    wait "$slow"
+    wait_for keysvc sign web/old --in "$W/data" --out-file "$W/signature"
 }
 
 @test "a login that hangs and may not be ended: a reload ends, the other process signs, and so does the next reload" {

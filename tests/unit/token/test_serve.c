@@ -53,17 +53,6 @@ ask_signature(uint64_t id)
     ask(&job, id);
 }
 
-/* All batches of what is there. */
-static bool
-serve_all(void)
-{
-    do {
-        if (!serve_front(&bed->worker))
-            return false;
-    } while (channel_has_next(bed->worker.front));
-    return true;
-}
-
 /* The next message but one of the directory. */
 static ks_err
 answer_of(uint64_t id, size_t *data_len)
@@ -86,27 +75,12 @@ Test(serve, answers_many_jobs_after_their_records_were_written)
 
     for (uint64_t id = 1; id <= 100; id++)
         ask_signature(id);
-    cr_assert(serve_all());
+    cr_assert(serve_front(&bed->worker));
     cr_assert_eq(bed_audit_count(bed, "\"event\":\"sign\""), 100);
     for (uint64_t id = 1; id <= 100; id++) {
         cr_assert_eq(answer_of(id, &len), KS_OK);
         cr_assert(len > 0);
     }
-}
-
-/* What the supervisor has said meanwhile goes before the next job. */
-Test(serve, leaves_the_jobs_behind_a_long_call_for_later)
-{
-    struct job job = bed_job(bed, JOB_GENERATE, "code/a", 0); /* RSA */
-    size_t len;
-
-    ask(&job, 1);
-    ask_signature(2);
-    cr_assert(serve_front(&bed->worker));
-    cr_assert_eq(answer_of(1, &len), KS_OK);
-    cr_assert(channel_has_next(bed->worker.front));
-    cr_assert(serve_front(&bed->worker));
-    cr_assert_eq(answer_of(2, &len), KS_OK);
 }
 
 static struct channel *
@@ -157,7 +131,7 @@ Test(serve, does_a_job_by_the_configuration_that_the_front_decided_it_by)
     ask_of(1, 1);
     ask_of(2, 2);
     ask_of(3, 1);
-    cr_assert(serve_all());
+    cr_assert(serve_front(&bed->worker));
     cr_assert_eq(answer_of(1, &len), KS_OK, "it was not read yet");
     cr_assert_eq(answer_of(2, &len), KS_ERR_DENIED, "it is read for it");
     cr_assert_eq(answer_of(3, &len), KS_ERR_BUSY,
@@ -167,8 +141,54 @@ Test(serve, does_a_job_by_the_configuration_that_the_front_decided_it_by)
     cr_assert_eq(message.type, CONTROL_CONFIG_DONE);
     send_generation(supervisor, 3, "doc/**");
     ask_of(4, 3);
-    cr_assert(serve_all());
+    cr_assert(serve_front(&bed->worker));
     cr_assert_eq(answer_of(4, &len), KS_OK);
+}
+
+/* The page is heard at once, the configuration comes later; also for what lies there in one heap. */
+Test(serve, begins_no_job_of_a_configuration_that_is_over)
+{
+    ks_auto(channel_freep) struct channel *supervisor = make_supervisor();
+    struct pulse *pulse;
+    size_t len;
+    int fd;
+
+    cr_assert_eq(pulse_new(&fd, &pulse), KS_OK);
+    cr_assert_eq(pulse_map(fd, &bed->worker.p11.pulse), KS_OK);
+    ask_of(1, 1);
+    cr_assert(serve_front(&bed->worker));
+    cr_assert_eq(answer_of(1, &len), KS_OK);
+    pulse_end_before(pulse, 2);
+    ask_of(2, 1);
+    ask_of(3, 2);
+    ask_of(4, 1);
+    cr_assert(serve_front(&bed->worker));
+    cr_assert_eq(answer_of(2, &len), KS_ERR_BUSY);
+    cr_assert_eq(answer_of(3, &len), KS_ERR_BUSY, "it is still to come");
+    cr_assert_eq(answer_of(4, &len), KS_ERR_BUSY);
+    send_generation(supervisor, 2, "doc/**");
+    ask_of(5, 2);
+    cr_assert(serve_front(&bed->worker));
+    cr_assert_eq(answer_of(5, &len), KS_OK);
+    cr_assert_eq(bed_audit_count(bed, "\"event\":\"sign\""), 2);
+    pulse_unmap(pulse);
+}
+
+/* Which keys are adopted it does not know then. */
+Test(serve, does_no_job_when_it_cannot_take_the_configuration_for_it)
+{
+    ks_auto(channel_freep) struct channel *supervisor = make_supervisor();
+    ks_auto(message_deinit) struct message message = MESSAGE_INIT;
+    size_t len;
+
+    send_generation(supervisor, 2, "doc/**");
+    fake_fail_next(FAKE_TOKEN_INFO, CKR_DEVICE_ERROR);
+    ask_of(1, 2);
+    cr_assert(serve_front(&bed->worker));
+    cr_assert_eq(answer_of(1, &len), KS_ERR_TOKEN_UNAVAILABLE);
+    cr_assert_eq(bed->worker.exit_code, CONTROL_EXIT_TOKEN_LOST);
+    cr_assert_eq(bed_audit_count(bed, "\"event\":\"sign\""), 0);
+    cr_assert_eq(channel_receive(supervisor, &message, 50), KS_ERR_DEADLINE, "it is not taken");
 }
 
 Test(serve, is_busy_for_a_configuration_that_is_still_to_come_and_ends_without_a_supervisor)
@@ -177,13 +197,13 @@ Test(serve, is_busy_for_a_configuration_that_is_still_to_come_and_ends_without_a
     size_t len;
 
     ask_of(1, 2);
-    cr_assert(serve_all());
+    cr_assert(serve_front(&bed->worker));
     cr_assert_eq(answer_of(1, &len), KS_ERR_BUSY);
     cr_assert_eq(bed->worker.exit_code, WORKER_GO_ON);
     channel_free(supervisor);
     ask_of(2, 2);
-    (void)serve_all();
-    cr_assert_eq(answer_of(2, &len), KS_ERR_BUSY);
+    cr_assert(serve_front(&bed->worker));
+    cr_assert_eq(answer_of(2, &len), KS_ERR_TOKEN_UNAVAILABLE);
     cr_assert_eq(bed->worker.exit_code, CONTROL_EXIT_SETUP);
 }
 
@@ -197,13 +217,13 @@ Test(serve, lets_no_signature_out_when_the_audit_cannot_be_written)
     ask_signature(1);
     ask_signature(2);
     setrlimit(RLIMIT_FSIZE, &none);
-    cr_assert(serve_all());
+    cr_assert(serve_front(&bed->worker));
     setrlimit(RLIMIT_FSIZE, &before);
     cr_assert_eq(answer_of(1, &len), KS_ERR_AUDIT_UNWRITABLE);
     cr_assert_eq(len, 0);
     cr_assert_eq(answer_of(2, &len), KS_ERR_AUDIT_UNWRITABLE);
     ask_signature(3);
-    cr_assert(serve_all(), "and goes on when it can");
+    cr_assert(serve_front(&bed->worker), "and goes on when it can");
     cr_assert_eq(answer_of(3, &len), KS_OK);
 }
 
@@ -217,7 +237,7 @@ Test(serve, makes_no_key_when_the_audit_cannot_be_written)
     cr_assert_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
     ask(&job, 1);
     setrlimit(RLIMIT_FSIZE, &none);
-    cr_assert(serve_all());
+    cr_assert(serve_front(&bed->worker));
     setrlimit(RLIMIT_FSIZE, &before);
     cr_assert_eq(answer_of(1, &len), KS_ERR_AUDIT_UNWRITABLE);
     cr_assert_eq(fake_n_calls(FAKE_GENERATE), 0);
@@ -234,14 +254,14 @@ Test(serve, says_that_the_outcome_is_unknown_when_only_the_result_cannot_be_reco
     signal(SIGXFSZ, SIG_IGN);
     cr_assert_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
     ask_signature(7); /* whatever else there is to write is written */
-    cr_assert(serve_all());
+    cr_assert(serve_front(&bed->worker));
     cr_assert_eq(answer_of(7, &len), KS_OK);
     cr_assert_eq(fstat(bed->audit_fd, &status), 0);
     /* More than an intent has, less than both: a line is 250 to 450 bytes here. */
     limit.rlim_cur = (rlim_t)status.st_size + 460;
     ask(&job, 1);
     setrlimit(RLIMIT_FSIZE, &limit);
-    cr_assert(serve_all());
+    cr_assert(serve_front(&bed->worker));
     setrlimit(RLIMIT_FSIZE, &before);
     cr_assert_eq(answer_of(1, &len), KS_ERR_OUTCOME_UNKNOWN);
     cr_assert_eq(len, 0);
@@ -256,7 +276,7 @@ Test(serve, answers_what_came_before_nonsense_and_drops_the_front)
     ask_signature(1);
     cr_assert_eq(channel_send(front, JOB_MESSAGE_REPLY, NULL, NULL, 0, 1000), KS_OK);
     ask_signature(2);
-    cr_assert_not(serve_all());
+    cr_assert_not(serve_front(&bed->worker));
     cr_assert_eq(answer_of(1, &len), KS_OK);
     bed->worker.front = channel_free(bed->worker.front);
 }
@@ -293,7 +313,7 @@ Test(serve, tells_the_front_a_new_key_before_it_answers_with_it)
     struct job_key key;
 
     ask(&job, 1);
-    cr_assert(serve_all());
+    cr_assert(serve_front(&bed->worker));
     cr_assert_eq(channel_receive(front, &message, 1000), KS_OK);
     cr_assert_eq(message.type, JOB_MESSAGE_DIRECTORY_KEY);
     cr_assert_eq(job_key_unpack(message.body, message.len, &key), KS_OK);
@@ -309,7 +329,7 @@ Test(serve, shows_a_key_of_another_program_after_a_rescan)
 
     fake_add_pair("doc/c@4", false, true);
     ask(&job, 1);
-    cr_assert(serve_all());
+    cr_assert(serve_front(&bed->worker));
     while (!ended) {
         ks_auto(message_deinit) struct message message = MESSAGE_INIT;
 
@@ -334,7 +354,7 @@ Test(serve, shows_a_key_that_it_destroyed_to_nobody_when_the_token_fails_just_th
     bed_list(bed);
     n_searches = fake_n_calls(FAKE_FIND_INIT);
     ask(&job, 1);
-    cr_assert(serve_all());
+    cr_assert(serve_front(&bed->worker));
     cr_assert_eq(answer_of(1, &len), KS_OK);
     cr_assert_not(bed->worker.must_tell);
     n_searches = fake_n_calls(FAKE_FIND_INIT) - n_searches;
@@ -342,7 +362,7 @@ Test(serve, shows_a_key_that_it_destroyed_to_nobody_when_the_token_fails_just_th
     job = bed_job(bed, JOB_DESTROY, "doc/a", 1);
     ask(&job, 2);
     fake_fail_after(FAKE_FIND_INIT, n_searches - 1, CKR_DEVICE_ERROR);
-    cr_assert(serve_all());
+    cr_assert(serve_front(&bed->worker));
     cr_assert_eq(channel_receive(front, &message, 1000), KS_OK);
     cr_assert_eq(message.type, JOB_MESSAGE_DIRECTORY_KEY);
     cr_assert_eq(job_key_unpack(message.body, message.len, &key), KS_OK);
@@ -359,7 +379,7 @@ Test(serve, owes_the_front_all_keys_when_it_does_not_know_how_a_change_ended)
 
     fake_fail_after(FAKE_DESTROY, 1, CKR_FUNCTION_CANCELED);
     ask(&job, 1);
-    cr_assert(serve_all());
+    cr_assert(serve_front(&bed->worker));
     cr_assert_eq(answer_of(1, &len), KS_ERR_OUTCOME_UNKNOWN);
     cr_assert(bed->worker.must_tell);
     cr_assert_eq(bed->worker.exit_code, WORKER_GO_ON);
@@ -375,7 +395,7 @@ look(const char *name, uint32_t version, uint64_t id, bool *told)
     size_t len;
 
     ask(&job, id);
-    cr_assert(serve_all());
+    cr_assert(serve_front(&bed->worker));
     cr_assert_eq(channel_receive(front, &message, 1000), KS_OK);
     *told = message.type == JOB_MESSAGE_DIRECTORY_KEY;
     if (*told) {
@@ -408,7 +428,7 @@ Test(serve, ends_the_batch_and_the_process_when_the_token_is_lost)
 
     fake_fail_next(FAKE_SIGN, CKR_DEVICE_REMOVED);
     ask_signature(1);
-    cr_assert(serve_all());
+    cr_assert(serve_front(&bed->worker));
     cr_assert_eq(answer_of(1, &len), KS_ERR_TOKEN_UNAVAILABLE);
     cr_assert_eq(bed->worker.exit_code, CONTROL_EXIT_TOKEN_LOST);
 }
