@@ -121,6 +121,14 @@ channel_fd(const struct channel *channel)
     return channel->fd;
 }
 
+bool
+channel_is_closed(int fd)
+{
+    struct pollfd end = {.fd = fd};
+
+    return poll(&end, 1, 0) > 0 && (end.revents & (POLLHUP | POLLERR));
+}
+
 size_t
 channel_pending(const struct channel *channel)
 {

@@ -57,6 +57,9 @@ struct channel *channel_free(struct channel *channel);
 void channel_freep(struct channel **channel);
 int channel_fd(const struct channel *channel);
 
+/* The other end is closed; what came before may still be to be read. */
+bool channel_is_closed(int fd);
+
 /* Reads what is there. NO_SERVICE: the other end is gone (whole messages read before are still to
  * be taken). */
 ks_err channel_fill(struct channel *channel) KS_MUST_CHECK;

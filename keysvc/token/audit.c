@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "ipc/channel.h"
 
 #define SYNC_INTERVAL_MS 1000 /* audit-sync = 1s */
 #define SCAN_CHUNK (64 * 1024)
@@ -26,6 +27,7 @@ struct audit {
     uint64_t n_syncs, n_failures;
     bool failing;           /* the last flush failed, and that was logged */
     struct chain_past past; /* of the file that audit_close() closed */
+    int control_fd;         /* -1: nobody's */
 };
 
 static const char *const operation_names[JOB_OPERATION_COUNT] = {
@@ -68,6 +70,7 @@ audit_open(int fd, int before, const char *name, struct audit **out, struct faul
     if (err)
         return err;
     audit->synced_seq = last_seq(audit);
+    audit->control_fd = -1;
     *out = ks_steal(&audit);
     return KS_OK;
 }
@@ -123,6 +126,12 @@ ks_err
 audit_reopen(struct audit *audit, int fd, struct fault *why)
 {
     return chain_open_next(fd, audit->name, &audit->past, &audit->chain, why);
+}
+
+void
+audit_belongs(struct audit *audit, int control_fd)
+{
+    audit->control_fd = control_fd;
 }
 
 void
@@ -240,6 +249,10 @@ audit_flush(struct audit *audit, bool sync, struct fault *why)
 
     if (!has_records && !(sync && chain_dirty(audit->chain)))
         return KS_OK;
+    if (audit->control_fd >= 0 && channel_is_closed(audit->control_fd)) {
+        fault_set(why, "audit file %s: keysvcd is gone", audit->name);
+        return KS_ERR_AUDIT_UNWRITABLE;
+    }
     err = chain_flush(audit->chain, sync, why);
     count(audit, err);
     say(audit, err, why);

@@ -38,6 +38,10 @@ ks_err audit_check_next(struct audit *audit, int fd, struct fault *why) KS_MUST_
 void audit_close(struct audit *audit);
 ks_err audit_reopen(struct audit *audit, int fd, struct fault *why) KS_MUST_CHECK;
 
+/* Nothing is written any more once the other end of that socket, keysvcd's, is closed: whatever process
+ * the next keysvcd has started goes on with the chain, from what it found at its end. */
+void audit_belongs(struct audit *audit, int control_fd);
+
 /* The file is not where it belongs: nothing is written until the next one comes. */
 void audit_gone(struct audit *audit);
 

@@ -123,6 +123,7 @@ start_audit(struct worker *worker, int audit_fd, int before_fd, struct fault *wh
     if (audit_guard_place(&audit_fd, why) != KS_OK || audit_guard_install(why) != KS_OK ||
         audit_open(audit_fd, before_fd, name, &worker->audit, why) != KS_OK)
         return CONTROL_EXIT_SETUP;
+    audit_belongs(worker->audit, parent_fd(worker->parent));
     audit_start(worker->audit, worker->config, worker->index);
     return WORKER_GO_ON;
 }

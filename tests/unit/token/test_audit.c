@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 
 #include "base/clock.h"
+#include "ipc/channel.h"
 #include "test_worker.h"
 
 static struct bed *bed;
@@ -59,6 +60,25 @@ Test(audit, wakes_up_to_sync_after_a_second_and_for_a_checkpoint_when_it_is_due)
     audit_checkpoint_done(audit);
     cr_assert_not(audit_tick(audit, config));
     cr_assert_eq(audit_timeout_ms(audit, config), -1);
+}
+
+Test(audit, writes_nothing_once_keysvcd_is_gone)
+{
+    struct fault why = FAULT_INIT;
+    struct job_stats before;
+    int control[2];
+
+    cr_assert_eq(channel_pair(control), KS_OK);
+    audit_belongs(audit, control[1]);
+    write_one(true);
+    before = audit_stats(audit);
+    close(control[0]);
+    audit_stop(audit);
+    cr_assert_eq(audit_flush(audit, true, &why), KS_ERR_AUDIT_UNWRITABLE);
+    cr_assert_str_eq(why.text, "audit file main-1: keysvcd is gone");
+    cr_assert_eq(audit_stats(audit).n_records, before.n_records);
+    cr_assert_eq(bed_audit_count(bed, "\"event\":\"stop\""), 1);
+    close(control[1]);
 }
 
 Test(audit, has_nothing_to_sync_after_a_synced_flush)
