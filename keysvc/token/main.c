@@ -20,6 +20,7 @@
 #include "token/checkpoint.h"
 #include "token/identity.h"
 #include "token/module.h"
+#include "token/orphan.h"
 #include "token/sandbox.h"
 #include "token/serve.h"
 #include "token/store.h"
@@ -104,6 +105,9 @@ start(struct worker *worker, struct fault *why)
         fault_set(why, "the pulse is no page of the supervisor's");
         return CONTROL_EXIT_SETUP;
     }
+    if (orphan_watch(worker->p11.pulse, &worker->token->profile, process, parent_fd(worker->parent),
+                     why) != KS_OK)
+        return CONTROL_EXIT_SETUP;
     exit_code = start_audit(worker, fds[1], fds[2], why);
     if (exit_code == WORKER_GO_ON)
         exit_code = start_token(worker, setup.login_override, why);
@@ -317,6 +321,7 @@ static void
 end(struct worker *worker, int exit_code)
 {
     end_code = exit_code;
+    orphan_forget();
     signal(SIGALRM, end_late);
     alarm(END_TIMEOUT_S);
     if (worker->p11.list)
