@@ -216,7 +216,7 @@ read_words(struct search *search, const FTSENT *entry)
     static const char between[] = " \t\r\n\"'`;,=(){}[]<>|";
     ks_auto(closep) int fd = program_open(-1, entry->fts_accpath);
     ks_auto(freep) char *text = NULL;
-    char beside[PATH_MAX], *words, *line, *next, *word;
+    char beside[PATH_MAX], *slash, *words, *line, *next, *word;
     size_t len;
 
     search->n_configurations++;
@@ -224,7 +224,11 @@ read_words(struct search *search, const FTSENT *entry)
         return;
     if (!text_copy(beside, sizeof(beside), entry->fts_path))
         return;
-    *strrchr(beside, '/') = '\0';
+    slash = strrchr(beside, '/');
+    if (slash)
+        *slash = '\0';
+    else
+        strcpy(beside, "."); /* the folder that was named is a file, and here */
     if (strstr(text, "-----BEGIN ")) {
         /* A key or a certificate itself: nothing is named in it. */
         OPENSSL_cleanse(text, len);

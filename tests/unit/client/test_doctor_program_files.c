@@ -199,6 +199,23 @@ search(const char *name)
     program_files_deinit(&files);
 }
 
+Test(doctor_program_files, a_file_may_stand_for_the_folder)
+{
+    struct pair shop = new_pair("web/shop", 1);
+    struct program_files files = {0};
+
+    make_reference("shop.pem", &shop);
+    make("shopd.conf", "key shop.pem\n");
+    cr_assert_eq(chdir(at("")), 0);
+    cr_assert(program_files_search(&files, "shopd.conf"));
+    cr_assert_eq(files.n, 1);
+    cr_assert_str_eq(files.list[0].path, "./shop.pem");
+    cr_assert_eq(files.list[0].n_references, 1);
+    program_files_deinit(&files);
+    cr_assert_eq(chdir("/"), 0);
+    EVP_PKEY_free(shop.key);
+}
+
 Test(doctor_program_files, a_named_file_that_is_missing_or_empty_is_wrong)
 {
     char text[512], why[256];
