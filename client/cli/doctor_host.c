@@ -28,6 +28,8 @@
 #define DESCRIPTORS_WANTED 4096 /* connections, sockets to workers, files */
 #define TAIL_LEN 8192           /* bytes: holds the last whole record of a chain */
 #define LANDLOCK_ALL_ABI 6      /* has all that keysvcd's processes ask for */
+#define FILE_FLAGS                                                                                 \
+    (O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY) /* a pipe may be there */
 #define LOGIN_MARKER ".login-tried"
 #define PIN_CHANGE_MARKER ".pin-change"
 #define CHECKPOINT ".checkpoint"
@@ -83,14 +85,14 @@ check_free_space(struct doctor *doctor, const char *path)
 static bool
 last_time(int folder, const char *name, char out[static CLOCK_TEXT_LEN])
 {
-    ks_auto(closep) int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ks_auto(closep) int fd = openat(folder, name, FILE_FLAGS);
     static const char MEMBER[] = "\"time\":\"";
     char tail[TAIL_LEN + 1];
     struct stat st;
     const char *at, *found = NULL;
     ssize_t n;
 
-    if (fd < 0 || fstat(fd, &st) != 0)
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return false;
     n = pread(fd, tail, TAIL_LEN, st.st_size > TAIL_LEN ? st.st_size - TAIL_LEN : 0);
     if (n <= 0)
@@ -175,7 +177,7 @@ ends_with(const char *name, const char *suffix)
 static void
 check_pin_change(struct doctor *doctor, int folder, const char *path, const char *name)
 {
-    ks_auto(closep) int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ks_auto(closep) int fd = openat(folder, name, FILE_FLAGS);
     int token_len = (int)(strlen(name) - strlen(PIN_CHANGE_MARKER));
     char token[KEYNAME_MAX + 1], new_file[PATH_MAX], mend[4 * PATH_MAX];
     const char *pin_file;

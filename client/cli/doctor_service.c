@@ -88,7 +88,7 @@ doctor_socket(struct doctor *doctor, struct cli *cli)
 {
     struct ks_client *client = cli_client(cli);
     const char *path;
-    struct stat st;
+    struct stat st = {0};
 
     if (!client) {
         doctor_wrong(doctor, (ks_err)cli->code, "socket", "", "no client could be made");

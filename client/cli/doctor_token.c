@@ -13,6 +13,7 @@
 
 #define PIN_FILE_MAX 1024 /* bytes; keysvcd refuses more */
 #define SOFTHSM_ENVIRONMENT "SOFTHSM2_CONF="
+#define SOFTHSM_CONF_MAX (64 * 1024) /* bytes */
 #define SOFTHSM_FOLDER_OPTION "directories.tokendir"
 
 static void check_fact(struct doctor *doctor, const struct doctor_fact *fact);
@@ -141,28 +142,38 @@ check_module(struct doctor *doctor, const struct doctor_fact *fact)
 
 /* --- SoftHSM --- */
 
-/* The option's value in softhsm2.conf; false: none. */
+/* As SoftHSM reads a line: up to a comment, without the blanks around the value; false: another one. */
+static bool
+take_token_folder(char *line, char *out, size_t cap)
+{
+    char *text = line + strspn(line, " \t"), *end;
+    size_t name_len = strlen(SOFTHSM_FOLDER_OPTION);
+
+    if (strncmp(text, SOFTHSM_FOLDER_OPTION, name_len) != 0)
+        return false;
+    text += name_len;
+    text += strspn(text, " \t=");
+    end = text + strcspn(text, "#\r");
+    while (end > text && strchr(" \t", end[-1]))
+        end--;
+    *end = '\0';
+    return text_copy(out, cap, text);
+}
+
+/* The option's value in softhsm2.conf, of several the last; false: none. */
 static bool
 read_token_folder(const char *path, char *out, size_t cap)
 {
-    FILE *file = fopen(path, "re");
-    char line[1024];
+    ks_auto(closep) int fd = program_open(-1, path);
+    ks_auto(freep) char *text = NULL;
+    char *saved, *line;
     bool found = false;
+    size_t len;
 
-    if (!file)
+    if (fd < 0 || !program_read(fd, SOFTHSM_CONF_MAX, &text, &len))
         return false;
-    while (!found && fgets(line, sizeof(line), file)) {
-        char *text = line + strspn(line, " \t");
-        size_t name_len = strlen(SOFTHSM_FOLDER_OPTION);
-
-        if (strncmp(text, SOFTHSM_FOLDER_OPTION, name_len) != 0)
-            continue;
-        text += name_len;
-        text += strspn(text, " \t=");
-        text[strcspn(text, "\r\n")] = '\0';
-        found = text_copy(out, cap, text);
-    }
-    fclose(file);
+    for (line = strtok_r(text, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved))
+        found |= take_token_folder(line, out, cap);
     return found;
 }
 
@@ -213,6 +224,10 @@ check_environment(struct doctor *doctor, const struct doctor_fact *fact)
         doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "softhsm2.conf",
                      "Write the file: directories.tokendir = /var/lib/...", "token %s: %s: %s",
                      fact->name, path, strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        doctor_wrong(doctor, KS_ERR_TOKEN_UNAVAILABLE, "softhsm2.conf",
+                     "Write the file: directories.tokendir = /var/lib/...",
+                     "token %s: %s is no regular file", fact->name, path);
     else if (!doctor_user_known(doctor, &user, "softhsm2.conf", fact->name, path))
         return;
     else if (!doctor_may(&st, &user, S_IROTH))

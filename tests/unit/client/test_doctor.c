@@ -194,6 +194,41 @@ Test(doctor, a_token_folder_behind_a_closed_one_is_wrong)
     cr_assert(found(DOCTOR_WRONG, "token-folder", "everybody can look"));
 }
 
+Test(doctor, reads_the_token_folder_as_softhsm_does)
+{
+    char tokens[128], text[512];
+
+    snprintf(tokens, sizeof(tokens), "%s/tokens", folder);
+    snprintf(text, sizeof(text),
+             "directories.tokendir = /none\n# directories.tokendir = /nor/here\n"
+             "  directories.tokendir =\t%s \t # of the service\nlog.level = INFO\n",
+             tokens);
+    make("softhsm2.conf", text);
+    make("tokens", NULL);
+    cr_assert_eq(chmod(folder, 0711), 0);
+    cr_assert_eq(chmod(tokens, 0777), 0);
+    check_token_folder();
+    snprintf(text, sizeof(text), "everybody can look into %s (mode 777)", tokens);
+    cr_assert(found(DOCTOR_WRONG, "token-folder", text));
+}
+
+Test(doctor, a_pipe_in_place_of_a_file_is_not_waited_for, .timeout = 20)
+{
+    struct doctor_fact audit = {.section = "daemon", .name = "-", .option = "audit-dir"};
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/softhsm2.conf", folder);
+    cr_assert_eq(mkfifo(path, 0644), 0);
+    check_token_folder();
+    cr_assert(found(DOCTOR_WRONG, "softhsm2.conf", "is no regular file"));
+    snprintf(path, sizeof(path), "%s/main-1.log", folder);
+    cr_assert_eq(mkfifo(path, 0640), 0);
+    snprintf(audit.value, sizeof(audit.value), "%s", folder);
+    doctor_fact_add(doctor, &audit);
+    doctor_audit(doctor);
+    cr_assert(found(DOCTOR_WRONG, "audit-file", "main-1.log is no regular file"));
+}
+
 /* --- devices --- */
 
 static int
