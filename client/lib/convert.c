@@ -207,14 +207,23 @@ response_id(const struct response *response)
     return response->message->id;
 }
 
+/* Terminals obey the control characters that UTF-8 writes with two bytes (C1), too. */
+void
+convert_tame(char *text, bool keeps_lines)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++) {
+        if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
+            c[0] = c[1] = ' ';
+        else if ((*c < ' ' && !(keeps_lines && *c == '\n')) || *c == 0x7f)
+            *c = ' ';
+    }
+}
+
 void
 convert_copy_text(char *out, size_t cap, const char *text)
 {
-    size_t len = strnlen(text, cap - 1);
-
-    for (size_t i = 0; i < len; i++)
-        out[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? ' ' : text[i];
-    out[len] = '\0';
+    snprintf(out, cap, "%s", text);
+    convert_tame(out, false);
 }
 
 ks_err

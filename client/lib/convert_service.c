@@ -162,10 +162,8 @@ duplicate_lines(const char *text)
 {
     char *copy = strdup(text);
 
-    for (char *c = copy; c && *c; c++) {
-        if (((unsigned char)*c < ' ' && *c != '\n') || *c == 0x7f)
-            *c = ' ';
-    }
+    if (copy)
+        convert_tame(copy, true);
     return copy;
 }
 

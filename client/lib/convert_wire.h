@@ -85,7 +85,10 @@ ks_err convert_pack_certificate_delete(const struct request *request, pb_request
 
 /* --- answers --- */
 
-/* For people: cut to what fits, and nothing in it that moves a terminal's cursor. */
+/* For people: nothing in it moves a terminal's cursor, but line breaks if `keeps_lines`. */
+void convert_tame(char *text, bool keeps_lines);
+
+/* For people, on one line: cut to what fits. */
 void convert_copy_text(char *out, size_t cap, const char *text);
 
 /* INTERNAL: "keysvcd answered with ...". */

@@ -180,7 +180,7 @@ fake_status(const struct fake_request *request)
 
     token.name = (char *)(uintptr_t) "main";
     token.state = (char *)(uintptr_t) "login-blocked";
-    token.text = (char *)(uintptr_t) "a login\033[31m failed";
+    token.text = (char *)(uintptr_t) "a login\033[31m\302\23332m failed";
     token.workers = 2;
     reply.version = (char *)(uintptr_t) "0.1.0";
     reply.generation = 3;
@@ -223,7 +223,7 @@ fake_explanation(const struct fake_request *request)
                         (char *)(uintptr_t) "rule admins: not in group"};
 
     reply.class_ = (char *)(uintptr_t) "web/**";
-    reply.missing = (char *)(uintptr_t) "allow x {\n  user = {me}\n}";
+    reply.missing = (char *)(uintptr_t) "allow x {\n  user = {me}\302\233 \033\n}";
     reply.reasons = reasons;
     reply.n_reasons = 2;
     response.explain = &reply;

@@ -253,7 +253,7 @@ Test(client, status_csr_explanation_and_done_come_whole)
     cr_assert_eq(ks_status(client, &status, &error), KS_OK, "%s", error.message);
     cr_assert_eq(status->n_tokens, 1);
     cr_assert_str_eq(status->unit, "nginx.service");
-    cr_assert_str_eq(status->tokens[0].text, "a login [31m failed");
+    cr_assert_str_eq(status->tokens[0].text, "a login [31m  32m failed");
     cr_assert_eq(status->n_groups, 1);
     cr_assert_str_eq(status->groups[0].name, "both");
     cr_assert_eq(status->groups[0].n_tokens, 2);
@@ -269,7 +269,7 @@ Test(client, status_csr_explanation_and_done_come_whole)
     cr_assert_eq(ks_explain(client, &question, &explanation, &error), KS_OK);
     cr_assert(!explanation->allowed);
     cr_assert_eq(explanation->n_reasons, 2);
-    cr_assert_str_eq(explanation->missing, "allow x {\n  user = {me}\n}");
+    cr_assert_str_eq(explanation->missing, "allow x {\n  user = {me}    \n}");
     ks_explanation_free(explanation);
     cr_assert_eq(ks_reload(client, &error), KS_OK);
     cr_assert_eq(ks_retry_login(client, "main", &error), KS_OK);
