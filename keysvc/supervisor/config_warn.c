@@ -168,12 +168,19 @@ static void
 warn_rule(config_teller *tell, const struct config *config, const struct config_rule *rule,
           bool pidfds)
 {
-    if (rule->units.n_items > 0 && rule->n_uids == 0 && rule->n_gids == 0 && !pidfds)
+    bool unit_counts = pidfds || rule->n_uids > 0 || rule->n_gids > 0;
+
+    if (rule->units.n_items > 0 && !unit_counts)
         warn(tell,
              "allow %s: never matches on this kernel: without SO_PEERPIDFD (Linux 6.5) a "
              "rule with unit must also name a user or group",
              rule->name);
     for (size_t i = 0; i < rule->keys.n_items; i++) {
+        if (rule->units.n_items == 0 && !unit_counts && strstr(rule->keys.items[i], "{unit}"))
+            warn(tell,
+                 "allow %s: keys \"%s\" never match on this kernel: without SO_PEERPIDFD (Linux "
+                 "6.5) a rule with {unit} must also name a user or group",
+                 rule->name, rule->keys.items[i]);
         if (!reaches_a_class(config, rule->keys.items[i]))
             warn(tell, "allow %s: keys \"%s\" match no `keys` section", rule->name,
                  rule->keys.items[i]);

@@ -284,3 +284,19 @@ END
         [[ $output == *"$W/keysvcd.conf:"[0-9]* ]]
     done
 }
+
+@test "on a kernel without SO_PEERPIDFD rules by a unit alone are named, those whose keys are its own too" {
+    need_root
+    world
+    rules <<END
+keys "**" { token = main type = ec-p256 purpose = sign }
+allow alone { unit = {"a.service"} keys = {"a/**"} operations = {get} }
+allow own { user = {"*"} keys = {"all/**", "{unit}/**"} operations = {get} }
+allow narrowed { user = {"$ALICE"} keys = {"{unit}/**"} operations = {get} }
+END
+    run -0 /usr/bin/python3 -B "$SOURCE/tests/system/without_peerpidfd.py" "$PROGRAMS/keysvc/keysvcd" \
+        --config "$W/keysvcd.conf" --profile-dir "$SOURCE/hsm-profiles" --check
+    [[ $output == *"allow alone: never matches on this kernel"* ]]
+    [[ $output == *'allow own: keys "{unit}/**" never match on this kernel'* ]]
+    [[ $output != *all/** && $output != *narrowed* ]]
+}
