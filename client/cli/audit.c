@@ -6,7 +6,9 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #define SUFFIX ".log"
 #define MAX_ROTATION_DIGITS 6
@@ -75,6 +77,7 @@ add_file(struct audit_files *files, const char *dir, const char *name, struct fa
         file->chain[0] = '\0';
         file->rotation = 0;
     }
+    file->is_found = false;
     files->n_items++;
     return KS_OK;
 }
@@ -133,6 +136,7 @@ files_in(const char *dir, struct audit_files *files, struct fault *why)
         err = add_file(files, dir, entry->d_name, why);
         if (err)
             return err;
+        files->items[files->n_items - 1].is_found = true;
     }
     if (errno || files->n_items == 0)
         return unreadable(dir, errno ? strerror(errno) : "no audit files in it", why);
@@ -153,6 +157,26 @@ audit_files_choose(const char *const *paths, size_t max, const char *dir, struct
             return err;
     }
     sort_files(files);
+    return KS_OK;
+}
+
+ks_err
+audit_file_open(const struct audit_file *file, FILE **out, struct fault *why)
+{
+    int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | (file->is_found ? O_NONBLOCK : 0);
+    ks_auto(closep) int fd = open(file->path, flags);
+    struct stat st;
+
+    if (fd >= 0 && fstat(fd, &st) == 0 && file->is_found && !S_ISREG(st.st_mode)) {
+        fault_set(why, "is no regular file");
+        return KS_ERR_INTERNAL;
+    }
+    *out = fd >= 0 ? fdopen(fd, "r") : NULL;
+    if (!*out) {
+        fault_set(why, "%s", strerror(errno));
+        return KS_ERR_INTERNAL;
+    }
+    (void)ks_steal_fd(&fd); /* the stream's */
     return KS_OK;
 }
 

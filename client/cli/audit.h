@@ -24,6 +24,7 @@ struct audit_file {
     const char *name;               /* the path's last part */
     char chain[CHAIN_NAME_MAX + 1]; /* empty: the name does not say */
     unsigned int rotation;          /* 0: the newest */
+    bool is_found;                  /* in a folder; else it was named on the command line */
 };
 
 /* Sorted: by chain, and of each chain the oldest file first. Starts as {0}; for ks_auto. */
@@ -39,6 +40,10 @@ void audit_files_deinit(struct audit_files *files);
  */
 ks_err audit_files_choose(const char *const *paths, size_t max, const char *dir,
                           struct audit_files *files, struct fault *why) KS_MUST_CHECK;
+
+/* INTERNAL: it cannot be opened, or was found in a folder and is no regular file. A pipe that was named is
+ * waited for. */
+ks_err audit_file_open(const struct audit_file *file, FILE **out, struct fault *why) KS_MUST_CHECK;
 
 /* For ks_auto on a stream that is only read. */
 static inline void

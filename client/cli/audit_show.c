@@ -113,13 +113,20 @@ audit_show_run(struct cli *cli, int argc, char **argv)
 static ks_err
 show_file(struct show *show, const struct audit_file *file, struct fault *why)
 {
-    ks_auto(fclosep) FILE *stream = fopen(file->path, "re");
+    ks_auto(fclosep) FILE *stream = NULL;
     char line[CHAIN_RECORD_MAX];
     uint64_t number = 1;
     size_t len = 0;
+    ks_err err;
     int c;
 
-    while (stream && (c = getc_unlocked(stream)) != EOF) {
+    err = audit_file_open(file, &stream, why);
+    if (err) {
+        fault_prefix(why, "%.300s", file->path);
+        fault_hint(why, "audit files are readable by root");
+        return err;
+    }
+    while ((c = getc_unlocked(stream)) != EOF) {
         if (c == '\n') {
             show_line(show, file, line, len, number++);
             len = 0;
@@ -128,9 +135,8 @@ show_file(struct show *show, const struct audit_file *file, struct fault *why)
             line[len++] = (char)c;
         }
     }
-    if (!stream || ferror(stream)) {
+    if (ferror(stream)) {
         fault_set(why, "%.300s: %s", file->path, strerror(errno));
-        fault_hint(why, "audit files are readable by root");
         return KS_ERR_INTERNAL;
     }
     if (len > 0)

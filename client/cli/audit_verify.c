@@ -243,14 +243,12 @@ add_files(struct verify *verify, const struct audit_file *files, size_t n_files,
     ks_err err;
 
     for (size_t i = 0; i < n_files; i++) {
-        ks_auto(fclosep) FILE *file = fopen(files[i].path, "re");
+        ks_auto(fclosep) FILE *file = NULL;
 
         finding->file = files[i].name;
-        if (!file) {
-            fault_set(&finding->why, "%s", strerror(errno));
-            return KS_ERR_INTERNAL;
-        }
-        err = verify_add(verify, file, &finding->why);
+        err = audit_file_open(&files[i], &file, &finding->why);
+        if (!err)
+            err = verify_add(verify, file, &finding->why);
         if (err)
             return err;
     }

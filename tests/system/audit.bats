@@ -477,3 +477,15 @@ foreign_key()
     start
     wait_for test -s "$W/state/main-1.checkpoint"
 }
+
+@test "a pipe under an audit file's name is named, and one on the command line is read" {
+    world
+    start
+    stop
+    mv "$W/audit/main-1.log" "$W/main-1.log"
+    mkfifo "$W/audit/main-1.log"
+    fails 1 "main-1.log: is no regular file" timeout 20 keysvc audit show --audit-dir "$W/audit"
+    run -1 timeout 20 keysvc audit verify --audit-dir "$W/audit" --state-dir "$W/state"
+    [[ $output == *"main-1.log: cannot be verified: is no regular file"* && $output == *"front.log: whole"* ]]
+    [[ $(keysvc audit show <(cat "$W/main-1.log")) == *' start '* ]]
+}
