@@ -290,7 +290,8 @@ commit(struct agent *agent, const struct identity_row *row, const struct identit
         err = store_identity_put(store, row, why);
     if (!err)
         err = record(agent, row->name, set, action, why);
-    if (!err && set->kind == SET_ISSUED)
+    /* Not a rollback: what it leads to was requested before, and what is pending is for another one. */
+    if (!err && is_new && set->kind == SET_ISSUED)
         err = store_csr_settle(store, row->name, &set->key, why);
     if (!err)
         err = store_set_prune(store, row->name, why);

@@ -166,6 +166,23 @@ Test(identity, goes_back_to_a_set_that_is_kept_under_its_old_number)
     cr_assert(row.previous == 3 && row.next_number == 4);
 }
 
+Test(identity, keeps_what_was_requested_when_it_goes_back)
+{
+    ks_auto(identity_set_deinit) struct identity_set set = {0};
+    struct csr_row row = {.key_name = "rig/" RIG_IDENTITY, .key_version = 2};
+    struct csr_row rows[STORE_CSR_MAX];
+    struct report report = REPORT_INIT;
+    struct fault why = FAULT_INIT;
+    size_t n;
+
+    switch_to(SET_ISSUED, 2);
+    switch_to(SET_SELF_SIGNED, 3);
+    cr_assert(store_csr_add(rig.agent->store, RIG_IDENTITY, &row, "der", 3, &why) == KS_OK);
+    cr_assert(store_set_get(rig.agent->store, RIG_IDENTITY, 2, &set, &why) == KS_OK);
+    cr_assert(identity_switch(rig.agent, RIG_IDENTITY, &set, "rollback", NULL, &report) == KS_OK);
+    cr_assert(store_csr_list(rig.agent->store, RIG_IDENTITY, rows, &n, &why) == KS_OK && n == 1);
+}
+
 Test(identity, rolled_back_without_a_set_before_or_without_keysvcd_stays_what_it_is)
 {
     struct report report = REPORT_INIT;
