@@ -44,15 +44,13 @@ program_names(const char *name)
     return (struct program_names){name, name, name};
 }
 
-/* The variable's value, in whatever the line says around it; false: it does not set it. */
+/* The value behind `at`, where the variable's name stands in the line; false: another name does. */
 static bool
-line_sets(const char *line, char value[static PATH_MAX])
+take_value(const char *line, const char *at, char value[static PATH_MAX])
 {
-    const char *at = strstr(line, VARIABLE);
     size_t len;
 
-    if (line[strspn(line, " \t")] == '#' || line[strspn(line, " \t")] == ';' || !at ||
-        (at > line && !strchr(" \t\"'=", at[-1])))
+    if (at > line && !strchr(" \t\"'=", at[-1]))
         return false;
     at += strlen(VARIABLE);
     at += strspn(at, " \t");
@@ -65,6 +63,20 @@ line_sets(const char *line, char value[static PATH_MAX])
     memcpy(value, at, len);
     value[len] = '\0';
     return true;
+}
+
+/* Whatever the line says around it, OPENSSL_CONF_INCLUDE=... before it for one; false: it does not set it. */
+static bool
+line_sets(const char *line, char value[static PATH_MAX])
+{
+    char first = line[strspn(line, " \t")];
+    bool sets = false;
+
+    if (first == '#' || first == ';')
+        return false;
+    for (const char *at = strstr(line, VARIABLE); at; at = strstr(at + 1, VARIABLE))
+        sets |= take_value(line, at, value);
+    return sets;
 }
 
 static bool

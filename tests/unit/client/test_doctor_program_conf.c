@@ -153,6 +153,8 @@ Test(doctor_program_conf, finds_the_openssl_conf_that_a_program_is_started_with)
         {"six", "etc/default/six", "; OPENSSL_CONF=/no\nMY_OPENSSL_CONF=/no\nOPENSSL_CONF=\n",
          NULL},
         {"seven", "etc/default/seven2", "OPENSSL_CONF=/no\n", NULL},
+        {"eight", "lib/systemd/system/eight.service",
+         "Environment=OPENSSL_CONF_INCLUDE=/etc/ssl OPENSSL_CONF=/k.cnf\n", "/k.cnf"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
