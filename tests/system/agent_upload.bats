@@ -295,7 +295,7 @@ look_in()
     # Of the two objects the second.
     break_rules "C_CreateObject:$(($(next C_CreateObject) + 1)):after abort"
     upload 503 one
-    grep "nothing is left" "$W/body"
+    grep "has no key of it now" "$W/body"
     break_rules
     fails 4 "" keysvc key show "$AGENT_KEYS/upload/one"
     upload 200 one
