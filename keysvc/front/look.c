@@ -34,8 +34,9 @@ struct look {
     struct front *front;
     struct wanted list[MAX_WANTED];
     size_t n_list;
-    uint64_t paid_until_ms
-        [CONFIG_MAX_TOKENS]; /* for what each was asked, in the configuration's order */
+    /* For what each token was asked, in the order of that configuration. */
+    uint64_t paid_until_ms[CONFIG_MAX_TOKENS];
+    uint64_t generation;
     struct log_limit limit;
 };
 
@@ -87,8 +88,8 @@ look_news(struct look *look, const char *token, const struct job_key *key)
         if (agrees(look->front, &wanted))
             continue;
         kept = take_place(look, &wanted);
-        if (!kept)
-            return;
+        if (!kept) /* another token's may have its place already */
+            continue;
         *kept = wanted;
         attend(look, kept, clock_mono_ms());
     }
@@ -184,8 +185,12 @@ attend(struct look *look, struct wanted *wanted, uint64_t now_ms)
 static bool
 may_ask(struct look *look, const struct config_token *token, uint64_t now_ms)
 {
-    uint64_t *paid_until_ms = &look->paid_until_ms[token - look->front->config->tokens];
+    const struct config *config = look->front->config;
+    uint64_t *paid_until_ms = &look->paid_until_ms[token - config->tokens];
 
+    if (look->generation != config->generation)
+        memset(look->paid_until_ms, 0, sizeof(look->paid_until_ms));
+    look->generation = config->generation;
     if (*paid_until_ms < now_ms)
         *paid_until_ms = now_ms;
     if (*paid_until_ms >= now_ms + BURST_MS)
