@@ -226,15 +226,25 @@ not_in_memory()
         agent_start
         serves_with Shop
         [ "$(agent_json 'd["certificate_file"]["taken"]')" = True ]
-        # Once: what was made current since stays.
+        # Once: what was made current since stays, also if both files are newer ones, as in a container that is made anew.
         agent certificate-apply-self-signed
         agent_stop
+        for file in "$FILES/Shop.p12" "$W/conf/agent.conf"; do
+            cp -p "$file" "$file.new"
+            mv "$file.new" "$file"
+            touch "$file"
+        done
         agent_start
         [ "$(agent_json 'd["certificate_file"]["taken"], d["trust"]')" = "(True, 'self-signed')" ]
-        chown "$AGENT" "$W/conf"
         agent_stop
+        # Another file is taken.
+        p12 Shop
+        chmod 644 "$FILES/Shop.p12"
+        agent_start
+        serves_with Shop
+        agent_stop
+        chown "$AGENT" "$W/conf"
     fi
-    touch "$W/conf/agent.conf"
     agent_start
     serves_with Shop
     [ "$(agent_json '"certificate_file" in d')" = False ]

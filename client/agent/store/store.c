@@ -34,7 +34,7 @@ static ks_err make_file(const char *path, struct fault *why);
 static ks_err set_up(struct store *store, struct fault *why);
 static ks_err write_ahead(struct store *store, struct fault *why);
 static ks_err check_version(struct store *store, struct fault *why);
-static ks_err make_tables(struct store *store, struct fault *why);
+static ks_err bring_up(struct store *store, struct fault *why);
 static ks_err write_version(struct store *store, int64_t version, struct fault *why);
 static ks_err read_version(struct store *store, int64_t *out, struct fault *why);
 static ks_err execute(struct store *store, const char *text, struct fault *why);
@@ -166,8 +166,8 @@ check_version(struct store *store, struct fault *why)
     int64_t version;
     ks_err err = read_version(store, &version, why);
 
-    if (!err && version == 0)
-        err = make_tables(store, why);
+    if (!err && version < STORE_VERSION)
+        err = bring_up(store, why);
     if (!err && version > STORE_VERSION) {
         fault_set(why, "%s: of version %lld, made by a later keysvc-agent; this one knows %d",
                   store->path, (long long)version, STORE_VERSION);
@@ -178,8 +178,9 @@ check_version(struct store *store, struct fault *why)
     return err;
 }
 
+/* Another one may have done so while we waited. */
 static ks_err
-make_tables(struct store *store, struct fault *why)
+bring_up(struct store *store, struct fault *why)
 {
     int64_t version;
     ks_err err = store_begin(store, why);
@@ -187,9 +188,13 @@ make_tables(struct store *store, struct fault *why)
     if (err)
         return err;
     err = read_version(store, &version, why);
-    if (!err && version == 0)
+    if (!err && version == 0) {
         err = execute(store, STORE_SCHEMA, why);
-    if (!err && version == 0)
+        version = STORE_VERSION;
+    }
+    for (; !err && version < STORE_VERSION; version++)
+        err = execute(store, STORE_STEPS[version], why);
+    if (!err && version == STORE_VERSION)
         err = write_version(store, STORE_VERSION, why);
     return store_end(store, err, why);
 }

@@ -5,7 +5,7 @@
  * Times are microseconds since 1970. Keys are named as on the token: name and version. Nothing here
  * is secret: passwords and tokens of the API stand as verifiers that take no reading back.
  *
- * Who changes this adds one to STORE_VERSION and a step in store.c that makes the old one into the new one.
+ * Who changes this adds one to STORE_VERSION and a step at the end that makes the old one into the new one.
  */
 #include "client/agent/store/store_schema.h"
 
@@ -65,7 +65,8 @@ const char STORE_SCHEMA[] =
     ") STRICT;"
     "CREATE INDEX csr_of_identity ON csr (identity, id);"
     /* A PKCS#12 that came through the REST interface: the key is on the token as key_name@key_version;
-     * verifier: of its password, salted and memory-hard. */
+     * verifier: of its password, salted and memory-hard; source_sha256: of what was asked for (upload.c), empty
+     * if that was before there was this column. */
     "CREATE TABLE upload ("
     "    name TEXT PRIMARY KEY NOT NULL,"
     "    key_name TEXT NOT NULL,"
@@ -76,7 +77,8 @@ const char STORE_SCHEMA[] =
     "    alias TEXT NOT NULL,"
     "    chain BLOB NOT NULL,"
     "    verifier BLOB NOT NULL,"
-    "    made_us INTEGER NOT NULL"
+    "    made_us INTEGER NOT NULL,"
+    "    source_sha256 BLOB NOT NULL DEFAULT x''"
     ") STRICT, WITHOUT ROWID;"
     /* hash: SHA-256 of the token, which has 256 random bits; scopes: one a line. */
     "CREATE TABLE api_token ("
@@ -89,4 +91,8 @@ const char STORE_SCHEMA[] =
     "    revoked_us INTEGER,"
     "    used_us INTEGER"
     ") STRICT, WITHOUT ROWID;";
+
+const char *const STORE_STEPS[STORE_VERSION] = {
+    [1] = "ALTER TABLE upload ADD COLUMN source_sha256 BLOB NOT NULL DEFAULT x''",
+};
 /* clang-format on */

@@ -4,7 +4,9 @@
  */
 #pragma once
 
-#define STORE_VERSION 1 /* PRAGMA user_version */
+#define STORE_VERSION 2 /* PRAGMA user_version */
 
 /* Makes all of it in an empty file. */
 extern const char STORE_SCHEMA[];
+/* [N] makes version N into N + 1; from 1 on. */
+extern const char *const STORE_STEPS[STORE_VERSION];

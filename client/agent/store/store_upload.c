@@ -25,7 +25,8 @@ store_upload_get(struct store *store, const char *name, struct upload *out, stru
     bool row = false;
     ks_err err = sql_prepare(store,
                              "SELECT name, key_name, key_version, key_type, key_purpose,"
-                             " public_key, alias, chain, verifier, made_us FROM upload"
+                             " public_key, alias, chain, verifier, made_us, source_sha256"
+                             " FROM upload"
                              " WHERE name = ?1",
                              &statement, why);
 
@@ -68,6 +69,8 @@ read_upload(sqlite3_stmt *statement, struct upload *out)
     out->key.public_key_len = key_len;
     SHA256(out->key.public_key, key_len, out->key.public_key_sha256);
     memcpy(out->verifier, sqlite3_column_blob(statement, 8), verifier_len);
+    if (sqlite3_column_bytes(statement, 10) == KS_SHA256_LEN)
+        memcpy(out->source_sha256, sqlite3_column_blob(statement, 10), KS_SHA256_LEN);
     return chain_split(sqlite3_column_blob(statement, 7),
                        (size_t)sqlite3_column_bytes(statement, 7), &out->chain);
 }
@@ -85,8 +88,9 @@ store_upload_put(struct store *store, const struct upload *upload, struct fault 
         {3, key->version}, {4, (int)key->type}, {5, (int)key->purpose}, {10, upload->made_us}};
     ks_err err = sql_prepare(store,
                              "INSERT OR REPLACE INTO upload (name, key_name, key_version, key_type,"
-                             " key_purpose, public_key, alias, chain, verifier, made_us)"
-                             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                             " key_purpose, public_key, alias, chain, verifier, made_us,"
+                             " source_sha256)"
+                             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                              &statement, why);
 
     if (!err)
@@ -105,6 +109,8 @@ store_upload_put(struct store *store, const struct upload *upload, struct fault 
         err = sql_bind_blob(store, statement, 8, chain.data, chain.len, why);
     if (!err)
         err = sql_bind_blob(store, statement, 9, upload->verifier, strlen(upload->verifier), why);
+    if (!err)
+        err = sql_bind_blob(store, statement, 11, upload->source_sha256, KS_SHA256_LEN, why);
     return err ? err : sql_run(store, statement, why);
 }
 

@@ -16,6 +16,8 @@ struct upload {
     struct ks_chain *chain;
     char verifier[VERIFIER_TEXT_MAX]; /* of the file's password */
     int64_t made_us;
+    uint8_t
+        source_sha256[KS_SHA256_LEN]; /* of the file and the alias asked for; zeros: not known */
 };
 
 /* For ks_auto. */

@@ -8,6 +8,7 @@
  */
 #include "client/agent/upload/upload.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -94,6 +95,21 @@ tell_active(const struct upload *upload, json_t **out, struct report *report)
 
 /* --- bringing --- */
 
+void
+upload_source(const struct upload_file *file, uint8_t out[static KS_SHA256_LEN])
+{
+    const char *alias = file->alias ? file->alias : "";
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+
+    memset(out, 0, KS_SHA256_LEN);
+    if (!digest || EVP_DigestInit_ex(digest, EVP_sha256(), NULL) != 1 ||
+        EVP_DigestUpdate(digest, alias, strlen(alias) + 1) != 1 ||
+        EVP_DigestUpdate(digest, file->data, file->len) != 1 ||
+        EVP_DigestFinal_ex(digest, out, NULL) != 1)
+        memset(out, 0, KS_SHA256_LEN);
+    EVP_MD_CTX_free(digest);
+}
+
 ks_err
 upload_put(struct agent *agent, const char *name, const struct upload_file *file, json_t **out,
            struct report *report)
@@ -115,6 +131,7 @@ upload_put(struct agent *agent, const char *name, const struct upload_file *file
         return report_fail(report, KS_ERR_TOO_LARGE, "%zu bytes; a PKCS#12 has at most %u",
                            file->len, KS_IMPORT_MAX_LEN);
     (void)text_copy(upload.name, sizeof(upload.name), name);
+    upload_source(file, upload.source_sha256);
     err = identity_lock(agent, IDENTITY, report);
     if (err)
         return err;

@@ -20,6 +20,9 @@ struct upload_file {
     bool replace_active;  /* may be the active one, which it then follows */
 };
 
+/* What of a file is remembered to know it again: SHA-256 of the alias, a zero byte and the file. */
+void upload_source(const struct upload_file *file, uint8_t out[static KS_SHA256_LEN]);
+
 /*
  * Imports, checks and activates it; *out is its description. BAD_REQUEST: the name, the file or its
  * password; CERTIFICATE_REFUSED: what is in it cannot serve; TOO_LARGE; IN_USE: the name is active;

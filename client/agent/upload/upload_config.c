@@ -16,7 +16,6 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "client/agent/upload/conf_replace.h"
 #include "client/agent/upload/upload.h"
@@ -90,30 +89,22 @@ forget_password(struct agent *agent, const char *name, struct report *report)
     return err ? report_fault(report, err, &why) : KS_OK;
 }
 
+/* Where the password cannot be replaced it stands there at the next start, too: if that and the file are what
+ * they were, what was made current since stays. */
 static bool
-is_older(const char *path, int64_t us)
+was_taken(struct agent *agent, const char *name, const struct upload_file *file)
 {
-    struct stat st;
-
-    return stat(path, &st) == 0 &&
-           (int64_t)st.st_ctim.tv_sec * 1000000 + st.st_ctim.tv_nsec / 1000 < us;
-}
-
-/* Where the password cannot be replaced it stands there at the next start, too: neither it nor the file
- * is new then, and what was made current since stays. */
-static bool
-was_taken(struct agent *agent, const char *name)
-{
-    const struct agent_config *config = agent->config;
+    static const uint8_t unknown[KS_SHA256_LEN];
     ks_auto(upload_deinit) struct upload upload = {0};
     struct report looking = REPORT_INIT;
     struct fault ignored = FAULT_INIT;
+    uint8_t source[KS_SHA256_LEN];
 
-    return store_upload_get(agent->store, name, &upload, &ignored) == KS_OK &&
-           upload.made_us <= (int64_t)clock_wall_us() &&
-           is_older(config->certificate_file, upload.made_us) &&
-           is_older(config->path, upload.made_us) &&
-           verifier_matches(upload.verifier, config->certificate_password->text) &&
+    upload_source(file, source);
+    return memcmp(source, unknown, sizeof(source)) != 0 &&
+           store_upload_get(agent->store, name, &upload, &ignored) == KS_OK &&
+           memcmp(upload.source_sha256, source, sizeof(source)) == 0 &&
+           verifier_matches(upload.verifier, file->password) &&
            identity_key_check(agent, &upload.key, &looking) == KS_OK;
 }
 
@@ -131,16 +122,16 @@ upload_config(struct agent *agent, bool *taken, struct report *report)
     if (!config->certificate_file[0] || !config->certificate_password)
         return KS_OK;
     name_of(config->certificate_file, name);
-    if (was_taken(agent, name)) {
-        *taken = true;
-        return forget_password(agent, name, report);
-    }
     err = read_whole(config->certificate_file, &whole, report);
     if (err)
         return err;
     file.data = whole.data;
     file.len = whole.len;
     file.password = config->certificate_password->text;
+    if (was_taken(agent, name, &file)) {
+        *taken = true;
+        return forget_password(agent, name, report);
+    }
     err = upload_put(agent, name, &file, &json, report);
     json_decref(json);
     if (err)

@@ -129,6 +129,22 @@ Test(store, of_a_later_program_is_refused_by_name)
     cr_assert_null(store);
 }
 
+Test(store, of_an_earlier_program_is_made_into_ours_with_what_is_in_it)
+{
+    struct store *store = opened();
+
+    cr_assert(run(store, "INSERT INTO upload (name, key_name, key_version, key_type, key_purpose,"
+                         " public_key, alias, chain, verifier, made_us)"
+                         " VALUES ('a', 'k', 1, 1, 1, x'00', '', x'', x'00', 7)") == KS_OK);
+    cr_assert(run(store, "ALTER TABLE upload DROP COLUMN source_sha256") == KS_OK);
+    cr_assert(run(store, "PRAGMA user_version = 1") == KS_OK);
+    store_close(store);
+    store = opened();
+    cr_assert(number(store, "PRAGMA user_version") == STORE_VERSION);
+    cr_assert(number(store, "SELECT made_us FROM upload WHERE source_sha256 = x''") == 7);
+    store_close(store);
+}
+
 Test(store, that_is_no_store_is_refused_and_left_alone)
 {
     struct fault why = FAULT_INIT;
