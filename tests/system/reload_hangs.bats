@@ -36,6 +36,7 @@ generation_is()
     [ "$(keysvc status --json | json 'd["generation"]')" = "$1" ]
 }
 
+# bats test_tags=uninstrumented
 @test "one token makes a key for long: the new rules count at once, the other token signs on, and the reload ends" {
     need_root
     local nth slow processes
@@ -176,6 +177,7 @@ bob_is_denied()
     wait_for keysvc sign web/old --in "$W/data" --out-file "$W/signature"
 }
 
+# bats test_tags=uninstrumented
 @test "a login that hangs and may not be ended: a reload ends, the other process signs, and so does the next reload" {
     need_root
     local hung
