@@ -133,7 +133,7 @@ reload_step(struct reload *reload)
         end(reload, KS_OK, NULL);
 }
 
-/* Whoever is in a call now takes it before his next job: nobody waits longer for that. */
+/* Whoever is in a call takes it behind that: nobody waits longer for him. */
 void
 reload_tick(struct reload *reload, uint64_t now_ms)
 {
