@@ -103,12 +103,9 @@ is_expected(const struct trust *trust, X509 *leaf)
 {
     char shown[PEERCERT_HEX_LEN];
 
-    for (int i = 0; i < sk_X509_num(trust->expected); i++) {
-        if (peercert_same_key(leaf, sk_X509_value(trust->expected, i)))
-            return true;
-    }
     peercert_hex(leaf, shown);
-    return strcmp(trust->told, shown) == 0;
+    return (trust->expected && peercert_same_key(leaf, trust->expected)) ||
+           strcmp(trust->told, shown) == 0;
 }
 
 void
@@ -137,7 +134,7 @@ void
 trust_deinit(struct trust *trust)
 {
     sk_X509_pop_free(trust->certificates, X509_free);
-    sk_X509_pop_free(trust->expected, X509_free);
+    X509_free(trust->expected);
     json_decref(trust->unread);
     memset(trust, 0, sizeof(*trust));
 }
@@ -187,43 +184,9 @@ trust_expect(struct trust *trust, X509 *certificate)
 {
     if (X509_up_ref(certificate) != 1)
         return KS_ERR_INTERNAL;
-    trust_expect_no_more(trust, certificate);
-    if (!trust->expected)
-        trust->expected = sk_X509_new_null();
-    if (!trust->expected || !sk_X509_push(trust->expected, certificate)) {
-        X509_free(certificate);
-        return KS_ERR_INTERNAL;
-    }
-    if (sk_X509_num(trust->expected) > TRUST_MAX_EXPECTED)
-        X509_free(sk_X509_shift(trust->expected));
+    trust_expect_nothing(trust);
+    trust->expected = certificate;
     return KS_OK;
-}
-
-static int
-place_of(const struct trust *trust, const X509 *certificate)
-{
-    for (int i = 0; i < sk_X509_num(trust->expected); i++) {
-        if (peercert_same(sk_X509_value(trust->expected, i), certificate))
-            return i;
-    }
-    return -1;
-}
-
-bool
-trust_expects(const struct trust *trust, const X509 *certificate)
-{
-    return place_of(trust, certificate) >= 0;
-}
-
-void
-trust_expect_no_more(struct trust *trust, const X509 *certificate)
-{
-    int place = place_of(trust, certificate);
-
-    if (place >= 0)
-        X509_free(sk_X509_delete(trust->expected, place));
-    if (sk_X509_num(trust->expected) == 0)
-        trust_expect_nothing(trust);
 }
 
 void
@@ -235,7 +198,7 @@ trust_expect_told(struct trust *trust, const uint8_t sha256[static PEERCERT_SHA2
 void
 trust_expect_nothing(struct trust *trust)
 {
-    sk_X509_pop_free(trust->expected, X509_free);
+    X509_free(trust->expected);
     trust->expected = NULL;
 }
 

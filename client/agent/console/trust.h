@@ -8,8 +8,7 @@
  *
  * `expected` is for a change under way, whose answer may be lost: a certificate with the key that the
  * agent has then. Whoever ends a handshake with that key is no stranger, whatever else stands in the
- * certificate. There may be two: what an earlier change, of which nobody knows how it ended, was to put
- * there. `told` is the sha256 of a certificate that the agent itself said it has from now on. Both
+ * certificate. `told` is the sha256 of a certificate that the agent itself said it has from now on. Both
  * are as good as pinned until the next thing is known.
  */
 #pragma once
@@ -18,7 +17,6 @@
 
 #define TRUST_NAME_MAX 255u
 #define TRUST_WHY_LEN 384u
-#define TRUST_MAX_EXPECTED 2
 #define TRUST_UNREAD "what agents.json says of its certificate cannot be read"
 
 enum trust_kind {
@@ -30,7 +28,7 @@ enum trust_kind {
 struct trust {
     enum trust_kind kind;
     STACK_OF(X509) * certificates; /* PINNED: one; CA: each of them is believed */
-    STACK_OF(X509) * expected;     /* NULL: nothing is under way; the newest last */
+    X509 *expected;                /* NULL: nothing is under way */
     char told[PEERCERT_HEX_LEN];   /* empty: nothing was told */
     json_t *unread; /* as it stands in the file, if that cannot be read: nothing is trusted */
     char server_name[TRUST_NAME_MAX + 1]; /* CA: what the certificate must name; host or address */
@@ -49,10 +47,7 @@ void trust_deinit(struct trust *trust);
 ks_err trust_pin(struct trust *trust, X509 *certificate) KS_MUST_CHECK;
 ks_err trust_by_ca(struct trust *trust, const STACK_OF(X509) * certificates,
                    const char *server_name) KS_MUST_CHECK;
-/* Of more than TRUST_MAX_EXPECTED the oldest is forgotten. */
 ks_err trust_expect(struct trust *trust, X509 *certificate) KS_MUST_CHECK;
-bool trust_expects(const struct trust *trust, const X509 *certificate);
-void trust_expect_no_more(struct trust *trust, const X509 *certificate);
 void trust_expect_nothing(struct trust *trust);
 void trust_expect_told(struct trust *trust, const uint8_t sha256[static PEERCERT_SHA256_LEN]);
 

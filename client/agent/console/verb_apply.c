@@ -19,7 +19,7 @@ struct application {
     bool what_if;
     json_t *checks;       /* the console's own, then the agent's */
     struct trust applied; /* exactly the new certificate */
-    bool is_expected;     /* by this run; not by one before */
+    X509 *before;         /* what an earlier change left as expected; NULL: nothing */
     struct outcome lost;  /* how the apply ended whose answer was lost; OK: it was not */
 };
 
@@ -85,10 +85,9 @@ forget_expected(struct job *job, const struct handshake *handshake)
     if (!trust->expected) /* that is what it showed */
         return;
     job->peer->changed = true;
-    if (handshake->judged && handshake->verdict.trusted)
+    if ((handshake->judged && handshake->verdict.trusted) || !application->before ||
+        trust_expect(trust, application->before) != KS_OK)
         trust_expect_nothing(trust);
-    else if (application->is_expected)
-        trust_expect_no_more(trust, sk_X509_value(application->file->chain, 0));
 }
 
 static bool
@@ -171,7 +170,8 @@ expect(struct job *job)
 
     if (err || application->what_if)
         return err;
-    application->is_expected = !trust_expects(trust, leaf);
+    if (trust->expected && X509_up_ref(trust->expected) == 1)
+        application->before = trust->expected;
     job->peer->changed = true;
     return trust_expect(trust, leaf);
 }
@@ -241,6 +241,7 @@ run(struct console *console, struct work *work, const struct issued *issued, boo
     for (size_t i = 0; i < work->n_jobs; i++) {
         json_decref(applications[i].checks);
         trust_deinit(&applications[i].applied);
+        X509_free(applications[i].before);
         outcome_deinit(&applications[i].lost);
     }
     free(applications);

@@ -126,8 +126,9 @@ take_look(struct job *job, const struct handshake *handshake)
 static void
 forget_own_key(struct trust *trust)
 {
-    if (trust->kind == TRUST_PINNED)
-        trust_expect_no_more(trust, sk_X509_value(trust->certificates, 0));
+    if (trust->kind == TRUST_PINNED && trust->expected &&
+        peercert_same(trust->expected, sk_X509_value(trust->certificates, 0)))
+        trust_expect_nothing(trust);
 }
 
 static bool

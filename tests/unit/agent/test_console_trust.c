@@ -235,31 +235,6 @@ Test(console_trust, what_is_expected_is_known_by_its_key)
     end(&b);
 }
 
-/* A change was lost, and another one begun before anybody has seen how the first one ended. */
-Test(console_trust, the_last_two_are_expected)
-{
-    struct world a = world(PKI_P256), b = world(PKI_ED25519), c = world(PKI_RSA2048);
-
-    cr_assert_eq(trust_pin(&a.trust, c.issued), KS_OK);
-    cr_assert_eq(trust_expect(&a.trust, a.issued), KS_OK);
-    cr_assert_eq(trust_expect(&a.trust, a.issued), KS_OK, "the same once more is one");
-    cr_assert_eq(trust_expect(&a.trust, b.issued), KS_OK);
-    cr_assert(is_trusted(&a, a.issued) && is_trusted(&a, b.issued));
-    cr_assert(trust_expects(&a.trust, a.issued));
-    trust_expect_no_more(&a.trust, b.issued);
-    cr_assert(is_trusted(&a, a.issued) && !is_trusted(&a, b.issued));
-    cr_assert_eq(trust_expect(&a.trust, b.issued), KS_OK);
-    cr_assert_eq(trust_expect(&a.trust, c.self_signed), KS_OK);
-    cr_assert_not(is_trusted(&a, a.issued));
-    cr_assert(is_trusted(&a, b.issued) && is_trusted(&a, c.self_signed));
-    trust_expect_no_more(&a.trust, b.issued);
-    trust_expect_no_more(&a.trust, c.self_signed);
-    cr_assert_null(a.trust.expected);
-    end(&a);
-    end(&b);
-    end(&c);
-}
-
 Test(console_trust, an_intermediate_may_be_the_anchor_or_come_with_the_certificate)
 {
     struct world a = world(PKI_P256);
