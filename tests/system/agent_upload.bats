@@ -313,7 +313,7 @@ look_in()
 }
 
 # What lies below the old prefix may be another agent's by now: of one host's copy, say.
-@test "an upload under the keys of another agent.conf destroys nothing below the old ones, and the log names the key that stays" {
+@test "under the keys of another agent.conf an upload and a removal destroy nothing below the old ones, and the log names each key that stays" {
     rest_world
     p12 one
     p12 two
@@ -328,6 +328,9 @@ look_in()
     keysvc key show "$AGENT_KEYS/moved/upload/one@1" >/dev/null
     grep -q "event=key-stays key=$AGENT_KEYS/upload/one@1" "$W/agent.log"
     serves_with one
+    answers 200 -X DELETE "$URL/two"
+    keysvc key show "$AGENT_KEYS/upload/two@1" >/dev/null
+    grep -q "event=key-stays key=$AGENT_KEYS/upload/two@1" "$W/agent.log"
 }
 
 @test "an agent that is killed in the middle of an upload serves the old certificate or the new one, and takes the next" {

@@ -83,6 +83,14 @@ get_upload(struct agent *agent, const char *name, struct upload *out, struct rep
     return err ? report_fault(report, err, &why) : KS_OK;
 }
 
+/* False: too long. */
+static bool
+key_name(const struct agent *agent, const char *name, char out[static KS_NAME_MAX + 1])
+{
+    return snprintf(out, KS_NAME_MAX + 1, "%s/" UPLOAD_KEYS "/%s", agent->config->keys, name) <=
+           KS_NAME_MAX;
+}
+
 static ks_err
 tell_active(const struct upload *upload, json_t **out, struct report *report)
 {
@@ -118,9 +126,7 @@ upload_put(struct agent *agent, const char *name, const struct upload_file *file
     bool active = false;
     ks_err err;
 
-    if (!identity_name_valid(name) ||
-        (size_t)snprintf(upload.key.name, sizeof(upload.key.name), "%s/" UPLOAD_KEYS "/%s",
-                         agent->config->keys, name) >= sizeof(upload.key.name))
+    if (!identity_name_valid(name) || !key_name(agent, name, upload.key.name))
         return report_fail(
             report, KS_ERR_BAD_REQUEST,
             "\"%s\" is no name: 1 to %u letters, digits, dots, underscores or dashes", name,
@@ -367,6 +373,18 @@ destroy_versions(struct agent *agent, const char *key, uint32_t but, struct repo
     return KS_OK;
 }
 
+/* As put_locked(): what lies below other `keys` than those of agent.conf now stays. */
+static ks_err
+destroy_all(struct agent *agent, const struct upload *upload, struct report *report)
+{
+    char own[KS_NAME_MAX + 1];
+
+    if (key_name(agent, upload->name, own) && strcmp(own, upload->key.name) == 0)
+        return destroy_versions(agent, own, 0, report);
+    log_stays(upload->key.name, upload->key.version);
+    return KS_OK;
+}
+
 static ks_err
 remove_row(struct agent *agent, const char *name, struct fault *why)
 {
@@ -392,7 +410,7 @@ upload_delete(struct agent *agent, const char *name, struct report *report)
         err = in_use(name, "activate another one first", report);
     /* The key first: a row without a key can be deleted again, a key without a row is forgotten. */
     if (!err)
-        err = destroy_versions(agent, upload.key.name, 0, report);
+        err = destroy_all(agent, &upload, report);
     if (!err) {
         err = remove_row(agent, name, &why);
         if (err)

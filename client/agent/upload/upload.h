@@ -36,7 +36,8 @@ ks_err upload_put(struct agent *agent, const char *name, const struct upload_fil
 ks_err upload_activate(struct agent *agent, const char *name, const char *password, json_t **out,
                        struct report *report) KS_MUST_CHECK;
 
-/* Removes the key, all its versions, and the certificates. NOT_FOUND; IN_USE. */
+/* Removes the key, all its versions, and the certificates; a key below the `keys` of an earlier agent.conf
+ * stays, and the log names it. NOT_FOUND; IN_USE. */
 ks_err upload_delete(struct agent *agent, const char *name, struct report *report) KS_MUST_CHECK;
 
 /* NOT_FOUND; BAD_REQUEST: a wrong password. */
