@@ -57,6 +57,20 @@ load rest
     fails 13 "it was carried out, but its result could not be written" unread certificate-apply-self-signed --rekey
 }
 
+# Here the log, of files that cannot be published.
+@test "a change is made to its end, and said to be made, although nobody reads standard error" {
+    local fd
+    rest_world
+    rm "$STATE/identities/agent/current"
+    mkdir "$STATE/identities/agent/current"
+    exec {fd}> >(:)
+    wait $!
+    agent certificate-apply-self-signed --rekey >"$W/said" 2>&"$fd"
+    exec {fd}>&-
+    grep -q "it is current, but programs that read" "$W/said"
+    [ "$(agent_json 'd["set"]' 2>/dev/null)" = 2 ]
+}
+
 @test "a thousand wrong tokens are each refused, and the right one works meanwhile" {
     rest_world
     for ((i = 0; i < 1000; i++)); do

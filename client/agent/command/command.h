@@ -95,7 +95,10 @@ ks_err command_config(struct invocation *invocation, struct report *report) KS_M
 /* command_config() and agent_open(); the history names the user who called. invocation->agent. */
 ks_err command_open(struct invocation *invocation, struct report *report) KS_MUST_CHECK;
 
-/* What was asked for is made: from now on no output that fails, and no SIGPIPE, is a failure of it. */
+/* The same for a command that changes something: no SIGPIPE ends it, wherever it stands then. */
+ks_err command_open_to_change(struct invocation *invocation, struct report *report) KS_MUST_CHECK;
+
+/* What was asked for is made: from now on no output that fails is a failure of it. */
 void command_changed(struct invocation *invocation);
 
 /* Closes what the two opened; on failure, which lost output is too, prints the report as JSON on standard

@@ -109,6 +109,13 @@ command_open(struct invocation *invocation, struct report *report)
     return agent_open(invocation->config, who, &invocation->agent, report);
 }
 
+ks_err
+command_open_to_change(struct invocation *invocation, struct report *report)
+{
+    signal(SIGPIPE, SIG_IGN);
+    return command_open(invocation, report);
+}
+
 /* By the kernel's word; what stands in the environment is no evidence. */
 static void
 name_of_caller(char out[static AGENT_WHO_MAX])
@@ -125,7 +132,6 @@ void
 command_changed(struct invocation *invocation)
 {
     invocation->changed = true;
-    signal(SIGPIPE, SIG_IGN);
 }
 
 int

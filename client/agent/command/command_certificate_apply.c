@@ -44,7 +44,7 @@ parse_option(int key, char *value, void *state)
     }
 }
 
-/* With the caller's rights: this comes before command_open(). */
+/* With the caller's rights: this comes before command_open_to_change(). */
 static ks_err
 read_files(const struct wanted *wanted, struct buf *certificate, struct buf *ca,
            struct report *report)
@@ -78,7 +78,7 @@ apply(struct invocation *invocation, const struct wanted *wanted, struct report 
     ks_err err = read_files(wanted, &certificate, &ca, report);
 
     if (!err)
-        err = command_open(invocation, report);
+        err = command_open_to_change(invocation, report);
     if (err)
         return err;
     request.certificate = certificate.data;

@@ -37,7 +37,7 @@ command_certificate_apply_self_signed(struct invocation *invocation, int argc, c
     struct report report = REPORT_INIT;
 
     command_parse(invocation, argc, argv, &arguments);
-    if (command_open(invocation, &report) == KS_OK &&
+    if (command_open_to_change(invocation, &report) == KS_OK &&
         certificate_self_signed(invocation->agent, invocation->identity, rekey, &report) == KS_OK) {
         command_changed(invocation);
         printf("%s: self-signed%s%s\n", invocation->identity, report.message[0] ? "; " : "",

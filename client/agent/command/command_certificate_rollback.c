@@ -16,7 +16,7 @@ command_certificate_rollback(struct invocation *invocation, int argc, char **arg
     struct report report = REPORT_INIT;
 
     command_parse(invocation, argc, argv, &arguments);
-    if (command_open(invocation, &report) == KS_OK &&
+    if (command_open_to_change(invocation, &report) == KS_OK &&
         certificate_rollback(invocation->agent, invocation->identity, &report) == KS_OK) {
         command_changed(invocation);
         printf("%s: back to the one before%s%s\n", invocation->identity,

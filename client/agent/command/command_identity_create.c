@@ -23,7 +23,7 @@ command_identity_create(struct invocation *invocation, int argc, char **argv)
     struct report report = REPORT_INIT;
 
     command_parse(invocation, argc, argv, &arguments);
-    if (command_open(invocation, &report) == KS_OK &&
+    if (command_open_to_change(invocation, &report) == KS_OK &&
         identity_ensure(invocation->agent, name, &report) == KS_OK && report.message[0]) {
         command_changed(invocation);
         printf("%s: %s\n", name, report.message);

@@ -2,7 +2,6 @@
 /*
  * command_token - keysvc-agent token create --name N --scope S [--expires 90d] | list [--json] | revoke ID
  */
-#include <signal.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -102,7 +101,6 @@ create(const struct options *options, struct agent *agent, struct report *report
 
     if (api_token_create(agent, options->name, options->scopes, expires_us, text, report))
         return;
-    signal(SIGPIPE, SIG_IGN); /* or nobody took it back */
     if (options->json)
         (void)command_print_json(json_pack("{s:s}", "token", text), report);
     else
@@ -202,6 +200,7 @@ command_token(struct invocation *invocation, int argc, char **argv)
     };
     struct report report = REPORT_INIT;
     bool makes, revokes;
+    ks_err err;
 
     command_parse(invocation, argc, argv, &arguments);
     makes = strcmp(words[0], "create") == 0;
@@ -212,13 +211,13 @@ command_token(struct invocation *invocation, int argc, char **argv)
         command_usage(invocation, "token %s takes %s", words[0], revokes ? "an ID" : "no ID");
     if (makes && (!options.name || options.scopes == 0))
         command_usage(invocation, "token create needs --name and --scope");
-    if (command_open(invocation, &report) == KS_OK) {
-        if (makes)
-            create(&options, invocation->agent, &report);
-        else if (revokes)
-            (void)!api_token_revoke(invocation->agent, words[1], &report);
-        else
-            list(&options, invocation->agent, &report);
-    }
+    err = makes || revokes ? command_open_to_change(invocation, &report)
+                           : command_open(invocation, &report);
+    if (!err && makes)
+        create(&options, invocation->agent, &report);
+    else if (!err && revokes)
+        (void)!api_token_revoke(invocation->agent, words[1], &report);
+    else if (!err)
+        list(&options, invocation->agent, &report);
     return command_end(invocation, &report);
 }
