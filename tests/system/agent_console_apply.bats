@@ -145,6 +145,28 @@ load console
     [ "$(console list --json | json "'expected' in d['agents'][0]['trust']")" = False ]
 }
 
+# As after a rekey on its host: the next request is of another key.
+@test "an agent that was lost after one change is no stranger to the next one, of another key, nor after that" {
+    issued A1
+    echo apply:done-then-deaf >"$W/A1/mode"
+    fails 13 "" console apply --directory "$DIR" --ca-file "$W/ca.crt"
+    rm "$W/A1/deaf"
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$W/A1/next.pem" -out "$DIR/A1.req" \
+        -subj /CN=A1.example -addext subjectAltName=DNS:A1.example,IP:127.0.0.1 -addext extendedKeyUsage=serverAuth 2>/dev/null
+    issue A1
+    # Not reached: either may be what it shows.
+    touch "$W/A1/deaf"
+    fails 17 "" console apply --directory "$DIR" --ca-file "$W/ca.crt"
+    rm "$W/A1/deaf"
+    [ "$(console list --json | json "d['agents'][0]['trust']['expected'].count('BEGIN')")" = 1 ]
+    # It shows the first one, and takes the other, and is lost again.
+    echo apply:rekeyed-then-deaf >"$W/A1/mode"
+    fails 13 "" console apply --directory "$DIR" --ca-file "$W/ca.crt"
+    rm "$W/A1/mode" "$W/A1/deaf"
+    console status
+    console retry
+}
+
 @test "an interrupted run says so for each, and retry does what was left" {
     local client end=$((SECONDS + 30)) code=0
     fake A1 A2

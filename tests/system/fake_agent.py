@@ -10,7 +10,7 @@ says how it answers: nothing (well), or one of MODES below; "apply:close" does s
 into DIR/port when it listens, and a line for each request whose headers it has read, with its Authorization, into
 DIR/requests: what an impostor would know. While DIR/shown.pem is there that certificate is shown, by somebody who has
 no key of it; the mode "shown" puts DIR/stolen.pem there. While DIR/deaf is there each connection is closed at once; the
-mode "done-then-deaf" answers well and puts it there.
+mode "done-then-deaf" answers well and puts it there. The mode "rekeyed-then-deaf" does too, with the key of DIR/next.pem.
 """
 import http.server
 import json
@@ -29,7 +29,7 @@ ANSWERS = {
     "list": (200, ["not", "an", "object"]),
     "escape": (400, {"error": {"code": "BAD_REQUEST", "message": "\x1b[2Jbad\u009b", "hint": "", "retryable": False}}),
 }
-MODES = ["hang", "slow", "close", "half", "garbage", "huge", "redirect", "bare-500", "done-then-close", "done-then-hang", "done-then-deaf", "impostor", "shown"] + list(ANSWERS)
+MODES = ["hang", "slow", "close", "half", "garbage", "huge", "redirect", "bare-500", "done-then-close", "done-then-hang", "done-then-deaf", "rekeyed-then-deaf", "impostor", "shown"] + list(ANSWERS)
 
 
 def openssl(*arguments, text=""):
@@ -191,7 +191,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif mode == "done-then-hang":
             agent.answer(method, route, body)
             time.sleep(600)
-        elif mode == "done-then-deaf":
+        elif mode in ("done-then-deaf", "rekeyed-then-deaf"):
+            if mode == "rekeyed-then-deaf":
+                agent.put("key.pem", agent.read("next.pem"))
             agent.put("deaf", "")
             self.send(*agent.answer(method, route, body))
         elif mode == "impostor":

@@ -17,8 +17,7 @@ static json_t *
 trust_json(const struct trust *trust)
 {
     json_t *json = json_pack("{s:s}", "kind", trust_kind_name(trust->kind));
-    ks_auto(freep) char *pem = NULL;
-    STACK_OF(X509) *expected = NULL;
+    ks_auto(freep) char *pem = NULL, *expected = NULL;
     char sha256[PEERCERT_HEX_LEN];
 
     if (!json)
@@ -31,14 +30,8 @@ trust_json(const struct trust *trust)
     set(json, "pem", pem);
     set(json, "server_name", trust->server_name);
     set(json, "told_sha256", trust->told);
-    if (trust->expected && (expected = sk_X509_new_null())) {
-        ks_auto(freep) char *expected_pem = NULL;
-
-        if (sk_X509_push(expected, trust->expected))
-            expected_pem = peercert_pem(expected);
-        set(json, "expected", expected_pem);
-        sk_X509_free(expected);
-    }
+    expected = trust->expected ? peercert_pem(trust->expected) : NULL;
+    set(json, "expected", expected);
     return json;
 }
 
@@ -118,8 +111,8 @@ trust_from_json(struct trust *trust, const json_t *json)
         err = trust_by_ca(trust, certificates, trust->server_name);
     else if (strcmp(kind, trust_kind_name(TRUST_NONE)) != 0)
         return KS_ERR_BAD_REQUEST;
-    if (!err && expected)
-        err = trust_expect(trust, sk_X509_value(expected, 0));
+    for (int i = 0; !err && i < sk_X509_num(expected); i++)
+        err = trust_expect(trust, sk_X509_value(expected, i));
     if (!err && told[0])
         trust_expect_told(trust, sha256);
     return err;

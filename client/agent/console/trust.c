@@ -104,8 +104,7 @@ is_expected(const struct trust *trust, X509 *leaf)
     char shown[PEERCERT_HEX_LEN];
 
     peercert_hex(leaf, shown);
-    return (trust->expected && peercert_same_key(leaf, trust->expected)) ||
-           strcmp(trust->told, shown) == 0;
+    return trust_expects(trust, leaf) || strcmp(trust->told, shown) == 0;
 }
 
 void
@@ -134,7 +133,7 @@ void
 trust_deinit(struct trust *trust)
 {
     sk_X509_pop_free(trust->certificates, X509_free);
-    X509_free(trust->expected);
+    sk_X509_pop_free(trust->expected, X509_free);
     json_decref(trust->unread);
     memset(trust, 0, sizeof(*trust));
 }
@@ -182,11 +181,34 @@ trust_by_ca(struct trust *trust, const STACK_OF(X509) * certificates, const char
 ks_err
 trust_expect(struct trust *trust, X509 *certificate)
 {
-    if (X509_up_ref(certificate) != 1)
+    if (trust_expects(trust, certificate))
+        return KS_OK;
+    if (!trust->expected)
+        trust->expected = sk_X509_new_null();
+    if (X509_add_cert(trust->expected, certificate, X509_ADD_FLAG_UP_REF) != 1)
         return KS_ERR_INTERNAL;
-    trust_expect_nothing(trust);
-    trust->expected = certificate;
+    if (sk_X509_num(trust->expected) > (int)TRUST_EXPECTED_MAX)
+        X509_free(sk_X509_shift(trust->expected));
     return KS_OK;
+}
+
+bool
+trust_expects(const struct trust *trust, X509 *certificate)
+{
+    for (int i = 0; i < sk_X509_num(trust->expected); i++) {
+        if (peercert_same_key(certificate, sk_X509_value(trust->expected, i)))
+            return true;
+    }
+    return false;
+}
+
+void
+trust_unexpect(struct trust *trust, const X509 *certificate)
+{
+    for (int i = sk_X509_num(trust->expected); i-- > 0;) {
+        if (peercert_same(certificate, sk_X509_value(trust->expected, i)))
+            X509_free(sk_X509_delete(trust->expected, i));
+    }
 }
 
 void
@@ -198,7 +220,7 @@ trust_expect_told(struct trust *trust, const uint8_t sha256[static PEERCERT_SHA2
 void
 trust_expect_nothing(struct trust *trust)
 {
-    X509_free(trust->expected);
+    sk_X509_pop_free(trust->expected, X509_free);
     trust->expected = NULL;
 }
 

@@ -6,8 +6,8 @@
  * to the agent's name for a server. Judged in the middle of the TLS handshake (handshake.c), so an
  * impostor never sees a token of the API.
  *
- * `expected` is for a change under way, whose answer may be lost: a certificate with the key that the
- * agent has then. Whoever ends a handshake with that key is no stranger, whatever else stands in the
+ * `expected` is for changes under way, whose answers may be lost: of each a certificate with the key that the
+ * agent has then. Whoever ends a handshake with such a key is no stranger, whatever else stands in the
  * certificate. `told` is the sha256 of a certificate that the agent itself said it has from now on. Both
  * are as good as pinned until the next thing is known.
  */
@@ -17,6 +17,7 @@
 
 #define TRUST_NAME_MAX 255u
 #define TRUST_WHY_LEN 384u
+#define TRUST_EXPECTED_MAX 4u /* keys; of more that were lost one after the other the oldest goes */
 #define TRUST_UNREAD "what agents.json says of its certificate cannot be read"
 
 enum trust_kind {
@@ -28,7 +29,7 @@ enum trust_kind {
 struct trust {
     enum trust_kind kind;
     STACK_OF(X509) * certificates; /* PINNED: one; CA: each of them is believed */
-    X509 *expected;                /* NULL: nothing is under way */
+    STACK_OF(X509) * expected;     /* NULL or empty: nothing is under way */
     char told[PEERCERT_HEX_LEN];   /* empty: nothing was told */
     json_t *unread; /* as it stands in the file, if that cannot be read: nothing is trusted */
     char server_name[TRUST_NAME_MAX + 1]; /* CA: what the certificate must name; host or address */
@@ -47,7 +48,12 @@ void trust_deinit(struct trust *trust);
 ks_err trust_pin(struct trust *trust, X509 *certificate) KS_MUST_CHECK;
 ks_err trust_by_ca(struct trust *trust, const STACK_OF(X509) * certificates,
                    const char *server_name) KS_MUST_CHECK;
+/* Besides what is expected already. */
 ks_err trust_expect(struct trust *trust, X509 *certificate) KS_MUST_CHECK;
+/* Its key is, be it as another certificate. */
+bool trust_expects(const struct trust *trust, X509 *certificate);
+/* Exactly this one no more. */
+void trust_unexpect(struct trust *trust, const X509 *certificate);
 void trust_expect_nothing(struct trust *trust);
 void trust_expect_told(struct trust *trust, const uint8_t sha256[static PEERCERT_SHA256_LEN]);
 

@@ -19,11 +19,17 @@ struct application {
     bool what_if;
     json_t *checks;       /* the console's own, then the agent's */
     struct trust applied; /* exactly the new certificate */
-    X509 *before;         /* what an earlier change left as expected; NULL: nothing */
+    bool expects;         /* its key, which was not expected before */
     struct outcome lost;  /* how the apply ended whose answer was lost; OK: it was not */
 };
 
 /* --- one agent --- */
+
+static X509 *
+leaf_of(const struct application *application)
+{
+    return sk_X509_value(application->file->chain, 0);
+}
 
 static json_t *
 body_of(const struct application *application)
@@ -82,12 +88,13 @@ forget_expected(struct job *job, const struct handshake *handshake)
     const struct application *application = job->data;
     struct trust *trust = &job->peer->trust;
 
-    if (!trust->expected) /* that is what it showed */
+    if (handshake->verdict.expected) /* then that is what is trusted by now, and nothing expected */
         return;
     job->peer->changed = true;
-    if ((handshake->judged && handshake->verdict.trusted) || !application->before ||
-        trust_expect(trust, application->before) != KS_OK)
+    if (handshake->judged && handshake->verdict.trusted)
         trust_expect_nothing(trust);
+    else if (application->expects)
+        trust_unexpect(trust, leaf_of(application));
 }
 
 static bool
@@ -102,6 +109,11 @@ take_answer(struct job *job, struct exchange *answered, struct exchange_request 
         if (!application->what_if)
             forget_expected(job, &answered->handshake);
         return job_failed(job, answered);
+    }
+    /* Again: if it showed what an earlier change had left, that took the place of all. */
+    if (!application->what_if && trust_expect(&job->peer->trust, leaf_of(application))) {
+        outcome_fail(&job->outcome, KS_ERR_OUTCOME_UNKNOWN, "no memory for what is expected");
+        return false;
     }
     if (json_is_array(checks))
         (void)json_array_extend(application->checks, checks);
@@ -165,13 +177,12 @@ expect(struct job *job)
 {
     struct application *application = job->data;
     struct trust *trust = &job->peer->trust;
-    X509 *leaf = sk_X509_value(application->file->chain, 0);
+    X509 *leaf = leaf_of(application);
     ks_err err = trust_pin(&application->applied, leaf);
 
     if (err || application->what_if)
         return err;
-    if (trust->expected && X509_up_ref(trust->expected) == 1)
-        application->before = trust->expected;
+    application->expects = !trust_expects(trust, leaf);
     job->peer->changed = true;
     return trust_expect(trust, leaf);
 }
@@ -241,7 +252,6 @@ run(struct console *console, struct work *work, const struct issued *issued, boo
     for (size_t i = 0; i < work->n_jobs; i++) {
         json_decref(applications[i].checks);
         trust_deinit(&applications[i].applied);
-        X509_free(applications[i].before);
         outcome_deinit(&applications[i].lost);
     }
     free(applications);

@@ -126,9 +126,8 @@ take_look(struct job *job, const struct handshake *handshake)
 static void
 forget_own_key(struct trust *trust)
 {
-    if (trust->kind == TRUST_PINNED && trust->expected &&
-        peercert_same(trust->expected, sk_X509_value(trust->certificates, 0)))
-        trust_expect_nothing(trust);
+    if (trust->kind == TRUST_PINNED)
+        trust_unexpect(trust, sk_X509_value(trust->certificates, 0));
 }
 
 static bool
@@ -172,7 +171,7 @@ expect_all(struct console *console, struct work *work, struct report *report)
     for (size_t i = 0; i < work->n_jobs && !console->options.rekey; i++) {
         struct peer *peer = work->jobs[i].peer;
 
-        if (peer->trust.kind != TRUST_PINNED || peer->trust.expected)
+        if (peer->trust.kind != TRUST_PINNED)
             continue;
         peer->changed = true;
         if (trust_expect(&peer->trust, sk_X509_value(peer->trust.certificates, 0)))

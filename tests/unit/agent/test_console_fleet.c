@@ -66,12 +66,17 @@ add(struct fleet *fleet, const char *name)
 }
 
 static X509 *
-certificate(void)
+certificate_of(EVP_PKEY *key)
 {
-    const struct pki_certificate wanted = {
-        .subject = "a.example", .key = pki_key(PKI_P256, 0), .issuer_key = pki_key(PKI_P256, 0)};
+    const struct pki_certificate wanted = {.subject = "a.example", .key = key, .issuer_key = key};
 
     return pki_make(&wanted);
+}
+
+static X509 *
+certificate(void)
+{
+    return certificate_of(pki_key(PKI_P256, 0));
 }
 
 Test(console_fleet, everything_of_an_agent_comes_back)
@@ -79,6 +84,7 @@ Test(console_fleet, everything_of_an_agent_comes_back)
     struct fleet *fleet = open_fleet();
     struct peer *peer = add(fleet, "B-1.x_y");
     X509 *pinned = certificate(), *expected = certificate();
+    X509 *other = certificate_of(pki_key(PKI_P256, 1));
 
     cr_assert(peer_parse_address(peer, "[2001:db8::1]:99"));
     peer->token = strdup("secret");
@@ -87,6 +93,7 @@ Test(console_fleet, everything_of_an_agent_comes_back)
     strcpy(peer->trust.server_name, "b.example");
     cr_assert_eq(trust_pin(&peer->trust, pinned), KS_OK);
     cr_assert_eq(trust_expect(&peer->trust, expected), KS_OK);
+    cr_assert_eq(trust_expect(&peer->trust, other), KS_OK);
     peer_saw(peer, "trusted");
     add(fleet, "A");
     cr_assert_eq(save(fleet), KS_OK);
@@ -104,12 +111,15 @@ Test(console_fleet, everything_of_an_agent_comes_back)
     cr_assert_str_eq(peer->trust.server_name, "b.example");
     cr_assert_eq(peer->trust.kind, TRUST_PINNED);
     cr_assert(peercert_same(sk_X509_value(peer->trust.certificates, 0), pinned));
-    cr_assert(peercert_same(peer->trust.expected, expected));
+    cr_assert_eq(sk_X509_num(peer->trust.expected), 2);
+    cr_assert(peercert_same(sk_X509_value(peer->trust.expected, 0), expected));
+    cr_assert(peercert_same(sk_X509_value(peer->trust.expected, 1), other));
     cr_assert_str_eq(peer->status, "trusted");
     cr_assert_gt(peer->seen_s, 0);
     fleet_free(fleet);
     X509_free(pinned);
     X509_free(expected);
+    X509_free(other);
 }
 
 Test(console_fleet, two_consoles_change_only_what_each_changed)

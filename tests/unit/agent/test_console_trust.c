@@ -235,6 +235,42 @@ Test(console_trust, what_is_expected_is_known_by_its_key)
     end(&b);
 }
 
+static X509 *
+of_key(unsigned int which)
+{
+    const struct pki_certificate wanted = {.subject = "a.example",
+                                           .key = pki_key(PKI_P256, which),
+                                           .issuer_key = pki_key(PKI_P256, which)};
+
+    return pki_make(&wanted);
+}
+
+Test(console_trust, several_keys_may_be_expected_each_once_and_the_oldest_goes)
+{
+    struct world a = world(PKI_ED25519);
+    X509 *keys[TRUST_EXPECTED_MAX + 1], *again = of_key(1);
+
+    for (unsigned int i = 0; i < ARRAY_LEN(keys); i++)
+        keys[i] = of_key(i);
+    for (size_t i = 0; i < TRUST_EXPECTED_MAX; i++)
+        cr_assert_eq(trust_expect(&a.trust, keys[i]), KS_OK);
+    cr_assert_eq(trust_expect(&a.trust, again), KS_OK);
+    for (size_t i = 0; i < TRUST_EXPECTED_MAX; i++)
+        cr_assert(is_trusted(&a, keys[i]));
+    trust_unexpect(&a.trust, again); /* of that key it is another one */
+    cr_assert(is_trusted(&a, keys[1]));
+    cr_assert_eq(trust_expect(&a.trust, keys[TRUST_EXPECTED_MAX]), KS_OK);
+    cr_assert_not(is_trusted(&a, keys[0]));
+    cr_assert(is_trusted(&a, keys[TRUST_EXPECTED_MAX]));
+    trust_unexpect(&a.trust, keys[1]);
+    cr_assert_not(is_trusted(&a, keys[1]));
+    cr_assert(is_trusted(&a, keys[2]));
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        X509_free(keys[i]);
+    X509_free(again);
+    end(&a);
+}
+
 Test(console_trust, an_intermediate_may_be_the_anchor_or_come_with_the_certificate)
 {
     struct world a = world(PKI_P256);
