@@ -312,6 +312,28 @@ look_in()
     serves_with one
 }
 
+import_began()
+{
+    [ "$(calls C_CreateObject)" -ge "$1" ]
+}
+
+@test "an import that goes on although the front died is waited for, and its key is removed" {
+    local began sender
+    rest_world break
+    p12 one
+    began=$(next C_CreateObject)
+    break_rules "C_CreateObject:$began:slow 1500"
+    upload 503 one 3>&- &
+    sender=$!
+    wait_for import_began "$began"
+    kill -KILL "$(front_pid)"
+    wait "$sender"
+    grep "has no key of it now" "$W/body"
+    grep -q "operation=destroy key=$AGENT_KEYS/upload/one@1 rule=each-agent outcome=OK" "$W/log"
+    fails 4 "" keysvc key show "$AGENT_KEYS/upload/one"
+    upload 200 one
+}
+
 # What lies below the old prefix may be another agent's by now: of one host's copy, say.
 @test "under the keys of another agent.conf an upload and a removal destroy nothing below the old ones, and the log names each key that stays" {
     rest_world

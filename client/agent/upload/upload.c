@@ -190,7 +190,11 @@ log_stays(const char *key, uint32_t version)
     log_warning("event=key-stays key=%s@%u", key, version);
 }
 
-/* Of an import whose end nobody saw: if its key is there it is removed again, and nothing was done. */
+/*
+ * Of an import whose end nobody saw: if its key is there it is removed again, and nothing was done. That
+ * there is none is the token's own word, behind the import: one process makes all changes of a token, one
+ * after the other, and until it or its successor has told its keys the answer is TOKEN_UNAVAILABLE.
+ */
 static ks_err
 remove_half(struct agent *agent, const char *key, uint32_t version, struct report *report)
 {
