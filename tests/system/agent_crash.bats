@@ -257,13 +257,16 @@ fill()
     start
     small_state 512
     agent_inside identity-create agent
+    token=$(agent_inside token create --name lost --scope "certificate reading" | cut -d_ -f2)
     before=$(inside find "$STATE" -type f -name '*.pem' -exec sha256sum {} + | sort)
     fill
     fails 1 "free space" agent_inside identity-create shop
     fails 1 "No space left" agent_inside identity-create shop
+    fails 1 "free space" agent_inside token revoke "$token"
     [ "$(agent_inside identity-list)" = agent ]
     [ "$(inside find "$STATE" -type f -name '*.pem' -exec sha256sum {} + | sort)" = "$before" ]
     inside rm "$STATE/ballast"
+    agent_inside token revoke "$token"
     agent_inside identity-create shop
     [ "$(agent_inside identity-list | tr '\n' ' ')" = "agent shop " ]
     [ "$(versions shop)" = 1 ]
