@@ -45,13 +45,22 @@ reload_free(struct reload *reload)
     return NULL;
 }
 
+/* One that only waits for workers that are late waits no longer once the next one comes. */
+static bool
+may_begin(struct reload *reload)
+{
+    if (reload->running && !front_owes_config(reload->parts.front))
+        end(reload, KS_OK, NULL);
+    return !reload->running;
+}
+
 void
 reload_by_signal(struct reload *reload)
 {
-    if (reload->running)
-        reload->again = true;
-    else
+    if (may_begin(reload))
         begin(reload, false, 0);
+    else
+        reload->again = true;
 }
 
 void
@@ -59,7 +68,7 @@ reload_by_admin(struct reload *reload, uint64_t cookie)
 {
     struct fault why = FAULT_INIT;
 
-    if (!reload->running) {
+    if (may_begin(reload)) {
         begin(reload, true, cookie);
         return;
     }

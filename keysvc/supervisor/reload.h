@@ -35,11 +35,11 @@ struct reload *reload_free(struct reload *reload);
 /* keysvcd stops: none begins any more, and none that ends says that it is ready. */
 void reload_stop(struct reload *reload);
 
-/* SIGHUP. One that comes in the middle of a reload is done after it. */
+/* SIGHUP. One that comes before the front has taken the last one is done after that. */
 void reload_by_signal(struct reload *reload);
 
-/* `keysvc reload`: the front is answered when all is done, or why not. BUSY in the middle of
- * another. */
+/* `keysvc reload`: the front is answered when all is done, or why not. BUSY before the front has
+ * taken another. */
 void reload_by_admin(struct reload *reload, uint64_t cookie);
 
 /* Something that it may have waited for has happened. */

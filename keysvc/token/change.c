@@ -64,8 +64,10 @@ decide(struct worker *worker, struct change *change, struct fault *why)
 ks_err
 change_carry_out(struct worker *worker, struct change *change, struct fault *why)
 {
-    ks_err err;
+    ks_err err = worker_may_begin(worker, why);
 
+    if (err)
+        return err;
     record(worker, change, "intent", KS_OK, NULL);
     err = audit_flush(worker->audit, true, why);
     if (err)

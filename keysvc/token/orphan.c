@@ -92,7 +92,8 @@ look(int number)
     struct itimerval timer = {{0, 0}, {0, 0}};
     int saved = errno;
 
-    if (number == DEATH && getppid() == watched.keysvcd)
+    (void)number;
+    if (getppid() == watched.keysvcd) /* somebody else's */
         return;
     if (bound > 0 && since_ms < now_ms && now_ms - since_ms > bound) {
         (void)!write(STDERR_FILENO, watched.text, watched.text_len);

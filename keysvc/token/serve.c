@@ -47,19 +47,20 @@ struct batch {
 };
 
 /* One row an operation. `alone`: it writes its own records in the middle, so a batch ends before
- * it; `recorded`: its answer depends on the audit. */
+ * it; `recorded`: its answer depends on the audit; `own`: the front's own, no rule decided it. */
 static const struct {
     ks_err (*run)(struct worker *worker, const struct job *job, struct answer *answer,
                   struct fault *why);
     bool recorded;
     bool alone;
+    bool own;
 } operations[JOB_OPERATION_COUNT] = {
     [JOB_SIGN] = {sign_run, true, false},
     [JOB_CSR] = {request_run, true, false},
     [JOB_GENERATE] = {generate_run, true, true},
     [JOB_ROTATE] = {generate_run, true, true},
     [JOB_RESCAN] = {look_again, false, true},
-    [JOB_CHECKPOINT] = {checkpoint_run, true, false},
+    [JOB_CHECKPOINT] = {checkpoint_run, true, false, true},
     [JOB_SELF_SIGN] = {self_sign_run, true, false},
     [JOB_IMPORT] = {import_run, true, true},
     [JOB_DESTROY] = {destroy_run, true, true},
@@ -67,7 +68,7 @@ static const struct {
     [JOB_CERTIFICATE_GET] = {certificate_get_run, false, false},
     [JOB_CERTIFICATE_DELETE] = {certificate_delete_run, true, true},
     [JOB_TOKEN_INFO] = {info_run, false, false},
-    [JOB_LOOK] = {look_run, false, false},
+    [JOB_LOOK] = {look_run, false, false, true},
 };
 
 static void tell_anew(struct worker *worker);
@@ -289,14 +290,24 @@ work(struct worker *worker, const struct message *message, struct batch *batch)
     return true;
 }
 
-ks_err
-serve_job(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
+/* What is recorded decides itself (worker_admit()), and says so in its record; what would wait for the gate
+ * waits in vain. */
+static ks_err
+judge(const struct worker *worker, const struct job *job, struct fault *why)
+{
+    bool admits = operations[job->operation].recorded && !operations[job->operation].alone;
+
+    if (worker->decided_by == 0 || admits)
+        return KS_OK;
+    return worker_judges(worker, job, why);
+}
+
+static ks_err
+run(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
 {
     bool alone = operations[job->operation].alone;
-    ks_err err = KS_OK;
+    ks_err err = judge(worker, job, why);
 
-    if (alone && operations[job->operation].recorded) /* or it would wait for the gate in vain */
-        err = worker_judges(worker, job, why);
     if (err)
         return err;
     if (alone && worker_take_gate(worker, why) != KS_OK)
@@ -304,6 +315,17 @@ serve_job(struct worker *worker, const struct job *job, struct answer *answer, s
     err = operations[job->operation].run(worker, job, answer, why);
     if (alone)
         worker_put_gate(worker);
+    return err;
+}
+
+ks_err
+serve_job(struct worker *worker, const struct job *job, struct answer *answer, struct fault *why)
+{
+    ks_err err;
+
+    worker->decided_by = operations[job->operation].own ? 0 : job->generation;
+    err = run(worker, job, answer, why);
+    worker->decided_by = 0;
     return err;
 }
 

@@ -179,8 +179,11 @@ call_token(struct worker *worker, struct key *key, enum ks_algorithm algorithm,
     CK_MECHANISM mechanism = {mechanism_type(algorithm), NULL, 0};
     CK_SESSION_HANDLE session = slot_session(worker->slot);
     CK_ULONG signature_len = *raw_len;
+    ks_err err = worker_may_begin(worker, why);
     CK_RV rv;
 
+    if (err)
+        return err;
     if (mechanism.mechanism == CKM_RSA_PKCS_PSS) {
         mechanism.pParameter = &pss;
         mechanism.ulParameterLen = sizeof(pss);

@@ -157,16 +157,33 @@ worker_reinitialize(struct worker *worker, struct fault *why)
     return err == KS_ERR_LOGIN_BLOCKED ? err : KS_ERR_TOKEN_UNAVAILABLE;
 }
 
+static bool
+is_over(const struct worker *worker, uint64_t generation)
+{
+    return worker->p11.pulse && pulse_is_over(worker->p11.pulse, generation);
+}
+
+static ks_err
+reloading(struct fault *why)
+{
+    fault_set(why, "the configuration is being reloaded");
+    return KS_ERR_BUSY;
+}
+
 ks_err
 worker_judges(const struct worker *worker, const struct job *job, struct fault *why)
 {
-    const struct pulse *pulse = worker->p11.pulse;
+    if (job->generation != worker->config->generation || is_over(worker, job->generation))
+        return reloading(why);
+    return KS_OK;
+}
 
-    if (job->generation == worker->config->generation &&
-        !(pulse && pulse_is_over(pulse, job->generation)))
-        return KS_OK;
-    fault_set(why, "the configuration is being reloaded");
-    return KS_ERR_BUSY;
+ks_err
+worker_may_begin(const struct worker *worker, struct fault *why)
+{
+    if (worker->decided_by != 0 && is_over(worker, worker->decided_by))
+        return reloading(why);
+    return KS_OK;
 }
 
 ks_err

@@ -39,6 +39,7 @@ struct worker {
     struct spki audit_key; /* as first seen, ever; len 0: nobody knows one (identity.h) */
     bool is_recognised;    /* the token of this session has it */
     uint32_t n_vague;      /* looks in a row that said nothing definite (idle.h) */
+    uint64_t decided_by;   /* generation of the job under way; 0: it is our own business */
     bool must_tell;        /* the front is owed all keys anew: what a change did is not known */
     int exit_code;         /* WORKER_GO_ON: serve on */
     int gate_fd;           /* the store's gate (store.h); -1: not held */
@@ -98,6 +99,10 @@ ks_err worker_reinitialize(struct worker *worker, struct fault *why) KS_MUST_CHE
 /* Was it decided by the configuration that counts, and that we have? BUSY: it was not. */
 ks_err worker_judges(const struct worker *worker, const struct job *job,
                      struct fault *why) KS_MUST_CHECK;
+
+/* Of the job under way: asked again right before what cannot be taken back, since a search, a login or a
+ * file that is hard to read may have come between. BUSY: the configuration that it was decided by is over. */
+ks_err worker_may_begin(const struct worker *worker, struct fault *why) KS_MUST_CHECK;
 
 /*
  * May this job touch this key at all? BUSY: see worker_judges(); DENIED: the name is in no class, or

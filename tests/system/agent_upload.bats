@@ -237,6 +237,14 @@ not_in_memory()
         agent_start
         [ "$(agent_json 'd["certificate_file"]["taken"], d["trust"]')" = "(True, 'self-signed')" ]
         agent_stop
+        # So it does of an agent.db of before, which did not keep what the file was.
+        /usr/bin/python3 -IS -c 'import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as db:
+    db.execute("ALTER TABLE upload DROP COLUMN source_sha256")
+    db.execute("PRAGMA user_version = 1")' "$STATE/agent.db"
+        agent_start
+        [ "$(agent_json 'd["certificate_file"]["taken"], d["trust"]')" = "(True, 'self-signed')" ]
+        agent_stop
         # Another file is taken.
         p12 Shop
         chmod 644 "$FILES/Shop.p12"

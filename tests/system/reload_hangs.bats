@@ -62,9 +62,12 @@ generation_is()
     wait_for generation_is 3
     as "$BOB" keysvc sign spare/shop --in "$W/data" --timeout 2s >"$W/other"
     fails 3 "" as "$BOB" keysvc sign web/shop --in "$W/data"
+    # The next one does not wait for this one's end.
+    kill -HUP "$(pid)"
+    PATIENCE=4 wait_for generation_is 4
     not is_gone "$slow"
     # It waits for whoever is in a call no longer than for whoever is idle, and says whom it left behind.
-    wait_for grep -q 'event=reload outcome=ok generation=3' "$W/log"
+    wait_for grep -q 'event=reload outcome=ok generation=4' "$W/log"
     not is_gone "$slow"
     grep -q 'child=main/1 event=config-late' "$W/log"
     wait "$slow"
@@ -74,19 +77,19 @@ generation_is()
     wait "$bobs" || code=$?
     [ "$code" = 3 ] || { cat "$W/bobs.err"; false; }
     [ ! -s "$W/bobs" ]
-    grep -q 'event=reload token=main generation=3' "$W/log"
+    grep -q 'event=reload token=main generation=4' "$W/log"
     [ "$(token_pids)" = "$processes" ]
     audit_verify
 }
 
-# Bob may do everything with web/**; a signature of his and the end of a key wait behind the making of another one, which takes
+# Bob may do everything with web/**; a signature of his, the end of a key and a look at all keys wait behind the making of another one, which takes
 # three seconds. The rule is gone from the file.
 bob_waits()
 {
     local nth
     need_root
     world break
-    echo "allow $BOB { user = {\"$BOB\"} keys = {\"web/**\"} operations = {all} }" >>"$W/keysvcd.conf"
+    echo "allow $BOB { user = {\"$BOB\"} keys = {\"web/**\"} operations = {all, administer} }" >>"$W/keysvcd.conf"
     start
     keysvc key generate web/shop
     keysvc key generate web/kept
@@ -99,7 +102,9 @@ bob_waits()
     signs=$!
     as "$BOB" keysvc key destroy web/kept@1 --yes --timeout 40s 3>&- &
     destroys=$!
-    wait_for queued 3
+    as "$BOB" keysvc token rescan main --timeout 40s 3>&- &
+    rescans=$!
+    wait_for queued 4
     sed -i "/^allow $BOB/d" "$W/keysvcd.conf"
 }
 
@@ -112,7 +117,7 @@ bob_is_denied()
 {
     local child code
     wait "$slow"
-    for child in "$signs" "$destroys"; do
+    for child in "$signs" "$destroys" "$rescans"; do
         code=0
         wait "$child" || code=$?
         [ "$code" = 3 ]
@@ -154,6 +159,45 @@ bob_is_denied()
     kill -HUP "$(pid)"
     wait_for generation_is 2
     bob_is_denied
+}
+
+# bob_is_slow FUNCTION COMMAND...: Bob's command is in that call when the rule by which it was let in goes. The next signature
+# finds its login lost.
+bob_is_slow()
+{
+    local function=$1 nth code=0
+    echo "allow $BOB { user = {\"$BOB\"} keys = {\"web/**\"} operations = {all} }" >>"$W/keysvcd.conf"
+    start
+    keysvc key generate web/shop
+    keysvc key generate web/kept
+    nth=$(next "$function")
+    break_rules "$function:$nth:slow 3000" "C_SignInit:$(next C_SignInit):CKR_USER_NOT_LOGGED_IN"
+    shift
+    as "$BOB" "$@" >"$W/bobs" 3>&- &
+    child=$!
+    wait_for begun "$function" "$nth"
+    sed -i "/^allow $BOB/d" "$W/keysvcd.conf"
+    kill -HUP "$(pid)"
+    wait_for generation_is 2
+    not is_gone "$child"
+    wait "$child" || code=$?
+    [ "$code" = 3 ]
+    keysvc key show web/kept@1
+    audit_verify
+}
+
+@test "nor what was being looked up when the rule went" {
+    need_root
+    world break
+    bob_is_slow C_FindObjectsInit keysvc key destroy web/kept@1 --yes --timeout 20s
+    not grep -q '"event":"intent".*web/kept.*destroy' "$W/audit/main-1.log"
+}
+
+@test "nor what needed a login first" {
+    need_root
+    world break
+    bob_is_slow C_Login keysvc sign web/shop --in "$W/data" --timeout 20s
+    [ ! -s "$W/bobs" ]
 }
 
 @test "a key is adopted while another one is made: the other process signs on, and the key is there behind it" {

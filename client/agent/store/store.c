@@ -166,6 +166,10 @@ check_version(struct store *store, struct fault *why)
     int64_t version;
     ks_err err = read_version(store, &version, why);
 
+    if (!err && version < 0) {
+        fault_set(why, "%s: of version %lld: it was damaged", store->path, (long long)version);
+        return KS_ERR_INTERNAL;
+    }
     if (!err && version < STORE_VERSION)
         err = bring_up(store, why);
     if (!err && version > STORE_VERSION) {

@@ -89,22 +89,38 @@ forget_password(struct agent *agent, const char *name, struct report *report)
     return err ? report_fault(report, err, &why) : KS_OK;
 }
 
+/* Of an upload from before sources were remembered only the password says whether it was this file. */
+static bool
+is_source(struct agent *agent, struct upload *upload, const uint8_t source[static KS_SHA256_LEN])
+{
+    static const uint8_t unknown[KS_SHA256_LEN];
+    struct fault why = FAULT_INIT;
+    ks_err err;
+
+    if (memcmp(upload->source_sha256, unknown, sizeof(unknown)) != 0)
+        return memcmp(upload->source_sha256, source, KS_SHA256_LEN) == 0;
+    memcpy(upload->source_sha256, source, KS_SHA256_LEN);
+    err = store_begin(agent->store, &why);
+    if (!err)
+        err = store_end(agent->store, store_upload_put(agent->store, upload, &why), &why);
+    if (err)
+        log_warning("event=source-not-kept name=%s why=\"%s\"", upload->name, LOG_TEXT(why.text));
+    return true;
+}
+
 /* Where the password cannot be replaced it stands there at the next start, too: if that and the file are what
  * they were, what was made current since stays. */
 static bool
 was_taken(struct agent *agent, const char *name, const struct upload_file *file)
 {
-    static const uint8_t unknown[KS_SHA256_LEN];
     ks_auto(upload_deinit) struct upload upload = {0};
     struct report looking = REPORT_INIT;
     struct fault ignored = FAULT_INIT;
     uint8_t source[KS_SHA256_LEN];
 
     upload_source(file, source);
-    return memcmp(source, unknown, sizeof(source)) != 0 &&
-           store_upload_get(agent->store, name, &upload, &ignored) == KS_OK &&
-           memcmp(upload.source_sha256, source, sizeof(source)) == 0 &&
-           verifier_matches(upload.verifier, file->password) &&
+    return store_upload_get(agent->store, name, &upload, &ignored) == KS_OK &&
+           verifier_matches(upload.verifier, file->password) && is_source(agent, &upload, source) &&
            identity_key_check(agent, &upload.key, &looking) == KS_OK;
 }
 

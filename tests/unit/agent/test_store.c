@@ -129,6 +129,18 @@ Test(store, of_a_later_program_is_refused_by_name)
     cr_assert_null(store);
 }
 
+Test(store, of_a_version_that_nobody_has_is_refused)
+{
+    struct fault why = FAULT_INIT;
+    struct store *store = opened();
+
+    cr_assert(run(store, "PRAGMA user_version = -300000000") == KS_OK);
+    store = store_close(store);
+    cr_assert(store_open(path, &store, &why) == KS_ERR_INTERNAL);
+    cr_assert(strstr(why.text, "it was damaged"), "%s", why.text);
+    cr_assert_null(store);
+}
+
 Test(store, of_an_earlier_program_is_made_into_ours_with_what_is_in_it)
 {
     struct store *store = opened();
