@@ -43,8 +43,11 @@ in_call()
 
 kill_keysvcd()
 {
+    local front
+    front=$(front_pid)
     kill -KILL "$(pid)"
     rm "$W/keysvcd.pid"
+    wait_for is_gone "$front" # or the next one finds its socket in use
 }
 
 all_gone()

@@ -209,6 +209,8 @@ trust_unexpect(struct trust *trust, const X509 *certificate)
         if (peercert_same(certificate, sk_X509_value(trust->expected, i)))
             X509_free(sk_X509_delete(trust->expected, i));
     }
+    if (sk_X509_num(trust->expected) == 0)
+        trust_expect_nothing(trust);
 }
 
 void

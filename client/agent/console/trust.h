@@ -29,7 +29,7 @@ enum trust_kind {
 struct trust {
     enum trust_kind kind;
     STACK_OF(X509) * certificates; /* PINNED: one; CA: each of them is believed */
-    STACK_OF(X509) * expected;     /* NULL or empty: nothing is under way */
+    STACK_OF(X509) * expected;     /* NULL: nothing is under way */
     char told[PEERCERT_HEX_LEN];   /* empty: nothing was told */
     json_t *unread; /* as it stands in the file, if that cannot be read: nothing is trusted */
     char server_name[TRUST_NAME_MAX + 1]; /* CA: what the certificate must name; host or address */
