@@ -21,6 +21,17 @@ begun()
     [ "$(calls "$1")" -ge "$2" ]
 }
 
+# make_slowly MS: a key that takes so long; $slow waits for it.
+make_slowly()
+{
+    local nth
+    nth=$(next C_GenerateKeyPair)
+    break_rules "C_GenerateKeyPair:$nth:slow $1"
+    keysvc key generate web/slow 3>&- &
+    slow=$!
+    wait_for begun C_GenerateKeyPair "$nth"
+}
+
 both_ready()
 {
     [[ $(keysvc status --json) =~ \"ready_workers\":\ *2 ]]
@@ -39,17 +50,13 @@ generation_is()
 # bats test_tags=uninstrumented
 @test "one token makes a key for long: the new rules count at once, the other token signs on, and the reload ends" {
     need_root
-    local nth slow processes
+    local slow processes
     world_of_two
     allow "$BOB" 'web/**'
     keysvc reload
     as "$BOB" keysvc sign web/shop --in "$W/data" >"$W/signature"
     processes=$(token_pids)
-    nth=$(next C_GenerateKeyPair)
-    break_rules "C_GenerateKeyPair:$nth:slow 16000"
-    keysvc key generate web/slow 3>&- &
-    slow=$!
-    wait_for begun C_GenerateKeyPair "$nth"
+    make_slowly 16000
     # Two that were let in by the rule that is taken away wait behind it, one by a rule that stays.
     as "$BOB" keysvc sign web/shop --in "$W/data" --timeout 40s >"$W/bobs" 2>"$W/bobs.err" 3>&- &
     bobs=$!
@@ -86,18 +93,13 @@ generation_is()
 # three seconds. The rule is gone from the file.
 bob_waits()
 {
-    local nth
     need_root
     world break
     echo "allow $BOB { user = {\"$BOB\"} keys = {\"web/**\"} operations = {all, administer} }" >>"$W/keysvcd.conf"
     start
     keysvc key generate web/shop
     keysvc key generate web/kept
-    nth=$(next C_GenerateKeyPair)
-    break_rules "C_GenerateKeyPair:$nth:slow 3000"
-    keysvc key generate web/slow 3>&- &
-    slow=$!
-    wait_for begun C_GenerateKeyPair "$nth"
+    make_slowly 3000
     as "$BOB" keysvc sign web/shop --in "$W/data" --timeout 40s >"$W/bobs" 3>&- &
     signs=$!
     as "$BOB" keysvc key destroy web/kept@1 --yes --timeout 40s 3>&- &
@@ -201,17 +203,13 @@ bob_is_slow()
 }
 
 @test "a key is adopted while another one is made: the other process signs on, and the key is there behind it" {
-    local nth slow
+    local slow
     WORKERS=2 STORE=yes world break
     pkcs11 --keypairgen --key-type EC:prime256v1 --label old --id 01 --usage-sign >/dev/null
     start
     wait_for both_ready
     keysvc key generate web/shop
-    nth=$(next C_GenerateKeyPair)
-    break_rules "C_GenerateKeyPair:$nth:slow 4000"
-    keysvc key generate web/slow 3>&- &
-    slow=$!
-    wait_for begun C_GenerateKeyPair "$nth"
+    make_slowly 4000
     echo 'key web/old { uri = "pkcs11:object=old" }' >>"$W/keysvcd.conf"
     kill -HUP "$(pid)"
     wait_for generation_is 2
